@@ -1,0 +1,215 @@
+"""The controller: looks at every domain a few times a second, finishes what a dead controller began, keeps the
+proxies and the fences as the rows say. Any number may run; the lease lets one at a time work on a domain.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, StaleEpoch
+from migration_plan.journal import Journal, Lease
+from migration_plan.lifecycle import OWNER, Row, Side, Stage
+from migration_plan.recovery import Case, Decision, Intent, decide
+from migration_plan.switch import Parts, abort, finish_grant
+from proxy.client import ProxyUnreachable, RouteRefused
+
+LEASE_SECONDS = 3.0
+_log = logging.getLogger("fig.controller")
+
+
+def read_rows(parts: Parts) -> dict[Side, Row | None]:
+    """Both sides' rows; None where the database cannot be read. KeyError-free: both sides are always present."""
+    rows: dict[Side, Row | None] = {}
+    for side, database in parts.sides.items():
+        try:
+            rows[side] = database.row(parts.domain)
+        except SideUnreachable:
+            rows[side] = None
+    return rows
+
+
+def open_intent(journal: Journal, domain: str) -> Intent | None:
+    entry = journal.open_intent(domain)
+    return None if entry is None else Intent(Side(entry.detail["giver"]), int(entry.detail["owner_epoch"]))
+
+
+def recover(parts: Parts, say: Callable[[str], None] = _log.info) -> Decision:
+    """Apply the recovery table once. Returns what was decided; safe to repeat at any time, by anyone."""
+    rows = read_rows(parts)
+    try:
+        intent = open_intent(parts.journal, parts.domain)
+    except JournalUnreachable:
+        intent = None  # The rows alone decide whatever was begun; a mere intent can wait for its journal.
+    decision = decide(rows, intent)
+    if decision.settled:
+        return decision
+    say(f"{parts.domain}: {decision.case}: {decision.reason}")
+    _carry_out(parts, decision, rows)
+    kind = "alarm" if decision.case in (Case.TWO_OWNERS, Case.NOBODY, Case.WAIT_FOR_TAKER) else "recovered"
+    if decision.case is not Case.UNKNOWN:
+        _record(parts, kind, decision, say)
+    return decision
+
+
+def _carry_out(parts: Parts, decision: Decision, rows: dict[Side, Row | None]) -> None:
+    domain, giver, lock = parts.domain, decision.giver, parts.plan.limits.fence_lock
+    if giver is None:
+        return
+    match decision.case:
+        case Case.NOTHING_HAPPENED:
+            owner = parts.sides[giver].void(domain, decision.epoch, lock)
+            parts.route(owner.epoch, giver)
+        case Case.ABORT:
+            abort(parts, giver, decision.epoch, lock)
+        case Case.FINISH_GRANT | Case.FINISH_ROUTE:
+            row = rows[giver]
+            if decision.case is Case.FINISH_GRANT and row is not None:
+                finish_grant(parts, giver, row, lock)
+            owner_row = parts.sides[giver.other].row(domain)
+            if owner_row is not None and owner_row.state == "owner":
+                parts.route(owner_row.epoch, giver.other)
+            if row is not None and row.state == "released":
+                parts.sides[giver].stand_by(domain, row.epoch, 2.0)
+        case Case.TWO_OWNERS:
+            parts.sides[giver].stop(domain, lock)
+        case _:
+            return
+
+
+def _record(parts: Parts, kind: str, decision: Decision, say: Callable[[str], None]) -> None:
+    try:
+        parts.journal.record(
+            parts.domain,
+            kind,
+            decision.epoch,
+            case=decision.case,
+            giver=decision.giver,
+            reason=decision.reason,
+        )
+        rows = read_rows(parts)
+        owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
+        if kind == "recovered" and owner is not None:
+            parts.journal.set_stage(parts.domain, stage_of(parts, owner.side), owner.epoch)
+    except JournalUnreachable as error:
+        say(f"{parts.domain}: done, but not in the journal: {error}")
+    except StaleEpoch:
+        return  # The stage already knows a later epoch.
+
+
+def stage_of(parts: Parts, owner: Side) -> Stage:
+    """The stage that goes with an owner once both streams run: the first one of the plan past `monolith`."""
+    return next(stage for stage in parts.plan.stages[1:] if OWNER[stage] is owner)
+
+
+@dataclass
+class Watch:
+    """What the controller remembers of one domain between two looks; nothing of it decides."""
+
+    parts: Parts
+    unsettled_since: float | None = None
+    unsettled_rows: str = ""
+    alarmed: str = ""
+    breaches: set[str] = field(default_factory=set)
+
+
+class Controller:
+    """The daemon's loop over all domains."""
+
+    def __init__(self, domains: Sequence[Parts], every: float = 0.25) -> None:
+        self._watches = [Watch(parts) for parts in domains]
+        self._every = every
+
+    def run(self, stop: threading.Event) -> None:
+        """Look until told to stop. One domain's trouble never keeps another from being looked at."""
+        while not stop.wait(self._every):
+            for watch in self._watches:
+                try:
+                    self._look(watch)
+                except (FigError, ProxyUnreachable, RouteRefused) as error:
+                    self._alarm_once(watch, str(error))
+
+    def _look(self, watch: Watch) -> None:
+        parts = watch.parts
+        rows = read_rows(parts)
+        if all(row is None for row in rows.values()):
+            return  # Not enrolled, or nothing can be read: nothing can be decided.
+        try:
+            intent = open_intent(parts.journal, parts.domain)
+        except JournalUnreachable:
+            intent = None
+        decision = decide(rows, intent)
+        if decision.settled:
+            watch.unsettled_since = None
+            self._keep(watch, rows)
+        elif decision.case not in (Case.UNKNOWN, Case.NOBODY):
+            self._take_over(watch, decision)
+        else:
+            self._alarm_once(watch, f"{parts.domain}: {decision.case}: {decision.reason}")
+
+    def _take_over(self, watch: Watch, decision: Decision) -> None:
+        """Recover under the lease; without a journal, once nothing has moved for longer than a lease lasts."""
+        now, seen = time.monotonic(), f"{decision.case}{decision.epoch}"
+        if watch.unsettled_since is None or watch.unsettled_rows != seen:
+            watch.unsettled_since, watch.unsettled_rows = now, seen
+        lease: Lease | None = None
+        try:
+            lease = watch.parts.journal.acquire(watch.parts.domain, LEASE_SECONDS)
+        except LeaseHeld:
+            return  # Somebody is at work; should they die, the lease runs out.
+        except JournalUnreachable:
+            if now - watch.unsettled_since < LEASE_SECONDS:
+                return
+        try:
+            if decision.case is Case.WAIT_FOR_TAKER:
+                self._alarm_once(watch, f"{watch.parts.domain}: nobody owns: {decision.reason}")
+            else:
+                recover(watch.parts)
+        finally:
+            if lease is not None:
+                watch.parts.journal.give_back(lease)
+
+    def _keep(self, watch: Watch, rows: dict[Side, Row | None]) -> None:
+        """At rest: every proxy at the owner's epoch, every fence as its row says."""
+        owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
+        if owner is None:
+            return
+        for proxy in watch.parts.proxies:
+            try:
+                route = proxy.routes().get(watch.parts.domain)
+                if route is None or route.epoch < owner.epoch:
+                    proxy.set_route(watch.parts.domain, owner.epoch, owner.side)
+                    _log.info("%s: proxy %s brought to epoch %s", watch.parts.domain, proxy.name, owner.epoch)
+            except ProxyUnreachable as error:
+                self._alarm_once(watch, str(error))
+        self._watch_fences(watch, rows)
+
+    def _watch_fences(self, watch: Watch, rows: dict[Side, Row | None]) -> None:
+        """The watchdog: a fence that is not as its row says is repaired and reported, by name."""
+        found: set[str] = set()
+        for side, row in rows.items():
+            if row is None:
+                continue
+            for breach in watch.parts.sides[side].breaches(watch.parts.domain):
+                found.add(f"{side}:{breach.relation}:{breach.trigger_state}")
+                if found - watch.breaches:
+                    _log.error("%s", json.dumps({"alarm": "fence-breach", "domain": watch.parts.domain, "side": side,
+                               "relation": breach.relation, "trigger": breach.trigger_state, "owner": str(breach.row)}))  # fmt: skip
+                    watch.parts.journal.record(
+                        watch.parts.domain, "alarm", row.epoch, case="fence-breach", side=side,
+                        relation=breach.relation, trigger=breach.trigger_state, row=str(breach.row),
+                    )  # fmt: skip
+                watch.parts.sides[side].repair_fence(watch.parts.domain, watch.parts.plan.limits.fence_lock)
+        watch.breaches = found
+
+    @staticmethod
+    def _alarm_once(watch: Watch, message: str) -> None:
+        if watch.alarmed != message:
+            watch.alarmed = message
+            _log.error(
+                "%s", json.dumps({"alarm": "controller", "domain": watch.parts.domain, "message": message})
+            )

@@ -1,0 +1,176 @@
+"""What can go wrong between a plan and a switch. Each error says what is the case and what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class FigError(Exception):
+    """Base of all errors that a person sees. `code` is stable; `next_step` is what to type or do."""
+
+    code = "fig-error"
+    exit_code = 1
+
+    def __init__(self, message: str, next_step: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.next_step = next_step
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "error": self.code,
+            "message": self.message,
+            "next_steps": [self.next_step] if self.next_step else [],
+        }
+
+
+class PlanInvalid(FigError):
+    """A plan or settings file that cannot be meant; every problem is listed."""
+
+    code = "plan-invalid"
+    exit_code = 2
+
+
+class StageRefused(FigError):
+    """The wanted stage cannot follow the present one."""
+
+    code = "stage-refused"
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One reason why a switch or a stage is refused before anyone waits."""
+
+    code: str
+    message: str
+    next_step: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        return {"code": self.code, "message": self.message, "next_step": self.next_step}
+
+
+class PreflightRefused(FigError):
+    """All reasons at once; nothing was changed."""
+
+    code = "preflight-refused"
+    exit_code = 4
+
+    def __init__(self, domain: str, refusals: list[Refusal]) -> None:
+        lines = "\n".join(
+            f"  - [{r.code}] {r.message}" + (f" ({r.next_step})" if r.next_step else "") for r in refusals
+        )
+        super().__init__(
+            f'domain "{domain}": {len(refusals)} reason(s) against it; nothing was changed:\n{lines}'
+        )
+        self.refusals = refusals
+
+    def as_json(self) -> dict[str, object]:
+        return {**super().as_json(), "refusals": [r.as_json() for r in self.refusals]}
+
+
+class SideUnreachable(FigError):
+    """A side's database does not answer."""
+
+    code = "side-unreachable"
+    exit_code = 5
+
+    def __init__(self, side: str, reason: str) -> None:
+        super().__init__(f"the database of the {side} side does not answer: {reason}", "fig status")
+        self.side = side
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """A session or prepared transaction that holds a lock in the way; never its query text."""
+
+    pid: int | None
+    application: str
+    user: str
+    state: str
+    seconds: float
+    relation: str
+    mode: str
+
+    def __str__(self) -> str:
+        who = f"pid {self.pid}" if self.pid is not None else "prepared transaction"
+        return (
+            f"{who} ({self.application or 'no application_name'}, user {self.user}, {self.state},"
+            f" {self.seconds:.1f} s) holds {self.mode} on {self.relation}"
+        )
+
+
+class TablesBusy(FigError):
+    """The domain's tables could not be locked in time; the hold was released, nothing was changed."""
+
+    code = "tables-busy"
+    exit_code = 6
+
+    def __init__(self, domain: str, side: str, blockers: list[Blocker]) -> None:
+        named = "; ".join(map(str, blockers)) or "a lock that was gone when it was looked for"
+        super().__init__(
+            f'domain "{domain}": its tables on the {side} side could not be locked: {named}',
+            "end that transaction or wait for it, then run the command again",
+        )
+        self.blockers = blockers
+
+
+class StaleEpoch(FigError):
+    """Compare-and-set found another state: somebody else has moved the domain meanwhile."""
+
+    code = "stale-epoch"
+    exit_code = 7
+
+    def __init__(self, domain: str, side: str, found: str) -> None:
+        super().__init__(
+            f'domain "{domain}": another controller moved it meanwhile ({side} side is now {found})',
+            f"fig status; fig history {domain}",
+        )
+
+
+class NotCaughtUp(FigError):
+    """The taking side has not applied the marker; a grant now would lose writes."""
+
+    code = "not-caught-up"
+    exit_code = 8
+
+
+class SwitchAborted(FigError):
+    """The switch was taken back; the giving side owns the domain again and no write was lost."""
+
+    code = "switch-aborted"
+    exit_code = 9
+
+
+class LeaseHeld(FigError):
+    """Another controller is at work on this domain."""
+
+    code = "lease-held"
+    exit_code = 10
+
+    def __init__(self, domain: str, holder: str, seconds: float) -> None:
+        super().__init__(
+            f'domain "{domain}" is in the hands of {holder} for {seconds:.1f} s more',
+            f"wait, or look: fig history {domain}",
+        )
+
+
+class JournalUnreachable(FigError):
+    """The journal's database does not answer; no new switch may begin, recovery goes on without it."""
+
+    code = "journal-unreachable"
+    exit_code = 11
+
+
+class TwoOwners(FigError):
+    """A database came back from the past: both sides claim the domain. Never guessed, always a person's decision."""
+
+    code = "two-owners"
+    exit_code = 12
+
+
+class VerificationDiffers(FigError):
+    """Rows differ between both sides; each is named."""
+
+    code = "verification-differs"
+    exit_code = 13

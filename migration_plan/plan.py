@@ -1,0 +1,165 @@
+"""A domain's plan file as frozen values: read, substituted, validated; every problem in one message."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from cdc.errors import CdcError
+from cdc.lens import Lens
+from migration_plan.errors import PlanInvalid
+from migration_plan.lifecycle import TRANSITIONS, Side, Stage
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
+
+
+def seconds(value: object) -> float:
+    """'100ms', '2s', '1h' -> seconds."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("a duration is a number and a unit, such as 100ms, 2s or 1h")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+def substitute(value: Any, environment: Mapping[str, str]) -> Any:
+    """Replace ${NAME} and ${NAME:-default} in all strings of a document; KeyError names a missing variable."""
+    if isinstance(value, dict):
+        return {key: substitute(item, environment) for key, item in value.items()}
+    if isinstance(value, list):
+        return [substitute(item, environment) for item in value]
+    if isinstance(value, str):
+        return _VARIABLE.sub(
+            lambda m: environment[m[1]] if m[2] is None else environment.get(m[1]) or m[2], value
+        )
+    return value
+
+
+Duration = Annotated[float, BeforeValidator(seconds)]
+QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
+RoutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$")]
+Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Route(_Part):
+    """A path prefix (on whole segments) that belongs to the domain; all methods unless some are named."""
+
+    path: RoutePath
+    methods: tuple[Method, ...] = ()
+
+
+class SidePlan(_Part):
+    """Where one side lives. `admin_dsn` is used for one thing only: installing the event trigger."""
+
+    dsn: str = Field(repr=False, min_length=1)
+    admin_dsn: str = Field(default="", repr=False)
+    upstream: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+
+
+class Sides(_Part):
+    monolith: SidePlan
+    service: SidePlan
+
+    def __getitem__(self, side: Side) -> SidePlan:
+        return self.monolith if side is Side.MONOLITH else self.service
+
+
+class SequencePair(_Part):
+    monolith: QualifiedName
+    service: QualifiedName
+
+
+class Crossing(_Part):
+    """What crosses the domain's border, each named and explained."""
+
+    foreign_keys: dict[str, Literal["keep", "drop"]] = {}
+    triggers: dict[str, str] = {}
+
+
+class Gates(_Part):
+    """Figures that must hold before a switch."""
+
+    lag: Duration = 2.0
+    verification_age: Duration = 3600.0
+
+
+class Limits(_Part):
+    """Bounds of one attempt: abort < hold < the client's patience. Seconds."""
+
+    requests: Duration = 0.3  # Draining requests in flight at the proxies.
+    fence_lock: Duration = 0.1  # Waiting for table locks; as long as this, other writers may wait.
+    drain: Duration = 2.0  # The other side applies the marker.
+    hold: Duration = 5.0  # The proxies give up holding by themselves.
+    patience: Duration = 30.0  # All attempts together, waiting for other people's transactions included.
+
+
+class Plan(_Part):
+    """One domain's plan."""
+
+    domain: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    stages: tuple[Stage, ...]
+    routes: tuple[Route, ...] = Field(min_length=1)
+    read_by: tuple[RoutePath, ...] = ()
+    sides: Sides
+    tables: list[dict[str, Any]] = Field(min_length=1)
+    sequences: tuple[SequencePair, ...] = ()
+    crossing: Crossing = Crossing()
+    gates: Gates = Gates()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Plan:
+        if self.stages[:1] != (Stage.MONOLITH,):
+            raise ValueError(f'stages begin with "{Stage.MONOLITH}"')
+        for now, after in zip(self.stages, self.stages[1:], strict=False):
+            if (now, after) not in TRANSITIONS or (after, now) not in TRANSITIONS:
+                raise ValueError(f'stage "{after}" cannot follow "{now}"')
+        if self.sides.monolith.dsn == self.sides.service.dsn:
+            raise ValueError("both sides name the same database")
+        if self.limits.requests + self.limits.fence_lock + self.limits.drain >= self.limits.hold:
+            raise ValueError("limits: requests + fence_lock + drain must be shorter than hold")
+        return self
+
+    @cached_property
+    def lens(self) -> Lens:
+        """The lens over both sides' tables; valid, because `load` has parsed it once."""
+        return Lens.parse(self.tables)
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Plan:
+    """Read one plan file. PlanInvalid lists every problem; nothing else is raised for bad content."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        plan = Plan.model_validate(substitute(document, environment))
+        _ = plan.lens
+    except OSError as error:
+        raise PlanInvalid(
+            f"{path}: cannot be read: {error.strerror}", "name an existing plan in fig.yml"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PlanInvalid(f"{path}: is no YAML: {error}", "correct the file") from error
+    except KeyError as error:
+        raise PlanInvalid(
+            f"{path}: variable {error.args[0]} is not set", "start the stack (fig up) or set the variable"
+        ) from error
+    except ValidationError as error:
+        problems = "\n".join(
+            f"  - {'.'.join(map(str, e['loc'])) or 'plan'}: {e['msg']}" for e in error.errors()
+        )
+        raise PlanInvalid(
+            f"{path}: {error.error_count()} problem(s):\n{problems}", "correct the file"
+        ) from error
+    except CdcError as error:
+        raise PlanInvalid(f"{path}: tables: {error}", "correct the lens; see docs on lenses") from error
+    return plan

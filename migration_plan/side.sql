@@ -1,0 +1,329 @@
+-- Ownership of domains on one side: the rows that decide, the fence that enforces, the four moves of a switch.
+-- Run as role "fig" (a member of the tables' owner) on each side; may be run again at any time.
+--
+-- Every move is one function call in one transaction: row first, then tables (the order of fig.guard_apply too),
+-- compare-and-set on state and epoch, committed synchronously. A paused caller therefore holds no lock.
+--
+-- SF421 a write met the fence          SF409 compare-and-set found another state
+-- SF422 somebody touched the fence     SF425 the marker is not applied here yet
+
+create schema if not exists fig;
+grant usage on schema fig to public;
+
+create table if not exists fig.domain (
+    domain     text primary key,
+    side       text not null check (side in ('monolith', 'service')),
+    state      text not null check (state in ('owner', 'fenced', 'released', 'standby')),
+    epoch      bigint not null check (epoch > 0),
+    marker     pg_lsn,
+    changed_at timestamptz not null default clock_timestamp()
+);
+grant select on fig.domain to public;
+
+create table if not exists fig.domain_table (
+    relation oid primary key,
+    domain   text not null references fig.domain on delete cascade
+);
+grant select on fig.domain_table to public;
+
+create or replace function fig.deny() returns trigger language plpgsql as $$
+declare
+    here fig.domain;
+begin
+    select * into here from fig.domain where domain operator(pg_catalog.=) tg_argv[0];
+    raise exception using
+        errcode = 'SF421',
+        message = pg_catalog.format('domain "%s" is not owned here: this is the %s side, %s at epoch %s',
+                                    tg_argv[0], here.side, here.state, here.epoch),
+        detail = pg_catalog.json_build_object('domain', tg_argv[0], 'epoch', here.epoch, 'side', here.side,
+                                              'state', here.state)::text,
+        hint = 'Write through the proxy; it knows the owner. See: fig status.';
+end $$;
+
+-- The domain's tables as a list for LOCK, ALTER and messages; names are always qualified.
+create or replace function fig.table_names(p_domain text) returns setof text
+language sql stable set search_path = pg_catalog as $$
+    select format('%I.%I', n.nspname, c.relname)
+    from fig.domain_table t join pg_class c on c.oid = t.relation join pg_namespace n on n.oid = c.relnamespace
+    where t.domain = p_domain order by t.relation
+$$;
+
+-- Autovacuum yields only to a waiter older than deadlock_timeout; so first a lock that writers do not feel, with
+-- patience, then the one that waits for writers, briefly.
+create or replace function fig.lock_tables(p_domain text, p_patience_ms int, p_lock_ms int) returns void
+language plpgsql set search_path = pg_catalog as $$
+declare
+    names text := (select string_agg('only ' || n, ', ') from fig.table_names(p_domain) n);
+begin
+    perform set_config('lock_timeout', p_patience_ms || 'ms', true);
+    execute 'lock table ' || names || ' in share update exclusive mode';
+    if p_lock_ms > 0 then
+        perform set_config('lock_timeout', p_lock_ms || 'ms', true);
+        execute 'lock table ' || names || ' in share row exclusive mode';
+    end if;
+end $$;
+
+-- Send autovacuum away before anyone is held; leaves no lock behind.
+create or replace function fig.settle(p_domain text, p_patience_ms int) returns void
+language sql set search_path = pg_catalog as $$ select fig.lock_tables(p_domain, p_patience_ms, 0) $$;
+
+create or replace function fig.arm(p_domain text, p_on boolean) returns void
+language plpgsql set search_path = pg_catalog as $$
+declare
+    name text;
+begin
+    for name in select * from fig.table_names(p_domain) loop
+        execute format('alter table only %s %s trigger a_fig_fence', name, case when p_on then 'enable' else 'disable' end);
+    end loop;
+end $$;
+
+create or replace function fig.stale(p_domain text, p_here fig.domain) returns void language plpgsql as $$
+begin
+    raise exception using
+        errcode = 'SF409',
+        message = format('domain "%s" is %s at epoch %s', p_domain, coalesce(p_here.state, 'not enrolled'), p_here.epoch),
+        detail = json_build_object('domain', p_domain, 'state', p_here.state, 'epoch', p_here.epoch)::text;
+end $$;
+
+create or replace function fig.row_for_update(p_domain text, p_lock_ms int) returns fig.domain
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain;
+begin
+    perform set_config('synchronous_commit', 'on', true);
+    perform set_config('lock_timeout', p_lock_ms || 'ms', true);
+    select * into here from fig.domain where domain = p_domain for update;
+    return here;
+end $$;
+
+-- Fence: owner, e -> fenced, e+1. No write of this side can commit afterwards; the marker follows the last one.
+-- p_sequences: [{"here": "public.a_id_seq", "there": "public.b_id_seq"}, ...]; their values travel with the marker.
+create or replace function fig.fence(p_domain text, p_epoch bigint, p_lock_ms int, p_sequences jsonb) returns fig.domain
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+    seqs jsonb;
+begin
+    if here.state is distinct from 'owner' or here.epoch <> p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
+    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    update fig.domain set state = 'fenced', epoch = p_epoch + 1, changed_at = clock_timestamp() where domain = p_domain;
+    perform fig.arm(p_domain, true);
+    select coalesce(jsonb_object_agg(s ->> 'there', coalesce(pg_sequence_last_value((s ->> 'here')::regclass), 0)), '{}')
+      into seqs from jsonb_array_elements(p_sequences) s;
+    update fig.domain set marker = pg_logical_emit_message(true, 'fig', jsonb_build_object(
+        'kind', 'fence', 'domain', p_domain, 'epoch', p_epoch + 1, 'sequences', seqs)::text)
+    where domain = p_domain returning * into here;
+    return here;
+end $$;
+
+-- Un-fence (abort): fenced, e -> owner, e+1. Only one of this and release can commit.
+create or replace function fig.unfence(p_domain text, p_epoch bigint, p_lock_ms int) returns fig.domain
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+begin
+    if here.state = 'owner' and here.epoch = p_epoch + 1 then
+        return here;
+    end if;
+    if here.state is distinct from 'fenced' or here.epoch <> p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
+    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    update fig.domain set state = 'owner', epoch = p_epoch + 1, marker = null, changed_at = clock_timestamp()
+    where domain = p_domain returning * into here;
+    perform fig.arm(p_domain, false);
+    return here;
+end $$;
+
+-- Release: fenced, e -> released, e. Here it is decided; from now on there is only forward.
+create or replace function fig.release(p_domain text, p_epoch bigint, p_lock_ms int) returns fig.domain
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+begin
+    if here.state = 'released' and here.epoch = p_epoch then
+        return here;
+    end if;
+    if here.state is distinct from 'fenced' or here.epoch <> p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
+    update fig.domain set state = 'released', changed_at = clock_timestamp() where domain = p_domain returning * into here;
+    return here;
+end $$;
+
+-- True when a grant could go through now: the marker is applied and the tables can be locked. Changes nothing.
+create or replace function fig.can_grant(p_domain text, p_epoch bigint, p_stream text, p_marker pg_lsn, p_lock_ms int)
+returns boolean language plpgsql set search_path = pg_catalog as $$
+begin
+    if not fig.marker_applied(p_epoch, p_stream, p_marker) then
+        return false;
+    end if;
+    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    return true;
+end $$;
+
+create or replace function fig.marker_applied(p_epoch bigint, p_stream text, p_marker pg_lsn) returns boolean
+language sql stable set search_path = pg_catalog as $$
+    select coalesce((select p.lsn >= p_marker and p.marker ->> 'kind' = 'fence' and (p.marker ->> 'epoch')::bigint = p_epoch
+                     from fig.position p where p.stream = p_stream), false)
+$$;
+
+-- Grant: lower epoch -> owner, e. Compares the applied position here, in its own transaction: what was applied but
+-- not flushed may be gone since anyone looked. Sequences only ever move forward.
+create or replace function fig.grant_ownership(p_domain text, p_epoch bigint, p_stream text, p_marker pg_lsn, p_lock_ms int)
+returns fig.domain language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+    seq record;
+begin
+    if here.state = 'owner' and here.epoch = p_epoch then
+        return here;
+    end if;
+    if here.epoch is null or here.epoch >= p_epoch or here.state = 'owner' then
+        perform fig.stale(p_domain, here);
+    end if;
+    if not fig.marker_applied(p_epoch, p_stream, p_marker) then
+        raise exception using errcode = 'SF425',
+            message = format('stream %s has not applied the marker of epoch %s at %s yet', p_stream, p_epoch, p_marker);
+    end if;
+    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    for seq in select key, value::bigint as value from fig.position p, jsonb_each_text(p.marker -> 'sequences')
+               where p.stream = p_stream loop
+        if seq.value > coalesce(pg_sequence_last_value(seq.key::regclass), 0) then
+            perform setval(seq.key::regclass, seq.value);
+        end if;
+    end loop;
+    update fig.domain set state = 'owner', epoch = p_epoch, marker = null, changed_at = clock_timestamp()
+    where domain = p_domain returning * into here;
+    perform fig.arm(p_domain, false);
+    perform pg_logical_emit_message(true, 'fig', jsonb_build_object(
+        'kind', 'grant', 'domain', p_domain, 'epoch', p_epoch)::text);
+    return here;
+end $$;
+
+-- Stand by: released, e -> standby, e, once the other side is known to own. At rest one row says owner, one standby.
+create or replace function fig.stand_by(p_domain text, p_epoch bigint, p_lock_ms int) returns fig.domain
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+begin
+    if here.state = 'standby' and here.epoch = p_epoch then
+        return here;
+    end if;
+    if here.state is distinct from 'released' or here.epoch <> p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
+    update fig.domain set state = 'standby', changed_at = clock_timestamp() where domain = p_domain returning * into here;
+    return here;
+end $$;
+
+-- Void: owner, e -> owner, e+2, so that a controller paused before its fence finds its epoch gone.
+create or replace function fig.void(p_domain text, p_epoch bigint, p_lock_ms int) returns fig.domain
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+begin
+    if here.state is distinct from 'owner' or here.epoch <> p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
+    update fig.domain set epoch = p_epoch + 2, changed_at = clock_timestamp() where domain = p_domain returning * into here;
+    return here;
+end $$;
+
+-- Stop: whatever it is -> standby, armed. Only for a side that came back from the past while the other one owns.
+create or replace function fig.stop(p_domain text, p_lock_ms int) returns fig.domain
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+begin
+    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    update fig.domain set state = 'standby', changed_at = clock_timestamp() where domain = p_domain returning * into here;
+    perform fig.arm(p_domain, true);
+    return here;
+end $$;
+
+-- First in every transaction of ours that writes the domain's rows on a side: not the owner, and no epoch has passed.
+create or replace function fig.guard_apply(p_domain text, p_epoch bigint) returns void language plpgsql as $$
+declare
+    here fig.domain;
+begin
+    select * into here from fig.domain where domain = p_domain for share;
+    if not found or here.state = 'owner' or here.epoch <> p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
+end $$;
+
+-- Enroll tables (and their partitions) of a domain that has its row: the list, and the fence as the row says.
+create or replace function fig.fence_tables(p_domain text, p_armed boolean, p_lock_ms int) returns void
+language plpgsql set search_path = pg_catalog as $$
+declare
+    name text;
+begin
+    insert into fig.domain_table (relation, domain)
+        select i.inhrelid, p_domain from pg_inherits i join fig.domain_table t on t.relation = i.inhparent
+        where t.domain = p_domain on conflict do nothing;
+    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    for name in select * from fig.table_names(p_domain) loop
+        execute format('create or replace trigger a_fig_fence before insert or update or delete or truncate on %s'
+                       ' for each statement execute function fig.deny(%L)', name, p_domain);
+    end loop;
+    perform fig.arm(p_domain, p_armed);
+end $$;
+
+create or replace function fig.repair_fence(p_domain text, p_lock_ms int) returns void
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+begin
+    perform fig.fence_tables(p_domain, here.state <> 'owner', p_lock_ms);
+end $$;
+
+-- Enroll: the row, the list of tables, the triggers (disarmed on the owner, armed elsewhere).
+create or replace function fig.enroll(p_domain text, p_side text, p_state text, p_tables regclass[], p_lock_ms int)
+returns fig.domain language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain;
+begin
+    insert into fig.domain (domain, side, state, epoch) values (p_domain, p_side, p_state, 1) on conflict do nothing;
+    here := fig.row_for_update(p_domain, p_lock_ms);
+    insert into fig.domain_table (relation, domain)
+        select t::oid, p_domain from unnest(p_tables) t on conflict do nothing;
+    perform fig.fence_tables(p_domain, here.state <> 'owner', p_lock_ms);
+    return here;
+end $$;
+
+-- Dismiss: takes the triggers and rows of the domain away again.
+create or replace function fig.dismiss(p_domain text, p_lock_ms int) returns void
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+    name text;
+begin
+    if here.domain is null then
+        return;
+    end if;
+    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    for name in select * from fig.table_names(p_domain) loop
+        execute format('drop trigger if exists a_fig_fence on %s', name);
+    end loop;
+    delete from fig.domain where domain = p_domain;
+end $$;
+
+-- What the watchdog compares: each table whose fence is not as the row says, and partitions without one.
+create or replace view fig.fence_breach as
+    select d.domain, d.side, d.state, d.epoch, t.relation::regclass::text as relation,
+           coalesce(g.tgenabled::text, 'missing') as trigger_state
+    from fig.domain d join fig.domain_table t using (domain)
+    left join pg_catalog.pg_trigger g on g.tgrelid = t.relation and g.tgname = 'a_fig_fence'
+    where coalesce(g.tgenabled::text, 'missing') <> case when d.state = 'owner' then 'D' else 'O' end
+    union all
+    select d.domain, d.side, d.state, d.epoch, i.inhrelid::regclass::text, 'not enrolled'
+    from fig.domain d join fig.domain_table t using (domain)
+    join pg_catalog.pg_inherits i on i.inhparent = t.relation
+    where not exists (select 1 from fig.domain_table e where e.relation = i.inhrelid);
+grant select on fig.fence_breach to public;
+
+-- Trigger functions need no EXECUTE to fire; everything else is for role "fig" alone.
+revoke execute on all functions in schema fig from public;

@@ -1,0 +1,340 @@
+"""The switch: routes, write ownership, direction of rows and sequences move from one side to the other as one act.
+
+`Switch.run` reads as the protocol does. Until `release` everything can be taken back with the giver alone; after it
+there is only forward. A controller may die or be paused on any line: `recovery.py` says what its successor does.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SwitchAborted, TablesBusy
+from migration_plan.journal import Journal, Lease
+from migration_plan.lifecycle import Row, Side
+from migration_plan.plan import Plan
+from migration_plan.side import SideDatabase
+from proxy.client import ProxyClient, ProxyUnreachable, RouteRefused
+
+CHECKPOINTS = (
+    "before-intent", "after-intent", "after-hold", "after-requests", "after-fence", "after-drain", "after-release",
+    "after-grant", "after-route", "after-reverse", "after-done",
+)  # fmt: skip
+POLL = 0.002  # Seconds between two looks while requests are held; long enough not to be a load.
+
+
+def no_checkpoint(name: str) -> None:
+    """Production passes every checkpoint; tests pass a callable that dies there."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a move of one domain touches."""
+
+    plan: Plan
+    sides: Mapping[Side, SideDatabase]
+    proxies: Sequence[ProxyClient]
+    journal: Journal
+
+    @property
+    def domain(self) -> str:
+        return self.plan.domain
+
+    def stream_to(self, side: Side) -> str:
+        return f"{self.domain}_to_{side}"
+
+    def sequences_from(self, giver: Side) -> list[tuple[str, str]]:
+        pairs = [(pair.monolith, pair.service) for pair in self.plan.sequences]
+        return pairs if giver is Side.MONOLITH else [(service, monolith) for monolith, service in pairs]
+
+    def route(self, epoch: int, owner: Side) -> list[str]:
+        """Tell every proxy who owns; names those that did not answer (the fence and the controller see to them)."""
+        silent = []
+        for proxy in self.proxies:
+            try:
+                proxy.set_route(self.domain, epoch, owner)
+            except ProxyUnreachable:
+                silent.append(proxy.name)
+            except RouteRefused:
+                continue  # It knows a later epoch already: a successor was here.
+        return silent
+
+    def release_hold(self, epoch: int) -> None:
+        """Let the waiting requests go on; a proxy that is away lets them go by itself at its bound."""
+        for proxy in self.proxies:
+            try:
+                proxy.release(self.domain, epoch)
+            except (ProxyUnreachable, RouteRefused):
+                continue
+
+
+@dataclass(frozen=True)
+class SwitchResult:
+    """What a switch did, for reports. Times in milliseconds."""
+
+    domain: str
+    giver: Side
+    taker: Side
+    epoch: int
+    switch: UUID
+    attempts: int
+    held: int
+    hold_ms: float
+    drain_ms: float
+    silent_proxies: list[str]
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "domain": self.domain, "from": self.giver, "to": self.taker, "epoch": self.epoch, "switch": str(self.switch),
+            "attempts": self.attempts, "held": self.held, "hold_ms": round(self.hold_ms, 2),
+            "drain_ms": round(self.drain_ms, 2), "silent_proxies": self.silent_proxies,
+        }  # fmt: skip
+
+
+@dataclass
+class Switch:
+    """One move of ownership. Made for one run."""
+
+    parts: Parts
+    giver: Side
+    epoch: int  # The giver's epoch as owner; the switch happens at epoch + 1.
+    lease: Lease
+    checkpoint: Callable[[str], None] = no_checkpoint
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    say: Callable[[str], None] = no_checkpoint
+    id: UUID = field(default_factory=uuid4)
+    attempts: int = 0
+    _events: list[tuple[datetime, str, dict[str, object]]] = field(default_factory=list)
+    _held_since: float = 0.0
+    _held_before: int = 0
+
+    def run(self) -> SwitchResult:
+        """The whole protocol after preflight. SwitchAborted when it was taken back; nothing is ever left open."""
+        self._intent()
+        try:
+            fenced = self._fence_within_patience()
+            drained = self._drain(fenced)
+            self._release(fenced)
+        except (FigError, ProxyUnreachable, RouteRefused) as error:
+            raise self._abort(error) from error
+        # The giver has let go; whatever fails from here on is repeated, here or by whoever recovers.
+        finish_grant(self.parts, self.giver, fenced, self._lock)
+        self._note("granted", to=self.taker)
+        self.checkpoint("after-grant")
+        silent = self.parts.route(fenced.epoch, self.taker)
+        hold_ms = (time.monotonic() - self._held_since) * 1000
+        self._note("routed", hold_ms=round(hold_ms, 2), silent_proxies=silent)
+        self.checkpoint("after-route")
+        self.parts.sides[self.giver].stand_by(self.parts.domain, fenced.epoch, 2.0)
+        self._note("reversed", stream=self.parts.stream_to(self.giver))
+        self.checkpoint("after-reverse")
+        self._close("done", hold_ms=round(hold_ms, 2), drain_ms=round(drained, 2))
+        self.checkpoint("after-done")
+        held = sum(proxy.held(self.parts.domain) for proxy in self.parts.proxies if proxy.name not in silent)
+        return SwitchResult(
+            self.parts.domain, self.giver, self.taker, fenced.epoch, self.id, self.attempts,
+            held - self._held_before, hold_ms, drained, silent,
+        )  # fmt: skip
+
+    @property
+    def taker(self) -> Side:
+        return self.giver.other
+
+    @property
+    def _lock(self) -> float:
+        return self.parts.plan.limits.fence_lock
+
+    def _intent(self) -> None:
+        """1 intent: durable before anything changes."""
+        self.checkpoint("before-intent")
+        self.parts.journal.record(
+            self.parts.domain,
+            "intent",
+            self.epoch + 1,
+            self.id,
+            giver=self.giver,
+            taker=self.taker,
+            owner_epoch=self.epoch,
+        )
+        self.parts.route(self.epoch, self.giver)  # A proxy that was away learns where things stand.
+        self._held_before = sum(proxy.held(self.parts.domain) for proxy in self.parts.proxies)
+        self.checkpoint("after-intent")
+
+    def _fence_within_patience(self) -> Row:
+        """2 hold, 3 fence; each failed attempt releases the hold before it waits for whoever is in the way."""
+        deadline = time.monotonic() + self.parts.plan.limits.patience
+        while True:
+            self._make_way(deadline)
+            try:
+                return self._hold_and_fence()
+            except (TablesBusy, RequestsBusy) as busy:
+                self.parts.release_hold(self.epoch)
+                if time.monotonic() > deadline:
+                    raise
+                self.say(f"not yet: {busy}")
+
+    def _make_way(self, deadline: float) -> None:
+        """Wait, with nobody held, until no transaction is in the fence's or the grant's way."""
+        for side, database in self.parts.sides.items():
+            database.settle(self.parts.domain, max(0.1, deadline - time.monotonic()))
+            said = False
+            while blockers := [b for b in database.blockers(self.parts.domain) if b.seconds > self._lock]:
+                self._stop_if_cancelled()
+                if time.monotonic() > deadline:
+                    raise TablesBusy(self.parts.domain, side, blockers)
+                if not said:
+                    self.say(f"waiting, nobody is held: {blockers[0]}")
+                    said = True
+                self.lease.journal.renew(self.lease)
+                time.sleep(0.02)
+
+    def _hold_and_fence(self) -> Row:
+        self._stop_if_cancelled()
+        if not self.lease.journal.renew(self.lease):
+            raise LeaseHeld(self.parts.domain, "another controller", 0.0)
+        self.attempts += 1
+        limits = self.parts.plan.limits
+        self._held_since = time.monotonic()
+        for proxy in self.parts.proxies:
+            proxy.hold(self.parts.domain, self.epoch, limits.hold)
+        self._note("held")
+        self.checkpoint("after-hold")
+        self._wait_for_requests(limits.requests)
+        self.checkpoint("after-requests")
+        fenced = self.parts.sides[self.giver].fence(
+            self.parts.domain, self.epoch, self._lock, self.parts.sequences_from(self.giver)
+        )
+        self._note("fenced", marker=fenced.marker)
+        self.checkpoint("after-fence")
+        return fenced
+
+    def _wait_for_requests(self, bound: float) -> None:
+        deadline = time.monotonic() + bound
+        while left := sum(proxy.inflight(self.parts.domain) for proxy in self.parts.proxies):
+            if time.monotonic() > deadline:
+                raise RequestsBusy(self.parts.domain, left, bound)
+            time.sleep(POLL)
+
+    def _drain(self, fenced: Row) -> float:
+        """4 drain: the taker has applied the marker and could be granted. Milliseconds it took."""
+        taker, limits = self.parts.sides[self.taker], self.parts.plan.limits
+        stream, began = self.parts.stream_to(self.taker), time.monotonic()
+        assert fenced.marker is not None  # noqa: S101 - a fenced row always carries its marker.
+        while not taker.marker_applied(fenced.epoch, stream, fenced.marker):
+            self._stop_if_cancelled()
+            if time.monotonic() - began > limits.drain:
+                raise DrainTimedOut(self.parts.domain, stream, limits.drain)
+            time.sleep(POLL)
+        drained = (time.monotonic() - began) * 1000
+        if not taker.can_grant(self.parts.domain, fenced.epoch, stream, fenced.marker, self._lock):
+            raise DrainTimedOut(self.parts.domain, stream, limits.drain)
+        self._note("drained", drain_ms=round(drained, 2))
+        self.checkpoint("after-drain")
+        return drained
+
+    def _release(self, fenced: Row) -> None:
+        """5 release: here it is decided."""
+        self._stop_if_cancelled()
+        self.parts.sides[self.giver].release(self.parts.domain, fenced.epoch, self._lock)
+        self._note("released")
+        self.checkpoint("after-release")
+
+    def _abort(self, why: Exception) -> SwitchAborted:
+        """Take it back. Where the giver was not fenced its epoch stays; where it was, it owns at epoch + 2."""
+        giver = self.parts.sides[self.giver]
+        here = giver.row(self.parts.domain)
+        if here is not None and here.state == "fenced" and here.epoch == self.epoch + 1:
+            here = abort(self.parts, self.giver, here.epoch, self._lock)
+        elif here is not None and here.state == "owner":
+            self.parts.release_hold(self.epoch)
+        self._close("aborted", reason=str(why))
+        state = (
+            f"{self.giver} owns at epoch {here.epoch}"
+            if here and here.state == "owner"
+            else f"{self.giver} is {here}"
+        )
+        return SwitchAborted(
+            f'the switch of "{self.parts.domain}" was taken back, {state}: {why}',
+            f"fig history {self.parts.domain}",
+        )
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled.is_set():
+            raise Cancelled(f'the switch of "{self.parts.domain}" was cancelled')
+
+    def _note(self, kind: str, **detail: object) -> None:
+        """Outcomes are written once nobody is held; the rows are the truth meanwhile."""
+        self._events.append((datetime.now(UTC), kind, detail))
+        self.say(kind)
+
+    def _close(self, kind: str, **detail: object) -> None:
+        self._note(kind, **detail)
+        try:
+            for at, what, more in self._events:
+                self.parts.journal.record(self.parts.domain, what, self.epoch + 1, self.id, at, **more)
+        except JournalUnreachable as error:
+            self.say(f"the outcome is not in the journal yet (the controller will write it): {error}")
+
+
+class RequestsBusy(FigError):
+    """Requests in flight did not end within the bound; the hold was released."""
+
+    code = "requests-busy"
+    exit_code = 6
+
+    def __init__(self, domain: str, left: int, bound: float) -> None:
+        super().__init__(
+            f'domain "{domain}": {left} write request(s) still in flight after {bound} s', "look: fig status"
+        )
+
+
+class DrainTimedOut(FigError):
+    """The taking side did not apply the marker within the plan's bound."""
+
+    code = "drain-timed-out"
+    exit_code = 9
+
+    def __init__(self, domain: str, stream: str, bound: float) -> None:
+        super().__init__(
+            f'domain "{domain}": stream {stream} did not bring the marker within {bound} s', "fig status"
+        )
+
+
+class Cancelled(FigError):
+    """A person pressed Ctrl-C before the decision."""
+
+    code = "cancelled"
+    exit_code = 130
+
+
+def abort(parts: Parts, giver: Side, fenced_epoch: int, lock: float, patience: float = 30.0) -> Row:
+    """fenced -> owner again, then the proxies. Needs the giver only; repeated while its tables are busy."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            owner = parts.sides[giver].unfence(parts.domain, fenced_epoch, lock)
+            break
+        except TablesBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL)
+    parts.route(owner.epoch, giver)
+    return owner
+
+
+def finish_grant(parts: Parts, giver: Side, released: Row, lock: float, patience: float = 60.0) -> Row:
+    """Grant until it holds: the taker may have lost unflushed rows, be busy, or be restarting."""
+    deadline = time.monotonic() + patience
+    stream = parts.stream_to(giver.other)
+    assert released.marker is not None  # noqa: S101 - kept in the row from the fence until the next grant.
+    while True:
+        try:
+            return parts.sides[giver.other].grant(parts.domain, released.epoch, stream, released.marker, lock)
+        except FigError as error:
+            if error.code == "stale-epoch" or time.monotonic() > deadline:
+                raise
+            time.sleep(POLL * 5)

@@ -1,0 +1,65 @@
+"""The recovery table: each row of it, both directions, and no pair of rows without an answer."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from migration_plan.lifecycle import Row, Side
+from migration_plan.recovery import Case, Intent, decide
+
+E = 6  # The giver's epoch as owner before the switch.
+
+
+def rows(giver: Side, ours: tuple[str, int] | None, theirs: tuple[str, int] | None) -> dict[Side, Row | None]:
+    return {
+        giver: None if ours is None else Row(giver, *ours, "0/1"),
+        giver.other: None if theirs is None else Row(giver.other, *theirs),
+    }
+
+
+TABLE = [
+    (("owner", E), ("standby", E), True, Case.NOTHING_HAPPENED),
+    (("owner", E), ("standby", E), False, Case.REST),
+    (("fenced", E + 1), ("standby", E), True, Case.ABORT),
+    (("fenced", E + 1), None, True, Case.ABORT),
+    (("released", E + 1), ("standby", E), True, Case.FINISH_GRANT),
+    (("released", E + 1), ("owner", E + 1), True, Case.FINISH_ROUTE),
+    (("released", E + 1), None, True, Case.WAIT_FOR_TAKER),
+    (("standby", E + 1), ("owner", E + 1), True, Case.FINISH_ROUTE),
+    (("owner", E), ("owner", E + 1), False, Case.TWO_OWNERS),
+    (("owner", E + 2), ("standby", E), True, Case.FINISH_ROUTE),
+    (("fenced", E + 1), ("released", E), True, Case.ABORT),
+    (("fenced", E + 1), ("owner", E + 1), True, Case.TWO_OWNERS),
+    (None, ("standby", E), True, Case.UNKNOWN),
+    (None, None, True, Case.UNKNOWN),
+    (("standby", E), ("standby", E), False, Case.NOBODY),
+]
+
+
+@pytest.mark.parametrize("giver", list(Side))
+@pytest.mark.parametrize(("ours", "theirs", "intent", "case"), TABLE)
+def test_each_row_of_the_table_is_decided_the_same_in_both_directions(giver, ours, theirs, intent, case):
+    assert decide(rows(giver, ours, theirs), Intent(giver, E) if intent else None).case is case
+
+
+def test_the_highest_epoch_among_fenced_and_released_rows_is_the_givers():
+    decision = decide(rows(Side.SERVICE, ("fenced", E + 3), ("released", E + 1)))
+    assert (decision.giver, decision.epoch) == (Side.SERVICE, E + 3)
+
+
+def test_no_decision_ever_makes_an_owner_beside_an_owner():
+    """Whatever both rows say, a case that makes somebody an owner finds no owner on the other side."""
+    states = [None, *product(("owner", "fenced", "released", "standby"), (E, E + 1, E + 2))]
+    for giver, ours, theirs, intent in product(Side, states, states, (None, Intent(Side.MONOLITH, E))):
+        pair = rows(giver, ours, theirs)
+        decision = decide(pair, intent)
+        becomes_owner = {
+            Case.ABORT: decision.giver,
+            Case.FINISH_GRANT: decision.giver and decision.giver.other,
+        }
+        side = becomes_owner.get(decision.case)
+        if side is not None:
+            other = pair[side.other]
+            assert other is None or other.state != "owner", (pair, decision)
