@@ -29,13 +29,15 @@ CONNECT = {
 
 _BLOCKERS: LiteralString = """
     select l.pid, coalesce(a.application_name, '') as application, coalesce(a.usename::text, p.owner::text, '') as "user",
-           coalesce(a.state, 'prepared transaction ' || p.gid) as state,
-           extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared))::float8 as seconds,
+           coalesce(a.state, 'prepared transaction ' || p.gid, 'ending') as state,
+           coalesce(extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 as seconds,
            l.relation::regclass::text as relation, l.mode
     from pg_locks l
     join fig.domain_table t on t.relation = l.relation and t.domain = %s
     left join pg_stat_activity a on a.pid = l.pid
-    left join pg_prepared_xacts p on l.virtualtransaction = '-1/' || p.transaction
+    left join pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transactionid'
+                        and x.virtualtransaction = l.virtualtransaction
+    left join pg_prepared_xacts p on p.transaction = x.transactionid
     where l.granted and l.locktype = 'relation' and l.database = (select oid from pg_database where datname = current_database())
       and l.pid is distinct from pg_backend_pid()
       and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
@@ -110,16 +112,16 @@ class SideDatabase:
         """owner, epoch -> fenced, epoch + 1, with the marker in the WAL. `sequences`: (here, there)."""
         pairs = json.dumps([{"here": here, "there": there} for here, there in sequences])
         return self._move_row(
-            domain, "select (fig.fence(%s, %s, %s, %s)).*", [domain, epoch, _ms(lock), pairs]
+            domain, "select * from fig.fence(%s, %s, %s, %s)", [domain, epoch, _ms(lock), pairs]
         )
 
     def unfence(self, domain: str, epoch: int, lock: float) -> Row:
         """fenced, epoch -> owner, epoch + 1: the abort."""
-        return self._move_row(domain, "select (fig.unfence(%s, %s, %s)).*", [domain, epoch, _ms(lock)])
+        return self._move_row(domain, "select * from fig.unfence(%s, %s, %s)", [domain, epoch, _ms(lock)])
 
     def release(self, domain: str, epoch: int, lock: float) -> Row:
         """fenced, epoch -> released, epoch: the decision."""
-        return self._move_row(domain, "select (fig.release(%s, %s, %s)).*", [domain, epoch, _ms(lock)])
+        return self._move_row(domain, "select * from fig.release(%s, %s, %s)", [domain, epoch, _ms(lock)])
 
     def can_grant(self, domain: str, epoch: int, stream: str, marker: str, lock: float) -> bool:
         """Whether a grant could go through now; TablesBusy names who is in the way."""
@@ -142,27 +144,27 @@ class SideDatabase:
         """lower epoch -> owner, epoch. NotCaughtUp when the marker is not applied here (any more)."""
         return self._move_row(
             domain,
-            "select (fig.grant_ownership(%s, %s, %s, %s, %s)).*",
+            "select * from fig.grant_ownership(%s, %s, %s, %s, %s)",
             [domain, epoch, stream, marker, _ms(lock)],
         )
 
     def stand_by(self, domain: str, epoch: int, lock: float) -> Row:
         """released, epoch -> standby, epoch."""
-        return self._move_row(domain, "select (fig.stand_by(%s, %s, %s)).*", [domain, epoch, _ms(lock)])
+        return self._move_row(domain, "select * from fig.stand_by(%s, %s, %s)", [domain, epoch, _ms(lock)])
 
     def void(self, domain: str, epoch: int, lock: float) -> Row:
         """owner, epoch -> owner, epoch + 2: paused controllers find their epoch gone."""
-        return self._move_row(domain, "select (fig.void(%s, %s, %s)).*", [domain, epoch, _ms(lock)])
+        return self._move_row(domain, "select * from fig.void(%s, %s, %s)", [domain, epoch, _ms(lock)])
 
     def stop(self, domain: str, lock: float) -> Row:
         """Fence a side that came back from the past."""
-        return self._move_row(domain, "select (fig.stop(%s, %s)).*", [domain, _ms(lock)])
+        return self._move_row(domain, "select * from fig.stop(%s, %s)", [domain, _ms(lock)])
 
     def enroll(self, domain: str, state: str, tables: Sequence[str], lock: float) -> Row:
         """The domain's row, table list and triggers on this side."""
         return self._move_row(
             domain,
-            "select (fig.enroll(%s, %s, %s, %s::regclass[], %s)).*",
+            "select * from fig.enroll(%s, %s, %s, %s::regclass[], %s)",
             [domain, self.side, state, list(tables), _ms(lock)],
         )
 

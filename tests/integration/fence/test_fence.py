@@ -1,0 +1,288 @@
+"""The fence: compare-and-set, refusals by name, and the moves under a running autovacuum and a long transaction."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import psycopg
+import pytest
+
+from migration_plan.errors import NotCaughtUp, StaleEpoch, TablesBusy
+from migration_plan.lifecycle import Side
+from tests.integration.fence.conftest import DOMAIN, FencedSide, prepare
+from tests.support.waiting import wait_until
+
+LOCK = 0.1
+
+
+def refused(error: psycopg.Error) -> dict[str, object]:
+    assert error.sqlstate == "SF421", error
+    return json.loads(error.diag.message_detail)
+
+
+def test_the_owner_writes_and_a_fenced_side_names_domain_side_state_and_epoch(owner_side: FencedSide):
+    with owner_side.connect(autocommit=True) as app:
+        app.execute("insert into book (title) values ('a')")
+        row = owner_side.side.fence(DOMAIN, 1, LOCK, [("public.book_id_seq", "public.other_id_seq")])
+        assert (row.state, row.epoch) == ("fenced", 2)
+        with pytest.raises(psycopg.Error) as met:
+            app.execute("insert into book (title) values ('b')")
+        assert refused(met.value) == {"domain": DOMAIN, "epoch": 2, "side": "monolith", "state": "fenced"}
+        assert app.execute("select count(*) from book").fetchone() == (1,)
+
+
+def test_only_one_of_release_and_abort_can_commit(owner_side: FencedSide):
+    side = owner_side.side
+    side.fence(DOMAIN, 1, LOCK, [])
+    side.release(DOMAIN, 2, LOCK)
+    with pytest.raises(StaleEpoch):
+        side.unfence(DOMAIN, 2, LOCK)
+    assert str(side.row(DOMAIN)) == "released at epoch 2"
+
+
+def test_after_an_abort_a_paused_controllers_release_finds_its_epoch_gone(owner_side: FencedSide):
+    side = owner_side.side
+    side.fence(DOMAIN, 1, LOCK, [])
+    assert str(side.unfence(DOMAIN, 2, LOCK)) == "owner at epoch 3"
+    assert str(side.unfence(DOMAIN, 2, LOCK)) == "owner at epoch 3", "the same abort again is the same abort"
+    for late in (side.release, side.stand_by):
+        with pytest.raises(StaleEpoch):
+            late(DOMAIN, 2, LOCK)
+    with pytest.raises(StaleEpoch):
+        side.fence(DOMAIN, 1, LOCK, [])
+    with owner_side.connect(autocommit=True) as app:
+        app.execute("insert into book (title) values ('again')")
+
+
+def test_a_grant_wants_a_higher_epoch_and_the_marker_applied(standby_side: FencedSide):
+    side = standby_side.side
+    with pytest.raises(NotCaughtUp):
+        side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK)
+    standby_side.say_applied(2, "0/F")
+    with pytest.raises(NotCaughtUp):
+        side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK)
+    standby_side.say_applied(2)
+    with pytest.raises(StaleEpoch):
+        side.grant(DOMAIN, 1, "books_to_service", "0/10", LOCK)
+    assert str(side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK)) == "owner at epoch 2"
+    with standby_side.connect(autocommit=True) as app:
+        assert app.execute("insert into book (title) values ('x') returning id").fetchone() == (5001,)
+
+
+def test_a_late_grant_never_sets_a_sequence_back(standby_side: FencedSide):
+    standby_side.say_applied(2)
+    standby_side.side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK)
+    with standby_side.connect(autocommit=True) as app:
+        app.execute("insert into book default values")
+    standby_side.side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK)
+    with standby_side.connect(autocommit=True) as app:
+        assert app.execute("insert into book default values returning id").fetchone() == (5002,)
+
+
+def test_the_applier_is_refused_on_the_owner_and_after_an_epoch_has_passed(owner_side: FencedSide):
+    with owner_side.connect("fig", autocommit=True) as fig:
+        with pytest.raises(psycopg.Error, match="is owner at epoch 1"):
+            fig.execute("select fig.guard_apply('books', 1)")
+        owner_side.side.fence(DOMAIN, 1, LOCK, [])
+        with pytest.raises(psycopg.Error, match="is fenced at epoch 2"):
+            fig.execute("select fig.guard_apply('books', 1)")
+        fig.execute("select fig.guard_apply('books', 2)")
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_snapshot_from_before_the_fence_does_not_get_past_it(owner_side: FencedSide, level: str):
+    with owner_side.connect() as app:
+        app.execute(f"set transaction isolation level {level}")
+        app.execute("select count(*) from book")
+        owner_side.side.fence(DOMAIN, 1, LOCK, [])
+        with pytest.raises(psycopg.Error) as met:
+            app.execute("insert into book (title) values ('stale')")
+        assert refused(met.value)["domain"] == DOMAIN
+
+
+ROGUES = {
+    "zero rows": "update book set title = 'x' where false",
+    "truncate": "truncate book",
+    "partition": "insert into loan_2026 values (1, 2026)",
+    "writable cte": "with w as (delete from book returning 1) select * from w",
+    "merge": "merge into book b using (values (1)) v(i) on b.id = v.i when not matched then insert (title) values ('m')",
+}
+
+
+@pytest.mark.parametrize("rogue", ROGUES)
+def test_rogue_statements_meet_the_fence(owner_side: FencedSide, rogue: str):
+    owner_side.side.fence(DOMAIN, 1, LOCK, [])
+    with owner_side.connect(autocommit=True) as app, pytest.raises(psycopg.Error) as met:
+        app.execute(ROGUES[rogue])
+    assert refused(met.value) == {"domain": DOMAIN, "epoch": 2, "side": "monolith", "state": "fenced"}
+
+
+def test_the_application_may_neither_move_the_row_nor_call_the_moves(owner_side: FencedSide):
+    owner_side.side.fence(DOMAIN, 1, LOCK, [])
+    with owner_side.connect(autocommit=True) as app:
+        for attempt in ("select fig.unfence('books', 2, 100)", "update fig.domain set state = 'owner'",
+                        "alter table book disable trigger a_fig_fence", "set session_replication_role = replica"):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                app.execute(attempt)
+
+
+def test_disabling_all_triggers_on_a_fenced_side_is_refused_at_once(sentry: FencedSide):
+    sentry.side.fence(DOMAIN, 1, LOCK, [])
+    with sentry.connect("owner", autocommit=True) as owner, pytest.raises(psycopg.Error) as met:
+        owner.execute("alter table book disable trigger user")
+    assert met.value.sqlstate == "SF422"
+    for name in ('"books"', "public.book", "monolith side", "epoch 2"):
+        assert name in met.value.diag.message_primary
+    assert sentry.side.breaches(DOMAIN) == []
+
+
+def test_a_bulk_load_idiom_on_the_owner_does_not_arm_its_own_fence(sentry: FencedSide):
+    with sentry.connect("owner", autocommit=True) as owner:
+        owner.execute("alter table book disable trigger user")
+        owner.execute("alter table book enable trigger user")
+        owner.execute("insert into book (title) values ('still mine')")
+    assert sentry.side.breaches(DOMAIN) == []
+
+
+@pytest.mark.parametrize("how", ["create table loan_2027 partition of loan for values from (2027) to (2028)",
+                                 "create table loan_2027 (id bigint, year int not null, primary key (id, year));"
+                                 " alter table loan attach partition loan_2027 for values from (2027) to (2028)"])  # fmt: skip
+def test_a_new_partition_is_fenced_from_its_first_moment(sentry: FencedSide, how: str):
+    sentry.side.fence(DOMAIN, 1, LOCK, [])
+    with sentry.connect("owner", autocommit=True) as owner:
+        owner.execute(how)
+        with pytest.raises(psycopg.Error) as met:
+            owner.execute("insert into loan_2027 values (1, 2027)")
+    assert refused(met.value)["domain"] == DOMAIN
+
+
+def test_without_the_sentry_the_watchdog_names_what_was_touched_and_repairs_it(owner_side: FencedSide):
+    owner_side.side.fence(DOMAIN, 1, LOCK, [])
+    with owner_side.connect("owner", autocommit=True) as owner:
+        owner.execute("alter table book disable trigger user")
+        owner.execute("create table loan_2027 partition of loan for values from (2027) to (2028)")
+    found = {(b.relation, b.trigger_state) for b in owner_side.side.breaches(DOMAIN)}
+    assert found == {("book", "D"), ("loan_2027", "not enrolled")}
+    owner_side.side.repair_fence(DOMAIN, LOCK)
+    assert owner_side.side.breaches(DOMAIN) == []
+
+
+class Writers(threading.Thread):
+    """One session that writes a row every few milliseconds and remembers the longest wait, in seconds."""
+
+    def __init__(self, side: FencedSide) -> None:
+        super().__init__(daemon=True)
+        self.side, self.done, self.worst, self.written, self.fenced = side, threading.Event(), 0.0, 0, 0
+
+    def run(self) -> None:
+        with self.side.connect(autocommit=True) as app:
+            while not self.done.wait(0.002):
+                began = time.monotonic()
+                try:
+                    app.execute("insert into book (title) values ('w')")
+                    self.written += 1
+                except psycopg.Error as error:
+                    assert error.sqlstate == "SF421"
+                    self.fenced += 1
+                self.worst = max(self.worst, time.monotonic() - began)
+
+    def __enter__(self) -> Writers:
+        self.start()
+        wait_until(lambda: self.written + self.fenced > 0, 5, "the writer writes")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done.set()
+        self.join(10)
+
+
+def begin_autovacuum(side: FencedSide) -> None:
+    """Make garbage under a normal role and wait until autovacuum is at work on the table."""
+    with side.connect("postgres", autocommit=True) as admin:
+        admin.execute(
+            "alter table book set (autovacuum_vacuum_threshold = 1, autovacuum_vacuum_scale_factor = 0)"
+        )
+        admin.execute("set session_replication_role = replica")
+        admin.execute("insert into book (title) select repeat('x', 500) from generate_series(1, 20000)")
+        admin.execute("delete from book where id % 2 = 0")
+        at_work = "select 1 from pg_stat_progress_vacuum where relid = 'book'::regclass"
+        wait_until(
+            lambda: admin.execute(at_work).fetchone(), 20, "autovacuum is at work on the table", every=0.05
+        )
+
+
+@pytest.mark.parametrize(("side", "state"), [(Side.MONOLITH, "owner"), (Side.SERVICE, "standby")])
+def test_fence_and_grant_get_past_a_running_autovacuum_and_writers_go_on_meanwhile(
+    vacuuming_server, new_database, side, state, record_property
+):
+    fenced_side = prepare(vacuuming_server, new_database(vacuuming_server), side, state)
+    begin_autovacuum(fenced_side)
+    with Writers(fenced_side) as writers:
+        with pytest.raises(
+            TablesBusy
+        ):  # Short patience alone starves: autovacuum yields only to an older waiter.
+            if side is Side.MONOLITH:
+                fenced_side.side.fence(DOMAIN, 1, LOCK, [])
+            else:
+                fenced_side.say_applied(2)
+                fenced_side.side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK)
+        before = writers.written + writers.fenced
+        fenced_side.side.settle(DOMAIN, 10.0)
+        assert writers.written + writers.fenced > before, "nobody waited while autovacuum was sent away"
+        if side is Side.MONOLITH:
+            row = fenced_side.side.fence(DOMAIN, 1, LOCK, [])
+        else:
+            row = fenced_side.side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK)
+        assert row.epoch == 2
+    record_property("worst_writer_seconds", writers.worst)
+    fenced_side.side.close()
+
+
+def test_a_long_transaction_is_named_and_holds_up_nobody_else(owner_side: FencedSide, record_property):
+    with owner_side.connect() as long, Writers(owner_side) as writers:
+        long.execute("insert into book (title) values ('slow')")
+        for _ in range(5):
+            with pytest.raises(TablesBusy) as busy:
+                owner_side.side.fence(DOMAIN, 1, LOCK, [])
+            assert busy.value.blockers[0].pid == long.info.backend_pid
+            assert "test-app" in str(busy.value)
+            assert "RowExclusiveLock on book" in str(busy.value)
+        assert writers.fenced == 0
+        long.commit()
+        wait_until(
+            lambda: not [b for b in owner_side.side.blockers(DOMAIN) if b.seconds > LOCK],
+            5,
+            "the way is free",
+        )
+        assert owner_side.side.fence(DOMAIN, 1, 1.0, []).state == "fenced"
+        with owner_side.connect() as app:
+            count = app.execute("select count(*) from book").fetchone()
+    record_property("worst_writer_seconds", writers.worst)
+    assert count == (writers.written + 1,)
+
+
+def test_a_prepared_transaction_is_named_though_no_session_shows_it(owner_side: FencedSide):
+    with owner_side.connect() as app:
+        app.execute("insert into book (title) values ('prepared')")
+        app.execute("prepare transaction 'forgotten'")
+    try:
+        with pytest.raises(TablesBusy, match="prepared transaction forgotten"):
+            owner_side.side.fence(DOMAIN, 1, LOCK, [])
+    finally:
+        with owner_side.connect(autocommit=True) as app:
+            app.execute("rollback prepared 'forgotten'")
+    assert owner_side.side.fence(DOMAIN, 1, LOCK, []).state == "fenced"
+
+
+def test_a_long_writer_on_the_standby_side_is_named_by_the_grant(standby_side: FencedSide):
+    standby_side.say_applied(2)
+    with standby_side.connect("postgres") as long:
+        long.execute("set session_replication_role = replica")
+        long.execute("insert into book (title) values ('rogue')")
+        with pytest.raises(TablesBusy) as busy:
+            standby_side.side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK)
+        assert busy.value.blockers[0].pid == long.info.backend_pid
+        long.rollback()
+    assert standby_side.side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK).state == "owner"
