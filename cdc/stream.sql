@@ -1,0 +1,56 @@
+-- What a stream keeps on its target: how far it has applied, and which source columns it was set up for.
+-- Run as role "fig"; may be run again at any time.
+--
+-- SF411 somebody else has moved the position      SF412 a statement changed another number of rows than it should
+
+create schema if not exists fig;
+grant usage on schema fig to public;
+
+create table if not exists fig.position (
+    stream      text primary key,
+    system_id   text not null,
+    timeline    int not null,
+    slot        text not null,
+    lsn         pg_lsn not null,      -- end of the last applied source transaction
+    source_time timestamptz,          -- everything that the source acknowledged before this time is applied
+    probe       text,
+    marker      jsonb,
+    updated_at  timestamptz not null default clock_timestamp()
+) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+grant select on fig.position to public;
+
+-- The columns of each source table when the stream was set up; a relation that differs stops the stream.
+create table if not exists fig.stream_source (
+    stream   text not null references fig.position on delete cascade,
+    relation text not null,
+    columns  jsonb not null,          -- [[name, type oid, type modifier], ...] as pgoutput announces them
+    primary key (stream, relation)
+);
+
+-- Last in every transaction of a stream: position by compare-and-set, origin for loop prevention.
+-- replica role skips the foreign key of fig.stream_source, so nothing else is touched here.
+create or replace function fig.advance_position(
+    p_stream text, p_old pg_lsn, p_new pg_lsn, p_source_time timestamptz, p_probe text, p_marker jsonb
+) returns void language plpgsql as $$
+begin
+    update fig.position
+    set lsn = p_new, source_time = coalesce(p_source_time, source_time), probe = coalesce(p_probe, probe),
+        marker = coalesce(p_marker, marker), updated_at = pg_catalog.clock_timestamp()
+    where stream operator(pg_catalog.=) p_stream and lsn operator(pg_catalog.=) p_old;
+    if not found then
+        raise exception using errcode = 'SF411',
+            message = pg_catalog.format('stream %s is no longer at %s', p_stream, p_old);
+    end if;
+    perform pg_catalog.pg_replication_origin_xact_setup(p_new, coalesce(p_source_time, pg_catalog.now()));
+end $$;
+
+-- Around every statement of a stream: it has to change exactly the rows it names, or the transaction must not commit.
+create or replace function fig.expect_rows(p_changed bigint, p_expected bigint) returns void language plpgsql as $$
+begin
+    if p_changed operator(pg_catalog.<>) p_expected then
+        raise exception using errcode = 'SF412',
+            message = pg_catalog.format('%s rows changed instead of %s', p_changed, p_expected);
+    end if;
+end $$;
+
+revoke execute on function fig.advance_position, fig.expect_rows from public;
