@@ -24,13 +24,6 @@ class FigError(Exception):
         }
 
 
-class PlanInvalid(FigError):
-    """A plan or settings file that cannot be meant; every problem is listed."""
-
-    code = "plan-invalid"
-    exit_code = 2
-
-
 class StageRefused(FigError):
     """The wanted stage cannot follow the present one."""
 

@@ -8,17 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from cdc.lens import Lens
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from cdc.errors import CdcError
-from cdc.lens import Lens
-from migration_plan.errors import PlanInvalid
+from migration_plan import documents
 from migration_plan.lifecycle import TRANSITIONS, Side, Stage
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_VARIABLE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)(?::-([^}]*))?\}")
 
 
 def seconds(value: object) -> float:
@@ -29,27 +27,14 @@ def seconds(value: object) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def substitute(value: Any, environment: Mapping[str, str]) -> Any:
-    """Replace ${NAME} and ${NAME:-default} in all strings of a document; KeyError names a missing variable."""
-    if isinstance(value, dict):
-        return {key: substitute(item, environment) for key, item in value.items()}
-    if isinstance(value, list):
-        return [substitute(item, environment) for item in value]
-    if isinstance(value, str):
-        return _VARIABLE.sub(
-            lambda m: environment[m[1]] if m[2] is None else environment.get(m[1]) or m[2], value
-        )
-    return value
-
-
 Duration = Annotated[float, BeforeValidator(seconds)]
 QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
 RoutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$")]
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class _Part(documents.Part):
+    model_config = ConfigDict(strict=False)  # YAML lists become tuples.
 
 
 class Route(_Part):
@@ -83,8 +68,8 @@ class SequencePair(_Part):
 class Crossing(_Part):
     """What crosses the domain's border, each named and explained."""
 
-    foreign_keys: dict[str, Literal["keep", "drop"]] = {}
-    triggers: dict[str, str] = {}
+    foreign_keys: dict[str, Literal["keep", "drop"]] = Field(default_factory=dict)
+    triggers: dict[str, str] = Field(default_factory=dict)
 
 
 class Gates(_Part):
@@ -138,28 +123,10 @@ class Plan(_Part):
 
 
 def load(path: Path, environment: Mapping[str, str]) -> Plan:
-    """Read one plan file. PlanInvalid lists every problem; nothing else is raised for bad content."""
+    """Read one plan file. DocumentInvalid lists every problem; nothing else is raised for bad content."""
+    plan = documents.validate(path, Plan, documents.fill(path, documents.read(path), environment))
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        plan = Plan.model_validate(substitute(document, environment))
         _ = plan.lens
-    except OSError as error:
-        raise PlanInvalid(
-            f"{path}: cannot be read: {error.strerror}", "name an existing plan in fig.yml"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PlanInvalid(f"{path}: is no YAML: {error}", "correct the file") from error
-    except KeyError as error:
-        raise PlanInvalid(
-            f"{path}: variable {error.args[0]} is not set", "start the stack (fig up) or set the variable"
-        ) from error
-    except ValidationError as error:
-        problems = "\n".join(
-            f"  - {'.'.join(map(str, e['loc'])) or 'plan'}: {e['msg']}" for e in error.errors()
-        )
-        raise PlanInvalid(
-            f"{path}: {error.error_count()} problem(s):\n{problems}", "correct the file"
-        ) from error
     except CdcError as error:
-        raise PlanInvalid(f"{path}: tables: {error}", "correct the lens; see docs on lenses") from error
+        raise documents.DocumentInvalid(path, [f"tables: {error}"]) from error
     return plan
