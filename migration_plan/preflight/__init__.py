@@ -1,0 +1,99 @@
+"""Whatever can be refused is refused here, all reasons at once, before anyone waits; nothing is changed.
+
+`inspect` reads facts from both databases, `judge` decides on them alone, `preflight` is both.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from migration_plan.errors import Refusal
+from migration_plan.lifecycle import Act, Side
+from migration_plan.plan import Plan
+from migration_plan.preflight import activity, border, moment, server, tables
+from migration_plan.preflight.facts import SideFacts, SwitchFacts
+from migration_plan.preflight.read import look, read_side
+
+__all__ = ["Inspection", "SwitchFacts", "inspect", "judge", "notes", "preflight"]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Both sides' facts, and what the lens says to both schemas."""
+
+    monolith: SideFacts
+    service: SideFacts
+    lens_problems: tuple[str, ...] = ()
+
+    @property
+    def sides(self) -> tuple[SideFacts, SideFacts]:
+        return self.monolith, self.service
+
+
+def preflight(plan: Plan, act: Act, switch: SwitchFacts | None = None) -> list[Refusal]:
+    """All reasons against `act` now; `switch` is needed for a change of owner. An empty list: go on."""
+    return judge(plan, act, inspect(plan), switch)
+
+
+def inspect(plan: Plan) -> Inspection:
+    """Read both databases. One that does not answer is a fact, not an error."""
+    with ExitStack() as stack:
+        connections: dict[Side, psycopg.Connection[Any]] = {}
+        found: dict[Side, SideFacts] = {}
+        for side in Side:
+            try:
+                connections[side] = stack.enter_context(look(plan.sides[side].dsn))
+                found[side] = read_side(connections[side], plan, side)
+            except psycopg.OperationalError as error:
+                found[side] = SideFacts(side, unreachable=str(error).strip().splitlines()[0])
+        problems: tuple[str, ...] = ()
+        if not any(facts.unreachable or facts.missing for facts in found.values()):
+            problems = tuple(
+                str(problem)
+                for problem in plan.lens.check(connections[Side.MONOLITH], connections[Side.SERVICE])
+            )
+        return Inspection(found[Side.MONOLITH], found[Side.SERVICE], problems)
+
+
+def judge(plan: Plan, act: Act, inspection: Inspection, switch: SwitchFacts | None = None) -> list[Refusal]:
+    """The decision, from facts alone."""
+    refusals: list[Refusal] = []
+    for side in inspection.sides:
+        if side.unreachable:
+            refusals.append(
+                Refusal(
+                    "side-unreachable",
+                    f"the database of the {side.side} side does not answer: {side.unreachable}",
+                    f"correct sides.{side.side}.dsn of the plan, or start the server (fig status)",
+                )
+            )
+            continue
+        refusals += server.check_server(side)
+        refusals += server.check_role(side)
+        refusals += tables.check_tables(side, plan.domain)
+        refusals += tables.check_leftovers(side, plan.domain)
+        refusals += border.check_foreign_keys(side, plan)
+        refusals += border.check_triggers(side, plan)
+        refusals += border.check_sequences(side, plan)
+        refusals += activity.check_transactions(side, act)
+        refusals += activity.check_maintenance(side)
+    refusals += server.check_distinct(*inspection.sides)
+    refusals += border.check_names(inspection.sides, plan, act)
+    refusals += [
+        Refusal("lens", problem, "correct the plan's tables, or the schema that they describe")
+        for problem in inspection.lens_problems
+    ]
+    if act is Act.SWITCH:
+        if switch is None:
+            raise ValueError("a switch is judged with its SwitchFacts")
+        refusals += moment.check_moment(switch, plan)
+    return refusals
+
+
+def notes(inspection: Inspection) -> list[str]:
+    """Information for a person: who may write the tables, who does now, which views read them."""
+    return [note for side in inspection.sides for note in activity.notes(side)]

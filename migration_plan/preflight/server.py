@@ -1,0 +1,117 @@
+"""Is the server fit, and may our role do what a move needs?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from migration_plan.errors import Refusal
+from migration_plan.preflight.facts import SideFacts
+
+OLDEST = 150000  # Before 15 there is no GRANT SET ON PARAMETER.
+
+
+def check_server(side: SideFacts) -> Iterator[Refusal]:
+    """Version, role in its own replication, WAL level, room for our slot and for the verifier's."""
+    server = side.server
+    if server is None:
+        return
+    where = f'database "{server.database}" of the {side.side} side'
+    if server.version < OLDEST:
+        yield Refusal(
+            "server-too-old",
+            f"the server of {where} is PostgreSQL {server.version // 10000}; 15 is the oldest that works",
+            "upgrade the server",
+        )
+    if server.standby:
+        yield Refusal(
+            "read-only-server", f"{where} is a standby and accepts no writes", "name its primary in the dsn"
+        )
+    if server.encoding == "SQL_ASCII":
+        yield Refusal(
+            "no-encoding",
+            f"{where} has encoding SQL_ASCII: its bytes have no meaning elsewhere",
+            "move the data to a database with an encoding (UTF8)",
+        )
+    if server.wal_level != "logical":
+        yield Refusal(
+            "wal-level",
+            f'the server of {where} has wal_level "{server.wal_level}"; "logical" is needed',
+            "ALTER SYSTEM SET wal_level = logical; then restart the server",
+        )
+    yield from _check_room(side)
+    for publication in server.all_tables_publications:
+        yield Refusal(
+            "publication-for-all-tables",
+            f'publication "{publication}" in {where} is FOR ALL TABLES and would publish fig\'s own',
+            f'drop publication "{publication}" and create it again with a list of tables',
+        )
+
+
+def _check_room(side: SideFacts) -> Iterator[Refusal]:
+    """One slot and sender for the stream, until it has them, and one for an exact verification."""
+    assert side.server is not None  # noqa: S101 - the caller has looked.
+    needed = 1 if side.own_slots else 2
+    for kind, free, setting in (
+        ("slot", side.server.free_slots, "max_replication_slots"),
+        ("sender", side.server.free_senders, "max_wal_senders"),
+    ):
+        if free < needed:
+            yield Refusal(
+                f"no-free-{kind}",
+                f"the {side.side} side's server has {free} free replication {kind}(s); {needed} needed",
+                f"raise {setting} and restart the server",
+            )
+
+
+def check_role(side: SideFacts) -> Iterator[Refusal]:
+    """Each missing privilege with the statement that grants it."""
+    role, server = side.role, side.server
+    if role is None or server is None:
+        return
+    wanted: list[tuple[bool, str, str]] = [
+        (role.replication, "lacks the REPLICATION attribute", f'ALTER ROLE "{role.name}" REPLICATION'),
+        (
+            role.create,
+            f'may not CREATE in database "{server.database}"',
+            f'GRANT CREATE ON DATABASE "{server.database}" TO "{role.name}"',
+        ),
+        (
+            role.replica_role,
+            "may not set session_replication_role",
+            f'GRANT SET ON PARAMETER session_replication_role TO "{role.name}"',
+        ),
+        (role.sees_activity, "may not see other sessions' activity", f'GRANT pg_monitor TO "{role.name}"'),
+    ]
+    wanted += [
+        (False, f"may not execute {function}", f'GRANT EXECUTE ON FUNCTION {function} TO "{role.name}"')
+        for function in role.denied_functions
+    ]
+    owners = sorted({table.owner for table in side.tables if not table.owned})
+    wanted += [
+        (
+            False,
+            f'is no member of "{owner}", who owns tables of the domain',
+            f'GRANT "{owner}" TO "{role.name}"',
+        )
+        for owner in owners
+    ]
+    for holds, lack, grant in wanted:
+        if not holds:
+            yield Refusal("missing-privilege", f'role "{role.name}" on the {side.side} side {lack}', grant)
+    if role.schema_fig_owner:
+        yield Refusal(
+            "foreign-schema",
+            f'schema "fig" on the {side.side} side is owned by "{role.schema_fig_owner}", not "{role.name}"',
+            f'ALTER SCHEMA fig OWNER TO "{role.name}", if it is this toolkit\'s',
+        )
+
+
+def check_distinct(monolith: SideFacts, service: SideFacts) -> Iterator[Refusal]:
+    """Two DSNs may be spelled differently and mean one database."""
+    a, b = monolith.server, service.server
+    if a and b and (a.system_id, a.database_oid) == (b.system_id, b.database_oid):
+        yield Refusal(
+            "one-database",
+            f'both sides are the same database, "{a.database}"',
+            "give the service a database of its own",
+        )
