@@ -58,6 +58,8 @@ def owners_never_overlap(history: History, findings: Findings) -> None:
 
 def one_owner_at_rest(history: History, findings: Findings) -> None:
     """I5: in the end one row says owner, and no side is ahead of it."""
+    if not history.sides:
+        return
     rows = ", ".join(f"{side.name} is {side.state} at epoch {side.epoch}" for side in history.sides)
     owners = [side for side in history.sides if side.state == "owner"]
     findings.expect("I5", len(owners) == 1, f"{len(owners)} owners at rest", rows)
