@@ -1,0 +1,24 @@
+"""Change data capture: keep the tables of one domain in step between two databases, through a lens.
+
+The way of a row: `source` (slot) -> `pgoutput` (bytes to messages) -> `binding` (messages to changes of target
+rows) -> `runs` (changes to batches) -> `statements` (SQL) -> `apply` (one transaction with its position).
+
+    from cdc.spec import StreamSpec, Progress, StreamState, Guard
+        StreamSpec(name, domain, source_dsn, target_dsn, slot, publication, origin, projections,
+                   guard=None, heartbeat=0.1)
+        Guard: Callable[[psycopg.Connection], str]      # target connection -> statement, once for each session
+    from cdc import install
+        install.install(spec) -> None                   # stream.sql, publication, origin; again at any time
+        install.prepare_reverse(spec, patience=10.0) -> Position   # slot and position without rows: target owns
+        install.accept_schema(spec) -> None             # after SchemaChanged, with a lens that fits
+        install.remove(spec) -> None                    # slot, position, origin, publication
+    from cdc import snapshot
+        snapshot.copy(spec, on_progress=..., patience=10.0) -> Position   # slot, rows and position, or nothing
+    from cdc.stream import Stream
+        Stream(spec, on_progress=...).run(stop: threading.Event) -> None   # until `stop`, or a StreamError
+    from cdc import position
+        position.read(target_connection, stream) -> Position | None
+
+Errors are `cdc.stream_errors`; all are `CdcError` with `code`, `message`, `next_step`.
+Delivery: exactly once, because rows and position commit together; loops are cut by replication origin.
+"""

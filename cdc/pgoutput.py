@@ -1,0 +1,256 @@
+"""Bytes of pgoutput (protocol version 1, text) to messages. Pure: no IO, no state; relations are the caller's.
+
+One message in, one value out; anything that is not exactly one well-formed message is a MalformedMessage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from struct import Struct
+from struct import error as StructError
+from typing import Final, NamedTuple
+
+from cdc.stream_errors import MalformedMessage
+
+
+class Unchanged(Enum):
+    """A large value that did not change and was not sent; not NULL."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+Value = bytes | None | Unchanged
+Row = list[Value]
+
+
+class Begin(NamedTuple):
+    final_lsn: int
+    """Of the commit record."""
+    time: int
+    """Of the commit: microseconds since 2000-01-01 UTC."""
+    xid: int
+
+
+class Commit(NamedTuple):
+    lsn: int
+    end_lsn: int
+    time: int
+
+
+class Origin(NamedTuple):
+    lsn: int
+    name: str
+
+
+class SourceColumn(NamedTuple):
+    name: str
+    type_oid: int
+    modifier: int
+    is_identity: bool
+    """Part of the replica identity. Under REPLICA IDENTITY FULL that is every column: no primary key."""
+
+
+class Relation(NamedTuple):
+    oid: int
+    schema: str
+    name: str
+    identity: str
+    columns: tuple[SourceColumn, ...]
+
+
+class TypeName(NamedTuple):
+    oid: int
+    schema: str
+    name: str
+
+
+class Insert(NamedTuple):
+    relation: int
+    new: Row
+
+
+class OldRow(Enum):
+    ABSENT = "absent"
+    KEY = "key"
+    FULL = "full"
+
+
+class Update(NamedTuple):
+    relation: int
+    old_is: OldRow
+    old: Row
+    new: Row
+
+
+class Delete(NamedTuple):
+    relation: int
+    old_is: OldRow
+    old: Row
+
+
+class Truncate(NamedTuple):
+    relations: tuple[int, ...]
+    cascade: bool
+    restart_identity: bool
+
+
+class LogicalMessage(NamedTuple):
+    transactional: bool
+    lsn: int
+    prefix: str
+    content: bytes
+
+
+Message = (
+    Begin | Commit | Origin | Relation | TypeName | Insert | Update | Delete | Truncate | LogicalMessage
+)
+
+_begin = Struct("!QqI").unpack_from
+_commit = Struct("!BQQq").unpack_from
+_lsn = Struct("!Q").unpack_from
+_oid = Struct("!I").unpack_from
+_count = Struct("!H").unpack_from
+_type = Struct("!Ii").unpack_from
+_message = Struct("!BQ").unpack_from
+
+_T, _N, _U = b"tnu"
+
+
+def decode(data: bytes) -> Message:
+    """The message in `data`, all of it."""
+    reader = _READERS.get(data[0]) if data else None
+    if reader is None:
+        raise MalformedMessage("unknown kind", data)
+    try:
+        message, end = reader(data)
+    except (StructError, IndexError, UnicodeDecodeError, ValueError) as error:
+        raise MalformedMessage(str(error), data) from error
+    if end != len(data):
+        raise MalformedMessage(f"it should end at byte {end}", data)
+    return message
+
+
+def _text(data: bytes, at: int) -> tuple[str, int]:
+    end = data.index(0, at)
+    return data[at:end].decode(), end + 1
+
+
+def _row(data: bytes, at: int) -> tuple[Row, int]:
+    """The hot loop. A length beyond the end makes `at` run past it, which `decode` notices."""
+    (count,) = _count(data, at)
+    at += 2
+    row: Row = []
+    add = row.append
+    for _ in range(count):
+        kind = data[at]
+        if kind == _T:
+            end = at + 5 + _oid(data, at + 1)[0]
+            add(data[at + 5 : end])
+            at = end
+        elif kind == _N:
+            add(None)
+            at += 1
+        elif kind == _U:
+            add(UNCHANGED)
+            at += 1
+        else:
+            raise ValueError(f"unknown kind of value {kind}")
+    return row, at
+
+
+def _expect(data: bytes, at: int, kind: bytes) -> int:
+    if data[at : at + 1] != kind:
+        raise ValueError(f"no {kind!r} at byte {at}")
+    return at + 1
+
+
+_OLD: Final = {ord("K"): OldRow.KEY, ord("O"): OldRow.FULL}
+
+
+def _read_begin(data: bytes) -> tuple[Message, int]:
+    return Begin(*_begin(data, 1)), 21
+
+
+def _read_commit(data: bytes) -> tuple[Message, int]:
+    _flags, lsn, end_lsn, time = _commit(data, 1)
+    return Commit(lsn, end_lsn, time), 26
+
+
+def _read_origin(data: bytes) -> tuple[Message, int]:
+    name, at = _text(data, 9)
+    return Origin(_lsn(data, 1)[0], name), at
+
+
+def _read_relation(data: bytes) -> tuple[Message, int]:
+    schema, at = _text(data, 5)
+    name, at = _text(data, at)
+    identity = chr(data[at])
+    (count,) = _count(data, at + 1)
+    at += 3
+    columns = []
+    for _ in range(count):
+        is_identity = data[at] & 1 == 1
+        column, at = _text(data, at + 1)
+        type_oid, modifier = _type(data, at)
+        at += 8
+        columns.append(SourceColumn(column, type_oid, modifier, is_identity))
+    return Relation(_oid(data, 1)[0], schema or "pg_catalog", name, identity, tuple(columns)), at
+
+
+def _read_type(data: bytes) -> tuple[Message, int]:
+    schema, at = _text(data, 5)
+    name, at = _text(data, at)
+    return TypeName(_oid(data, 1)[0], schema or "pg_catalog", name), at
+
+
+def _read_insert(data: bytes) -> tuple[Message, int]:
+    row, at = _row(data, _expect(data, 5, b"N"))
+    return Insert(_oid(data, 1)[0], row), at
+
+
+def _read_update(data: bytes) -> tuple[Message, int]:
+    old: Row = []
+    old_is, at = _OLD.get(data[5], OldRow.ABSENT), 5
+    if old_is is not OldRow.ABSENT:
+        old, at = _row(data, 6)
+    new, at = _row(data, _expect(data, at, b"N"))
+    return Update(_oid(data, 1)[0], old_is, old, new), at
+
+
+def _read_delete(data: bytes) -> tuple[Message, int]:
+    if data[5] not in _OLD:
+        raise ValueError("a deletion without the old row")
+    old, at = _row(data, 6)
+    return Delete(_oid(data, 1)[0], _OLD[data[5]], old), at
+
+
+def _read_truncate(data: bytes) -> tuple[Message, int]:
+    (count,) = _oid(data, 1)
+    end = 6 + 4 * count
+    if end > len(data):
+        raise ValueError("it ends inside the list of tables")
+    relations = tuple(_oid(data, at)[0] for at in range(6, end, 4))
+    return Truncate(relations, bool(data[5] & 1), bool(data[5] & 2)), end
+
+
+def _read_message(data: bytes) -> tuple[Message, int]:
+    flags, lsn = _message(data, 1)
+    prefix, at = _text(data, 10)
+    end = at + 4 + _oid(data, at)[0]
+    return LogicalMessage(flags & 1 == 1, lsn, prefix, data[at + 4 : end]), end
+
+
+_READERS: Final[dict[int, Callable[[bytes], tuple[Message, int]]]] = {
+    ord("B"): _read_begin,
+    ord("C"): _read_commit,
+    ord("O"): _read_origin,
+    ord("R"): _read_relation,
+    ord("Y"): _read_type,
+    ord("I"): _read_insert,
+    ord("U"): _read_update,
+    ord("D"): _read_delete,
+    ord("T"): _read_truncate,
+    ord("M"): _read_message,
+}

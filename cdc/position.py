@@ -1,0 +1,104 @@
+"""Where a stream is: the position on its target, and the LSNs and times it is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from cdc.stream_errors import NotSetUp, StreamIdentityChanged
+
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def parse_lsn(text: str) -> int:
+    """`16/B374D848` as a number."""
+    high, _, low = text.partition("/")
+    return (int(high, 16) << 32) | int(low, 16)
+
+
+def lsn_text(lsn: int) -> str:
+    """A number as `16/B374D848`."""
+    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+
+def commit_time(microseconds: int) -> datetime:
+    """A time of the replication protocol (microseconds since 2000)."""
+    return _POSTGRES_EPOCH + timedelta(microseconds=microseconds)
+
+
+def protocol_now() -> int:
+    """Now, as the replication protocol counts."""
+    return (datetime.now(UTC) - _POSTGRES_EPOCH) // timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which server, timeline and slot an LSN belongs to."""
+
+    system_id: str
+    timeline: int
+    slot: str
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a stream has been applied: the end of the last applied source transaction."""
+
+    stream: str
+    identity: Identity
+    lsn: int
+    source_time: datetime | None = None
+
+
+def read(connection: psycopg.Connection[Any], stream: str) -> Position | None:
+    """The stream's position on this target; None if it has none."""
+    found = connection.execute("select to_regclass('fig.position')").fetchone()
+    if found is None or found[0] is None:
+        return None
+    row = connection.execute(
+        "select system_id, timeline, slot, lsn::text, source_time from fig.position where stream = %s", [stream]
+    ).fetchone()
+    if row is None:
+        return None
+    return Position(stream, Identity(row[0], row[1], row[2]), parse_lsn(row[3]), row[4])
+
+
+def write_first(connection: psycopg.Connection[Any], position: Position) -> None:
+    """The first position, in the transaction that makes it true. Leaves later ones alone: a stream has one start."""
+    connection.execute(
+        "insert into fig.position (stream, system_id, timeline, slot, lsn) values (%s, %s, %s, %s, %s::pg_lsn)",
+        [position.stream, position.identity.system_id, position.identity.timeline, position.identity.slot,
+         lsn_text(position.lsn)],
+    )  # fmt: skip
+
+
+def require_same(position: Position | None, stream: str, found: Identity, confirmed: int | None) -> Position:
+    """The position, if the source is the one it belongs to and its slot can still send everything after it.
+
+    A slot never confirms more than the target has flushed. A slot that did is ahead of a target that lost
+    its last transactions (restored, failed over); the server would skip the gap without a word.
+    """
+    if position is None:
+        raise NotSetUp(stream)
+    kept = position.identity
+    differences = [
+        f"{what} was {was}, is {now}"
+        for what, was, now in (
+            ("system identifier", kept.system_id, found.system_id),
+            ("timeline", kept.timeline, found.timeline),
+            ("slot", kept.slot, found.slot),
+        )
+        if was != now
+    ]
+    if confirmed is None:
+        differences.append(f"slot {found.slot} does not exist or has lost its WAL")
+    elif confirmed > position.lsn:
+        differences.append(
+            f"slot {found.slot} has confirmed {lsn_text(confirmed)}, the target has only {lsn_text(position.lsn)}"
+        )
+    if differences:
+        raise StreamIdentityChanged(stream, differences)
+    return position

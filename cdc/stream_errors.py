@@ -1,0 +1,171 @@
+"""What stops a stream, or sends it back to its start. No message of these holds a value of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cdc.errors import CdcError
+
+
+class StreamError(CdcError):
+    """Something about a stream; see the classes below."""
+
+    code = "stream-error"
+
+
+class ConnectionLost(StreamError):
+    """A server went away or is busy with what is left of us; the stream connects again by itself."""
+
+    code = "connection-lost"
+
+    def __init__(self, side: str, reason: str) -> None:
+        first_line = reason.strip().splitlines()[0] if reason.strip() else "closed without a reason"
+        super().__init__(f"the stream's {side} is not there: {first_line}", "Start the server; the stream goes on by itself")
+        self.side = side
+
+
+class NotSetUp(StreamError):
+    """The target has no position of this stream."""
+
+    code = "stream-not-set-up"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(
+            f"stream {stream} has no position on its target",
+            "Take its snapshot first (or, for the way back, prepare it)",
+        )
+
+
+class StreamIdentityChanged(StreamError):
+    """Another server, timeline or slot than the one the position belongs to."""
+
+    code = "stream-identity-changed"
+
+    def __init__(self, stream: str, differences: Sequence[str]) -> None:
+        super().__init__(
+            f"stream {stream} cannot go on from its position: {'; '.join(differences)}",
+            "Remove the stream and set it up again: it starts over by snapshot",
+        )
+
+
+class StalePosition(StreamError):
+    """The compare-and-set on the position found another one; this transaction was not applied."""
+
+    code = "stale-position"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(
+            f"somebody else has moved the position of stream {stream}; nothing of this transaction was applied",
+            "Find the other applier of this stream and stop one of the two",
+        )
+
+
+class GuardRefused(StreamError):
+    """The target's ownership row does not let this stream write."""
+
+    code = "guard-refused"
+
+    def __init__(self, stream: str, said: str, state: str | None, place: str) -> None:
+        super().__init__(f"the target refuses rows of stream {stream} ({said}); first: {place}", "See: fig status")
+        self.said = said
+        self.state = state
+        self.place = place
+
+
+class ForeignWrite(StreamError):
+    """Rows of somebody else arrive although the target owns them: a write went past the source's fence."""
+
+    code = "foreign-write"
+
+    def __init__(self, stream: str, place: str) -> None:
+        super().__init__(
+            f"the target owns the domain, yet stream {stream} brings rows that are not ours: {place}",
+            "Find the writer on the source (its fence was passed), then verify the domain",
+        )
+        self.place = place
+
+
+class SchemaChanged(StreamError):
+    """The source's table is not the one that the stream was set up for."""
+
+    code = "schema-changed"
+
+    def __init__(self, relation: str, differences: Sequence[str]) -> None:
+        super().__init__(
+            f"source table {relation} has changed: {'; '.join(differences)}",
+            "Change the plan's lens to fit, accept the new columns, and start the stream: nothing is lost",
+        )
+        self.relation = relation
+        self.differences = tuple(differences)
+
+
+class UnmappedTable(StreamError):
+    """A row of a published table that no projection reads; dropping it would lose it silently."""
+
+    code = "table-unmapped"
+
+    def __init__(self, relation: str, publication: str) -> None:
+        super().__init__(
+            f"publication {publication} sends rows of {relation}, which no lens maps",
+            f"Take {relation} out of the publication or into the plan",
+        )
+
+
+class UnsentValue(StreamError):
+    """A value the target needs was not sent, because it is large and did not change."""
+
+    code = "value-not-sent"
+
+    def __init__(self, relation: str, column: str, why: str) -> None:
+        super().__init__(
+            f"column {column} of {relation} is needed ({why}), but an unchanged large value is not sent",
+            f"Run: ALTER TABLE {relation} REPLICA IDENTITY FULL, then take the snapshot again",
+        )
+
+
+class ApplyMismatch(StreamError):
+    """A statement changed another number of rows than it should; its transaction was not applied."""
+
+    code = "apply-mismatch"
+
+    def __init__(self, what: str, said: str, place: str) -> None:
+        super().__init__(f"{what}: {said}; {place}", "Verify the domain: both sides differ in this table")
+
+
+class PoisonRow(StreamError):
+    """The target refuses a row; its transaction was not applied, the stream stays in front of it."""
+
+    code = "poison-row"
+
+    def __init__(self, what: str, said: str, place: str) -> None:
+        super().__init__(f"{what} is refused by the target: {said}; {place}", "Correct the lens or the row, then start the stream")
+
+
+class MalformedMessage(StreamError):
+    """Bytes that are no pgoutput message of protocol version 1."""
+
+    code = "message-malformed"
+
+    def __init__(self, reason: str, data: bytes) -> None:
+        kind = repr(chr(data[0])) if data else "empty"
+        super().__init__(
+            f"not a pgoutput message ({kind}, {len(data)} bytes): {reason}",
+            "Report this with both server versions; the position was not moved",
+        )
+
+
+class SlotBlocked(StreamError):
+    """The slot cannot become consistent while old transactions run on the source."""
+
+    code = "slot-blocked"
+
+    def __init__(self, slot: str, seconds: float, blockers: Sequence[str]) -> None:
+        named = "; ".join(blockers) or "no transaction is visible any more, try again"
+        super().__init__(f"slot {slot} was not ready within {seconds:g} s; it waits for: {named}", "End these transactions, then repeat")
+        self.blockers = tuple(blockers)
+
+
+class SetUpError(StreamError):
+    """What a stream needs on its servers cannot be put there."""
+
+    code = "stream-set-up-refused"
