@@ -1,0 +1,176 @@
+// The admin API, on a unix socket only: routes, holds, writes in flight, how far copies have come, figures.
+// Every refusal is one problem document and changes nothing.
+import settings from 'settings.js';
+import table from 'table.js';
+import figures from 'figures.js';
+
+const applied = ngx.shared.fig_applied;
+const SIDES = ['monolith', 'service'];
+
+function Refusal(status, code, detail, current) {
+    this.status = status;
+    this.code = code;
+    this.detail = detail;
+    this.current = current;
+}
+
+const ACTIONS = {
+    'GET /routes': async function () {
+        const all = {};
+        Object.keys(settings.domains).forEach(function (domain) { all[domain] = state(domain); });
+        return all;
+    },
+    'GET /inflight/': async function (domain) { return { writes: figures.inflight(domain) }; },
+    'POST /routes/': async function (domain, body) {
+        fields(body, ['epoch', 'owner']);
+        whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
+        oneOf(body, 'owner');
+        return table.alone(domain, function () {
+            const route = table.read(domain);
+            if (body.epoch < route.epoch || (body.epoch === route.epoch && body.owner !== route.owner)) {
+                stale(domain, body.owner + ' at epoch ' + body.epoch);
+            }
+            table.write(domain, { epoch: body.epoch, owner: body.owner, until: 0 });
+            return state(domain);
+        });
+    },
+    'POST /hold/': async function (domain, body) {
+        fields(body, ['epoch', 'ttl_ms']);
+        whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
+        whole(body, 'ttl_ms', 1, 600000);
+        return table.alone(domain, function () {
+            const route = current(domain, body.epoch, 'a hold');
+            table.hold(domain, route, Date.now() + body.ttl_ms);
+            return state(domain);
+        });
+    },
+    'POST /release/': async function (domain, body) {
+        fields(body, ['epoch']);
+        whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
+        return table.alone(domain, function () {
+            table.hold(domain, current(domain, body.epoch, 'the end of a hold'), 0);
+            return state(domain);
+        });
+    },
+    'POST /applied/': async function (domain, body) {
+        fields(body, ['side', 'through_ms']);
+        oneOf(body, 'side');
+        whole(body, 'through_ms', 1, 9999999999999);
+        applied.set(domain + '|' + body.side, body.through_ms);
+        return state(domain);
+    },
+};
+
+function state(domain) {
+    const route = table.read(domain);
+    const through = {};
+    SIDES.forEach(function (side) {
+        const ms = applied.get(domain + '|' + side);
+        if (ms !== undefined) {
+            through[side] = ms;
+        }
+    });
+    const left = route.until - Date.now();
+    return {
+        epoch: route.epoch, owner: route.owner, hold: left > 0 ? { epoch: route.epoch + 1, left_ms: left } : null,
+        inflight: { writes: figures.inflight(domain) }, applied: through,
+    };
+}
+
+function current(domain, epoch, what) {
+    const route = table.read(domain);
+    if (epoch !== route.epoch) {
+        stale(domain, what + ' at epoch ' + epoch);
+    }
+    return route;
+}
+
+function stale(domain, wanted) {
+    const now = state(domain);
+    throw new Refusal(409, 'route-refused', wanted + ' was asked for, but "' + domain + '" is at epoch ' + now.epoch +
+        ', owned by the ' + now.owner + '.', now);
+}
+
+function malformed(detail) {
+    throw new Refusal(400, 'malformed', detail);
+}
+
+function fields(body, names) {
+    const given = Object.keys(body).sort().join(', ');
+    if (given !== names.join(', ')) {
+        malformed('The body must have exactly ' + names.join(', ') + ', not: ' + (given || 'nothing') + '.');
+    }
+}
+
+function whole(body, name, least, most) {
+    const value = body[name];
+    if (typeof value !== 'number' || Math.floor(value) !== value || value < least || value > most) {
+        malformed(name + ' must be a whole number from ' + least + ' to ' + most + '.');
+    }
+}
+
+function oneOf(body, name) {
+    if (!SIDES.includes(body[name])) {
+        malformed(name + ' must be one of ' + SIDES.join(', ') + '.');
+    }
+}
+
+function parsed(r) {
+    if (r.method === 'GET') {
+        return {};
+    }
+    let body;
+    try {
+        body = JSON.parse(r.requestText);
+    } catch (e) {
+        malformed('The body is not JSON.');
+    }
+    if (body === null || typeof body !== 'object' || Array.isArray(body)) {
+        malformed('The body must be a JSON object.');
+    }
+    return body;
+}
+
+async function answer(r) {
+    const found = /^(\/[a-z]+\/?)([^\/]*)$/.exec(r.uri);
+    const path = found ? found[1] : '';
+    const action = ACTIONS[r.method + ' ' + path];
+    if (!action || (path.endsWith('/') ? found[2] === '' : found[2] !== '')) {
+        throw new Refusal(404, 'no-such-path', r.method + ' ' + r.uri + ' is not part of the admin API.');
+    }
+    if (found[2] !== '' && !table.knows(found[2])) {
+        throw new Refusal(404, 'no-such-domain', 'This proxy knows no domain "' + found[2] + '".');
+    }
+    return action(found[2], parsed(r));
+}
+
+async function serve(r) {
+    try {
+        send(r, 200, 'application/json', await answer(r));
+    } catch (e) {
+        if (e instanceof Refusal) {
+            const body = { type: '/problems/' + e.code, title: e.code, status: e.status, detail: e.detail };
+            if (e.current) {
+                body.current = e.current;
+            }
+            send(r, e.status, 'application/problem+json', body);
+        } else {
+            r.error('fig: admin: ' + e.message);
+            send(r, 500, 'application/problem+json', {
+                type: '/problems/admin-failed', title: 'admin-failed', status: 500, detail: e.message,
+            });
+        }
+    }
+}
+
+function send(r, status, type, body) {
+    r.headersOut['Content-Type'] = type;
+    r.return(status, JSON.stringify(body) + '\n');
+}
+
+function metrics(r) {
+    r.headersOut['Content-Type'] = 'text/plain; version=0.0.4; charset=utf-8';
+    r.return(200, figures.metrics());
+}
+
+export default { serve, metrics };

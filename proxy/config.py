@@ -1,0 +1,234 @@
+"""What one proxy is: frozen values, checked as a whole before anything is rendered from them.
+
+    Upstream(name, servers)                        # servers: "host:port" or "unix:/path"
+    Route(path, methods=())                        # a prefix of whole path segments; no methods = all
+    Domain(name, routes, monolith, service, read_by=(), owner=Side.MONOLITH)
+                                                   # monolith, service: names of upstreams;
+                                                   # owner: until a route was ever set (epoch 0)
+    Identity(path="/internal/users/session", cookies=("session", "remember_token"), seconds=5)
+    Limits(longest_hold_ms=10_000, longest_mark_wait_ms=2_000, mark_seconds=60, upstream_seconds=60)
+    ProxyConfig(folder, public, internal, metrics, upstreams, default_upstream, domains=(), identity=None,
+                limits=Limits(), worker_processes=2, largest_body=64 MiB, secure_cookies=False, user=None)
+
+`ProxyConfig.parse(mapping)` reads the same names from JSON; `config.document()` is its inverse.
+Constructing an invalid ProxyConfig raises ConfigInvalid with every problem at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from proxy.errors import ConfigInvalid
+
+# What may be printed into nginx.conf unquoted; everything else is refused, so that nothing needs escaping.
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}|unix:/[A-Za-z0-9._/-]+")
+PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
+METHOD = re.compile(r"[A-Z]{1,20}")
+COOKIE = re.compile(r"[A-Za-z0-9_]{1,64}")
+FOLDER = re.compile(r"/[A-Za-z0-9._/+@-]+")
+USER = re.compile(r"[a-z_][a-z0-9_-]*")
+
+# Upstreams of our own in the same nginx start like this.
+RESERVED = "fig_"
+
+
+class Side(StrEnum):
+    """The two places where a domain can live."""
+
+    MONOLITH = "monolith"
+    SERVICE = "service"
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """Processes that serve the same thing; one that is dead is skipped while another lives."""
+
+    name: str
+    servers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Requests of a domain: a prefix of whole path segments, for some methods or (none named) for all."""
+
+    path: str
+    methods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What moves together; `read_by` are paths of other domains that read this domain's tables."""
+
+    name: str
+    routes: tuple[Route, ...]
+    monolith: str
+    service: str
+    read_by: tuple[str, ...] = ()
+    owner: Side = Side.MONOLITH
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the user is, asked from whoever owns `path`; requests with none of `cookies` are anonymous."""
+
+    path: str = "/internal/users/session"
+    cookies: tuple[str, ...] = ("session", "remember_token")
+    seconds: int = 5
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long anything may take; each one ends in an honest 503."""
+
+    longest_hold_ms: int = 10_000
+    longest_mark_wait_ms: int = 2_000
+    mark_seconds: int = 60
+    upstream_seconds: int = 60
+
+
+@dataclass(frozen=True)
+class ProxyConfig:
+    """One nginx: `folder` holds all its files; `user` is who the workers run as when root starts it."""
+
+    folder: Path
+    public: str
+    internal: str
+    metrics: str
+    upstreams: tuple[Upstream, ...]
+    default_upstream: str
+    domains: tuple[Domain, ...] = ()
+    identity: Identity | None = None
+    limits: Limits = field(default_factory=Limits)
+    worker_processes: int = 2
+    largest_body: int = 64 * 1024 * 1024
+    secure_cookies: bool = False
+    user: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise ConfigInvalid(problems)
+
+    @property
+    def admin_socket(self) -> Path:
+        return self.folder / "admin.sock"
+
+    def domain_of(self, method: str, path: str) -> Domain | None:
+        """The domain of a request: the longest route wins, one with methods before one without."""
+        for route, domain in self.routes_by_rank():
+            if (not route.methods or method in route.methods) and (path + "/").startswith(route.path + "/"):
+                return domain
+        return None
+
+    def routes_by_rank(self) -> list[tuple[Route, Domain]]:
+        """All routes, the one that decides first."""
+        pairs = [(route, domain) for domain in self.domains for route in domain.routes]
+        return sorted(pairs, key=lambda p: (-p[0].path.count("/"), p[0].path, not p[0].methods, p[0].methods))
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> ProxyConfig:
+        """From the mapping that `document()` gives; unknown or missing names raise ConfigInvalid."""
+        try:
+            values = dict(document)
+            values["folder"] = Path(values["folder"])
+            values["upstreams"] = tuple(Upstream(u["name"], tuple(u["servers"])) for u in values["upstreams"])
+            values["domains"] = tuple(_domain(d) for d in values.get("domains", ()))
+            if values.get("identity") is not None:
+                identity = dict(values["identity"])
+                values["identity"] = Identity(**{**identity, "cookies": tuple(identity["cookies"])})
+            if "limits" in values:
+                values["limits"] = Limits(**values["limits"])
+            return cls(**values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigInvalid([f"not readable ({type(error).__name__}: {error})"]) from error
+
+    def document(self) -> dict[str, Any]:
+        """Plain JSON values; `parse` reads them back."""
+        return {**asdict(self), "folder": str(self.folder)}
+
+
+def _domain(document: Mapping[str, Any]) -> Domain:
+    routes = tuple(Route(r["path"], tuple(r.get("methods", ()))) for r in document["routes"])
+    rest = {**document, "routes": routes, "read_by": tuple(document.get("read_by", ()))}
+    return Domain(**{**rest, "owner": Side(document.get("owner", Side.MONOLITH))})
+
+
+def _problems(config: ProxyConfig) -> Iterator[str]:
+    if not FOLDER.fullmatch(str(config.folder)):
+        yield f"folder {str(config.folder)!r} must be an absolute path of plain characters"
+    for name in ("public", "internal", "metrics"):
+        if not ADDRESS.fullmatch(getattr(config, name)):
+            yield f"{name} {getattr(config, name)!r} is not an address like 127.0.0.1:7400"
+    if len({config.public, config.internal, config.metrics}) < 3:
+        yield "public, internal and metrics must be three different addresses"
+    if config.user is not None and not USER.fullmatch(config.user):
+        yield f"user {config.user!r} is not a user name"
+    figures = {"worker_processes": config.worker_processes, "largest_body": config.largest_body}
+    for name, value in {**figures, **asdict(config.limits)}.items():
+        if type(value) is not int or value < 1:
+            yield f"{name} {value!r} must be a whole number of at least 1"
+    if type(config.secure_cookies) is not bool:
+        yield f"secure_cookies {config.secure_cookies!r} must be true or false"
+    yield from _upstream_problems(config)
+    yield from _domain_problems(config)
+    if config.identity is not None:
+        yield from _identity_problems(config.identity)
+
+
+def _upstream_problems(config: ProxyConfig) -> Iterator[str]:
+    names = [upstream.name for upstream in config.upstreams]
+    for upstream in config.upstreams:
+        if not NAME.fullmatch(upstream.name) or upstream.name.startswith(RESERVED):
+            yield f"upstream {upstream.name!r} must be a lower-case name not starting with {RESERVED!r}"
+        if not upstream.servers:
+            yield f"upstream {upstream.name!r} has no servers"
+        for server in upstream.servers:
+            if not ADDRESS.fullmatch(server):
+                yield f"server {server!r} of upstream {upstream.name!r} is not an address"
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"upstream {name!r} is given twice"
+    used = {config.default_upstream} | {name for d in config.domains for name in (d.monolith, d.service)}
+    for name in sorted(used - set(names)):
+        yield f"upstream {name!r} is used but not given"
+
+
+def _domain_problems(config: ProxyConfig) -> Iterator[str]:
+    names = [domain.name for domain in config.domains]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield f"domain {name!r} is given twice"
+    seen: dict[tuple[str, str], str] = {}
+    for domain in config.domains:
+        if not NAME.fullmatch(domain.name):
+            yield f"domain {domain.name!r} must be a lower-case name"
+        if domain.monolith == domain.service:
+            yield f"domain {domain.name!r} has the same upstream on both sides"
+        if not domain.routes:
+            yield f"domain {domain.name!r} has no routes"
+        for path in [route.path for route in domain.routes] + list(domain.read_by):
+            if not PATH.fullmatch(path) or ".." in path:
+                yield f"path {path!r} of domain {domain.name!r} must be like /api/catalog"
+        for route in domain.routes:
+            for method in route.methods or ("",):
+                if method and not METHOD.fullmatch(method):
+                    yield f"method {method!r} of route {route.path!r} must be in capitals"
+                if seen.setdefault((route.path, method), domain.name) != domain.name:
+                    other = seen[route.path, method]
+                    yield f"route {route.path!r} belongs to {other!r} and to {domain.name!r}"
+
+
+def _identity_problems(identity: Identity) -> Iterator[str]:
+    if not PATH.fullmatch(identity.path):
+        yield f"identity path {identity.path!r} must be like /internal/users/session"
+    if not identity.cookies:
+        yield "identity needs the name of at least one session cookie"
+    for cookie in identity.cookies:
+        if not COOKIE.fullmatch(cookie):
+            yield f"cookie {cookie!r} must be letters, digits and underscores"
+    if type(identity.seconds) is not int or identity.seconds < 1:
+        yield f"identity seconds {identity.seconds!r} must be a whole number of at least 1"

@@ -1,0 +1,151 @@
+// Traffic figures and the writes in flight, in shared dictionaries; printed as Prometheus text.
+import settings from 'settings.js';
+import table from 'table.js';
+
+const counts = ngx.shared.fig_counts;
+const flights = ngx.shared.fig_inflight;
+const applied = ngx.shared.fig_applied;
+const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const SAFE = { GET: true, HEAD: true, OPTIONS: true };
+
+const HELP = {
+    fig_requests_total: 'counter Requests answered.',
+    fig_request_seconds: 'histogram Time from the first byte of a request to the last of its answer.',
+    fig_holds_total: 'counter Writes that waited for a hold to end.',
+    fig_hold_seconds: 'histogram How long they waited.',
+    fig_hold_expired_total: 'counter Writes answered 503 because a hold or a bounce outlasted its bound.',
+    fig_bounces_total: 'counter Requests refused by a fence and sent again to the new owner.',
+    fig_unexpected_fences_total: 'counter Requests refused by a fence that no switch explains.',
+    fig_stale_waits_total: 'counter Requests that waited until the side they read had the user\'s own write.',
+    fig_stale_refused_total: 'counter Those of them answered 503 because it took too long.',
+    fig_inflight_writes: 'gauge Writes let in and not answered yet.',
+    fig_route_epoch: 'gauge Epoch of the route.',
+    fig_route_owner: 'gauge 1 for the side that owns the domain.',
+    fig_route_held: 'gauge 1 while writes of the domain are held.',
+    fig_applied_through_seconds: 'gauge Up to which time a side has applied the other\'s changes.',
+};
+
+// A full dictionary must not fail a request: the figure is lost, and error.log says so.
+function add(r, name, labels, value) {
+    try {
+        counts.incr(name + '{' + labels, value, 0);
+    } catch (e) {
+        r.error('fig: a figure is lost: ' + e.message);
+    }
+}
+
+function count(r, name, domain) {
+    add(r, name, 'domain="' + domain + '"', 1);
+}
+
+function observe(r, name, labels, seconds) {
+    let i = 0;
+    while (i < BOUNDS.length && seconds > BOUNDS[i]) {
+        i++;
+    }
+    // Buckets are kept apart here and summed up when printed: one increment instead of fourteen.
+    add(r, name + '_bucket', labels + ',le="' + (i < BOUNDS.length ? BOUNDS[i] : '+Inf') + '"', 1);
+    add(r, name + '_sum', labels, seconds);
+}
+
+function answered(r, vs) {
+    const labels = 'domain="' + (vs.fig_domain || '-') + '",side="' + (vs.fig_side || '-') + '",method="' +
+        (SAFE[vs.request_method] ? 'read' : 'write') + '"';
+    add(r, 'fig_requests_total', labels + ',status="' + vs.status[0] + 'xx"', 1);
+    observe(r, 'fig_request_seconds', labels, +vs.request_time);
+}
+
+// Writes in flight are counted per worker, because the counts of a worker that was killed never fall again.
+// Returns the key that `leave` wants, or '' where counting failed (then the fence alone protects that write).
+function enter(r, domain) {
+    const key = domain + '|' + process.pid;
+    try {
+        flights.incr(key, 1, 0);
+        return key;
+    } catch (e) {
+        r.error('fig: a write is not counted: ' + e.message);
+        return '';
+    }
+}
+
+function leave(key) {
+    if (key) {
+        flights.incr(key, -1, 0);
+    }
+}
+
+function inflight(domain) {
+    let writes = 0;
+    flights.items(100000).forEach(function (item) {
+        const parts = item[0].split('|');
+        if (parts[0] !== domain) {
+            return;
+        }
+        if (table.alive(parts[1])) {
+            writes += item[1];
+        } else {
+            flights.delete(item[0]);
+        }
+    });
+    return writes;
+}
+
+function gauges(lines) {
+    Object.keys(settings.domains).sort().forEach(function (domain) {
+        const route = table.read(domain);
+        const label = '{domain="' + domain + '"';
+        lines.push(['fig_inflight_writes' + label, inflight(domain)]);
+        lines.push(['fig_route_epoch' + label, route.epoch]);
+        lines.push(['fig_route_held' + label, table.held(route) ? 1 : 0]);
+        ['monolith', 'service'].forEach(function (side) {
+            const through = applied.get(domain + '|' + side);
+            lines.push(['fig_route_owner' + label + ',side="' + side + '"', route.owner === side ? 1 : 0]);
+            if (through !== undefined) {
+                lines.push(['fig_applied_through_seconds' + label + ',side="' + side + '"', through / 1000]);
+            }
+        });
+    });
+}
+
+// Cumulative buckets and the count, as Prometheus wants them.
+function histograms(buckets, lines) {
+    Object.keys(buckets).forEach(function (series) {
+        let total = 0;
+        BOUNDS.concat(['+Inf']).forEach(function (bound) {
+            total += buckets[series][bound] || 0;
+            lines.push([series + ',le="' + bound + '"', total]);
+        });
+        lines.push([series.replace('_bucket{', '_count{'), total]);
+    });
+}
+
+function metrics() {
+    const lines = [];
+    const buckets = {};
+    counts.items(100000).forEach(function (item) {
+        const found = /^(.*),le="([^"]*)"$/.exec(item[0]);
+        if (found) {
+            buckets[found[1]] = buckets[found[1]] || {};
+            buckets[found[1]][found[2]] = item[1];
+        } else {
+            lines.push(item);
+        }
+    });
+    histograms(buckets, lines);
+    gauges(lines);
+    const text = [];
+    Object.keys(HELP).forEach(function (name) {
+        const kind = HELP[name].split(' ')[0];
+        const own = lines.filter(function (line) {
+            const stem = line[0].slice(0, line[0].indexOf('{'));
+            return stem === name || (kind === 'histogram' && stem.startsWith(name + '_'));
+        });
+        if (own.length) {
+            text.push('# HELP ' + name + ' ' + HELP[name].slice(kind.length + 1), '# TYPE ' + name + ' ' + kind);
+            own.forEach(function (line) { text.push(line[0] + '} ' + line[1]); });
+        }
+    });
+    return text.join('\n') + '\n';
+}
+
+export default { SAFE, count, observe, answered, enter, leave, inflight, metrics };

@@ -1,0 +1,148 @@
+"""A proxy's values -> the text of its files. Pure: reads the template and the scripts, writes nothing.
+
+`files(config, user_line, proc) -> dict[str, str]`: file name -> content, all for `<folder>/conf`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+from proxy.config import Domain, ProxyConfig, Route, Side, Upstream
+
+SCRIPTS = ("router.js", "table.js", "marks.js", "figures.js", "admin.js")
+
+# Request headers that only we may set are replaced or dropped on the way in. nginx knows no wildcard here, so
+# these are the names that any server or framework gives a meaning to.
+DROPPED = (
+    "X-Fig-Fenced", "X-Fig-Mark", "X-Fig-Epoch", "X-Fig-Side", "X-Original-Method", "X-Original-URI",
+    "Forwarded",
+    "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
+    "X-Forwarded-Protocol", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Uri",
+    "X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-By",
+    "X-Forwarded-Client-Cert", "X-Forwarded-Access-Token", "X-Forwarded-Preferred-Username",
+)  # fmt: skip
+
+
+def files(config: ProxyConfig, user_line: str = "", proc: bool = True) -> dict[str, str]:
+    """Everything that nginx reads, by file name."""
+    scripts = {name: (resources.files("proxy") / name).read_text() for name in SCRIPTS}
+    return {"nginx.conf": nginx_conf(config, user_line), "settings.js": settings_js(config, proc), **scripts}
+
+
+def nginx_conf(config: ProxyConfig, user_line: str = "") -> str:
+    """The main file. `user_line` is empty for an ordinary user, who cannot choose."""
+    limits = config.limits
+    waits = 2 * limits.longest_hold_ms + limits.longest_mark_wait_ms  # A held request may bounce as well.
+    return _template().render(
+        user_line=user_line,
+        worker_processes=config.worker_processes,
+        folder=config.folder,
+        shutdown_seconds=waits // 1000 + limits.upstream_seconds + 1,
+        upstream_seconds=limits.upstream_seconds,
+        largest_body=config.largest_body,
+        default_upstream=config.default_upstream,
+        domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
+        upstreams=[{"name": u.name, "servers": _server_lines(u)} for u in config.upstreams],
+        identity=_identity(config),
+        servers=[_public(config), _internal(config)],
+        metrics=config.metrics,
+    )
+
+
+def settings_js(config: ProxyConfig, proc: bool = True) -> str:
+    """What the scripts know of this proxy; `proc`: whether /proc tells which workers live."""
+    identity_domain = config.domain_of("GET", config.identity.path) if config.identity else None
+    settings = {
+        "folder": str(config.folder),
+        "proc": proc,
+        "default_upstream": config.default_upstream,
+        "identity_domain": identity_domain.name if identity_domain else "",
+        "secure_cookies": config.secure_cookies,
+        "limits": {
+            "longest_hold_ms": config.limits.longest_hold_ms,
+            "longest_mark_wait_ms": config.limits.longest_mark_wait_ms,
+            "mark_seconds": config.limits.mark_seconds,
+        },
+        "domains": {
+            domain.name: {
+                "owner": domain.owner.value,
+                "upstreams": {Side.MONOLITH.value: domain.monolith, Side.SERVICE.value: domain.service},
+                "read_by": sorted(domain.read_by),
+            }
+            for domain in config.domains
+        },
+    }
+    return f"export default {json.dumps(settings, indent=4)};\n"
+
+
+@cache
+def _template() -> jinja2.Template:
+    # nginx.conf is not HTML, and values are checked in config.py to need no escaping.
+    environment = jinja2.Environment(  # noqa: S701
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.from_string((resources.files("proxy") / "templates" / "nginx.conf.j2").read_text())
+
+
+def _domain_line(route: Route, domain: Domain) -> str:
+    methods = f"(?:{'|'.join(sorted(route.methods))})" if route.methods else "[A-Z]+"
+    return f'"~^{methods}:{re.escape(route.path)}(?:/|\\z)" {domain.name};'
+
+
+def _server_lines(upstream: Upstream) -> list[str]:
+    # A process that does not answer is left out for a second while another lives; an only one is always tried.
+    policy = "max_fails=1 fail_timeout=1s" if len(upstream.servers) > 1 else "max_fails=0"
+    return [f"{server} {policy}" for server in upstream.servers]
+
+
+def _identity(config: ProxyConfig) -> dict[str, Any] | None:
+    if config.identity is None:
+        return None
+    cookies = "".join(f"$cookie_{name}" for name in config.identity.cookies)
+    return {"cookies": cookies, "path": config.identity.path, "seconds": config.identity.seconds}
+
+
+def _public(config: ProxyConfig) -> dict[str, Any]:
+    identity = config.identity is not None
+    return {
+        "name": "public",
+        "address": config.public,
+        "request_id": "$request_id",
+        "hides_internal": True,
+        "identity": identity,
+        "peer": "$fig_peer" if identity else "$fig_upstream",
+        "headers": _headers("$fig_request_id", "$fig_identity" if identity else '""', "$fig_admitted"),
+    }
+
+
+def _internal(config: ProxyConfig) -> dict[str, Any]:
+    return {
+        "name": "internal",
+        "address": config.internal,
+        "request_id": "$fig_passed_id",
+        "hides_internal": False,
+        "identity": False,
+        "peer": "$fig_upstream",
+        "headers": _headers("$fig_request_id", '""', "$fig_admitted"),
+    }
+
+
+def _headers(request_id: str, identity: str, admitted: str) -> list[tuple[str, str]]:
+    return [
+        ("Host", "$http_host"),
+        ("Connection", '""'),
+        ("X-Request-Id", request_id),
+        ("X-Identity", identity),
+        ("X-Fig-Admitted", admitted),
+        ("X-Real-IP", "$remote_addr"),
+        ("X-Forwarded-For", "$remote_addr"),
+        ("X-Forwarded-Proto", "$scheme"),
+        ("X-Forwarded-Host", "$http_host"),
+        *((name, '""') for name in DROPPED),
+    ]
