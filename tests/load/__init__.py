@@ -1,0 +1,1 @@
+"""People in the shop: closed-loop shoppers and sellers who check every answer, and the demo."""

@@ -1,0 +1,44 @@
+"""A shopper: looks around, fills the cart, checks out, sometimes changes their mind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from tests.load.buyer import Buyer
+from tests.load.person import acknowledged
+from tests.support.history import Operation
+
+
+class Shopper(Buyer):
+    def steps(self) -> Iterator[Callable[[], object]]:
+        while True:
+            chance = self.dice.random()
+            if not self.cart_is_known:
+                yield self.read_cart
+            elif chance < 0.20 and self.seen:
+                yield from self._buy()
+            elif chance < 0.24 and self.placed:
+                order = self.placed.pop(self.dice.randrange(len(self.placed)))
+                yield partial(self.cancel, order)
+                yield self.read_orders
+            elif chance < 0.30:
+                yield self.read_cart
+            elif chance < 0.50:
+                yield self.look_at_self
+            else:
+                yield self.look_around()
+
+    def _buy(self) -> Iterator[Callable[[], object]]:
+        """One to three products into the cart, checkout, and a look at the orders."""
+        shelf = sorted(set(self.seen))
+        for product in self.dice.sample(shelf, min(self.dice.choice((1, 1, 2, 3)), len(shelf))):
+            yield partial(self.put_in_cart, product, self.dice.randint(1, 3))
+        if not self.cart:
+            return
+        bought: list[Operation] = []
+        yield lambda: bought.append(self.check_out())
+        yield self.read_orders
+        if not acknowledged(bought[0]):
+            for product in list(self.cart):
+                yield partial(self.take_from_cart, product)
