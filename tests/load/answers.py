@@ -49,7 +49,7 @@ class Criteria:
 
 
 def cents(price: str) -> int:
-    if not _PRICE.fullmatch(price):
+    if not (isinstance(price, str) and _PRICE.fullmatch(price)):
         raise WrongAnswer(f"price {price!r}")
     return int(price.replace(".", ""))
 
