@@ -1,0 +1,90 @@
+"""Access to a service's database that never blocks the process.
+
+psycopg 2 is the driver, because it waits through eventlet's hub once the process is monkey patched;
+psycopg 3 would stop every other request during a query. Reads are single statements and need no transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from eventlet import patcher
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import InvalidatePoolError
+
+from extracted.platform.errors import SettingWrong
+from extracted.platform.settings import setting
+
+DRIVER = "postgresql+psycopg2"
+# A statement and an open transaction end by themselves, even if this process is gone or frozen.
+OPTIONS = "-c statement_timeout=5s -c idle_in_transaction_session_timeout=10s -c jit=off"
+POOL_PATIENCE_S = 5
+_select = patcher.original("select")
+
+_committed: ContextVar[bool] = ContextVar("committed", default=False)
+
+
+def something_was_committed() -> bool:
+    """Whether the request that runs now has begun a commit (each request runs in a context of its own)."""
+    return _committed.get()
+
+
+class Database:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @classmethod
+    def from_environment(cls, name: str, application: str, workers: int) -> Database:
+        url = make_url(setting(name))
+        if url.drivername != DRIVER:
+            raise SettingWrong(name, f"its driver is {url.drivername}", f"begin the URL with {DRIVER}://")
+        engine = create_engine(
+            url,
+            pool_size=workers,
+            # For the readiness check, which must not wait for a worker's connection.
+            max_overflow=2,
+            pool_timeout=POOL_PATIENCE_S,
+            # Parameters hold what people typed; they do not belong into a log.
+            hide_parameters=True,
+            connect_args={"options": OPTIONS, "application_name": application},
+        )
+        event.listen(engine, "checkout", _refuse_closed_connection)
+        return cls(engine)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """For statements that change nothing: no transaction, one round trip each."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, committed at the end and rolled back by any exception."""
+        with self._engine.connect() as connection:
+            yield connection
+            # Noted before the commit, because the outcome of one that fails is not known.
+            _committed.set(True)
+            connection.commit()
+
+    def answers(self) -> bool:
+        """Whether the server answers a question; raises what the driver raises when it does not."""
+        with self.read() as connection:
+            return connection.execute(text("select true")).scalar_one() is True
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _refuse_closed_connection(connection: Any, record: Any, proxy: Any) -> None:
+    """An idle connection with something to read was closed by the server: the pool shall make new ones.
+
+    Costs some microseconds; the usual way ("pre-ping") costs a round trip per request.
+    """
+    watch = _select.poll()
+    watch.register(connection.fileno(), _select.POLLIN)
+    if watch.poll(0):
+        raise InvalidatePoolError("the server has closed this connection")
