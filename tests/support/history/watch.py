@@ -1,7 +1,7 @@
 """Who owned and who wrote, told by each side's own WAL through a slot of the test's.
 
-The toolkit's word is not taken for it: a logical slot with `test_decoding` shows every change in commit order,
-and `only-local` leaves out what the stream applied, so what remains is what this side accepted itself.
+The toolkit's word is not taken for it: a logical slot with `test_decoding` shows every change in commit
+order, and `only-local` leaves out what the stream applied: what remains, this side accepted itself.
 """
 
 from __future__ import annotations
