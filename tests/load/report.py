@@ -11,7 +11,7 @@ from tests.support.history import PROMISES, Verdict, Violation
 
 # What the project promises itself for one switch, in milliseconds; a missed one is reported, never hidden.
 HOLD_P99, HOLD_MAX = 100.0, 500.0
-# Others may be so much slower while a switch runs, on a machine where the switch itself takes its share of two cores.
+# So much slower others may be while a switch runs, whose own work shares their two cores.
 OTHERS_P99_RATIO = 2.0
 # With fewer requests than this inside the switches, their p99 is one unlucky request.
 ENOUGH_SAMPLES = 100
@@ -34,8 +34,8 @@ class Switched:
 
     def as_json(self) -> dict[str, object]:
         return {
-            "domain": self.domain, "from": self.giver, "to": self.taker, "epoch": self.epoch, "held": self.held,
-            "hold_ms": self.hold_ms, "drain_ms": self.drain_ms, "attempts": self.attempts,
+            "domain": self.domain, "from": self.giver, "to": self.taker, "epoch": self.epoch,
+            "held": self.held, "hold_ms": self.hold_ms, "drain_ms": self.drain_ms, "attempts": self.attempts,
         }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ SERVICE = {
 ORDERS = """
     select o.id, o.key::text, o.state::text, l.product_id, l.quantity
     from orders o left join order_lines l on l.order_id = o.id order by o.id, l.product_id"""
-HALFWAY = "select count(*) from orders where state in ('pending', 'cancelling')"
+HALFWAY = "select count(*) from orders where state in ('pending', 'cancelling') or retry_at is not null"
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ class _Told:
             said.append(f"order {self.newest_order} was acknowledged, but is not listed" if missing else "")
         for order in self.cancelled & read.orders.keys():
             state = read.orders[order]
-            said.append(f"order {order} was cancelled, but shows as {state}" if state != "cancelled" else "")
+            gone = state in ("cancelling", "cancelled")
+            said.append("" if gone else f"order {order} was cancelled, but shows as {state}")
         for product, title in read.titles.items():
             wanted = self.titles.get(product)
             if wanted:

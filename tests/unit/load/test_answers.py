@@ -24,6 +24,7 @@ LAMP: dict[str, Any] = {
 }
 ORDER = {
     "id": 7,
+    "state": "placed",
     "total": "25.60",
     "lines": [{"unit_price": "12.30", "quantity": 2}, {"unit_price": "1.00", "quantity": 1}],
 }
