@@ -6,11 +6,13 @@ release that comes before its reservation leaves a tombstone, so that the late r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid5
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, Integer, bindparam, func, insert, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from extracted.catalog.errors import (
@@ -20,16 +22,7 @@ from extracted.catalog.errors import (
     ReservationNotFound,
     ReservationReleased,
 )
-from extracted.catalog.storage import (
-    ONE_PRODUCT,
-    change_available,
-    insert_movement,
-    inventory,
-    product,
-    product_of,
-    reservation,
-    reservation_line,
-)
+from extracted.catalog.storage import inventory, movement, product, reservation, reservation_line
 from extracted.platform.database import Database
 
 
@@ -60,121 +53,115 @@ class Reservations:
 
     def reservation(self, key: UUID) -> Reservation:
         with self._database.read() as connection:
-            state = _state(connection, key)
-            if state is None:
-                raise ReservationNotFound(key)
-            return Reservation(key, state, _lines(connection, key))
+            return _found(connection, key)
 
     def hold(self, key: UUID, wanted: Sequence[Wanted]) -> Reservation:
         """Take the stock of every line, or of none."""
         wanted = sorted(wanted, key=lambda line: line.product_id)
+        begin = upsert(reservation).values(key=key, state="held").on_conflict_do_nothing()
         with self._database.write() as connection:
-            if not _begin(connection, key, "held"):
+            # Waits for whoever uses the same key right now.
+            if connection.execute(begin.returning(reservation.c.key)).one_or_none() is None:
                 return _held_before(connection, key, wanted)
-            # In the order of their ids, so that two reservations never wait for each other.
-            lines = tuple(_take(connection, key, line) for line in wanted)
+            stocks = _locked_stocks(connection, wanted)
+            lines = tuple(_line(line, stocks.get(line.product_id)) for line in wanted)
+            _move(connection, key, lines, "sale")
             rows = [{"reservation_key": key, **vars(line)} for line in lines]
             connection.execute(insert(reservation_line), rows)
             return Reservation(key, "held", lines)
 
     def confirm(self, key: UUID) -> Reservation:
+        held = update(reservation).where(reservation.c.key == key, reservation.c.state == "held")
         with self._database.write() as connection:
-            state = _state(connection, key, locked=True)
-            if state is None:
-                raise ReservationNotFound(key)
-            if state == "released":
+            connection.execute(held.values(state="confirmed", updated_at=func.now()))
+            found = _found(connection, key)
+            if found.state == "released":
                 raise ReservationReleased(key)
-            if state == "held":
-                _set_state(connection, key, "confirmed")
-            return Reservation(key, "confirmed", _lines(connection, key))
+            return found
 
     def release(self, key: UUID) -> Reservation:
         """Give the stock back; again is fine and gives nothing back twice."""
+        released = upsert(reservation).values(key=key, state="released")
+        released = released.on_conflict_do_update(
+            index_elements=[reservation.c.key],
+            set_={"state": "released", "updated_at": func.now()},
+            where=reservation.c.state != "released",
+        )
         with self._database.write() as connection:
-            if _begin(connection, key, "released"):
-                return Reservation(key, "released", ())
-            lines = _lines(connection, key)
-            if _state(connection, key, locked=True) != "released":
-                for line in lines:
-                    _give_back(connection, key, line)
-                _set_state(connection, key, "released")
-            return Reservation(key, "released", lines)
+            changed = connection.execute(released.returning(reservation.c.key)).one_or_none()
+            found = _found(connection, key)
+            if changed is not None and found.lines:
+                _locked_stocks(connection, found.lines)
+                _move(connection, key, found.lines, "return")
+            return found
 
 
-def _begin(connection: Connection, key: UUID, state: str) -> bool:
-    """Whether the key was new. Waits for whoever uses the same key right now."""
-    statement = (
-        upsert(reservation)
-        .values(key=key, state=state)
-        .on_conflict_do_nothing(index_elements=[reservation.c.key])
-        .returning(reservation.c.key)
+def _found(connection: Connection, key: UUID) -> Reservation:
+    state = connection.execute(
+        select(reservation.c.state).where(reservation.c.key == key)
+    ).scalar_one_or_none()
+    if state is None:
+        raise ReservationNotFound(key)
+    column = reservation_line.c
+    rows = connection.execute(
+        select(column.product_id, column.quantity, column.unit_price_cents, column.title)
+        .where(column.reservation_key == key)
+        .order_by(column.product_id)
     )
-    return connection.execute(statement).scalar_one_or_none() is not None
-
-
-def _state(connection: Connection, key: UUID, locked: bool = False) -> str | None:
-    statement = select(reservation.c.state).where(reservation.c.key == key)
-    return connection.execute(statement.with_for_update() if locked else statement).scalar_one_or_none()
-
-
-def _set_state(connection: Connection, key: UUID, state: str) -> None:
-    change = update(reservation).where(reservation.c.key == key).values(state=state, updated_at=func.now())
-    connection.execute(change)
-
-
-def _lines(connection: Connection, key: UUID) -> tuple[Line, ...]:
-    columns = reservation_line.c
-    statement = (
-        select(columns.product_id, columns.quantity, columns.unit_price_cents, columns.title)
-        .where(columns.reservation_key == key)
-        .order_by(columns.product_id)
-    )
-    return tuple(Line(*row.tuple()) for row in connection.execute(statement))
+    return Reservation(key, state, tuple(Line(*row) for row in rows))
 
 
 def _held_before(connection: Connection, key: UUID, wanted: Sequence[Wanted]) -> Reservation:
     """The answer to a request that is repeated."""
-    state = _state(connection, key)
-    if state is None or state == "released":
+    found = _found(connection, key)
+    if found.state == "released":
         raise ReservationReleased(key)
-    lines = _lines(connection, key)
-    if [Wanted(line.product_id, line.quantity) for line in lines] != wanted:
+    if [Wanted(line.product_id, line.quantity) for line in found.lines] != wanted:
         raise RequestKeyReused(key)
-    return Reservation(key, state, lines)
+    return found
 
 
-def _take(connection: Connection, key: UUID, wanted: Wanted) -> Line:
-    """Take the stock of an active product, at its price of this moment."""
-    statement = (
-        update(inventory)
-        .where(
-            inventory.c.product_id == wanted.product_id,
-            inventory.c.available >= wanted.quantity,
-            product.c.id == inventory.c.product_id,
-            product.c.status == "active",
-        )
-        .values(available=inventory.c.available - wanted.quantity)
-        .returning(product.c.price_cents, product.c.title)
+def _locked_stocks(connection: Connection, lines: Sequence[Wanted | Line]) -> Mapping[int, Any]:
+    """Stock, price, title and status by product, locked in the order of ids to exclude deadlocks."""
+    ids = [line.product_id for line in lines]
+    column = product.c
+    rows = connection.execute(
+        select(column.id, inventory.c.available, column.price_cents, column.title, column.status)
+        .join_from(inventory, product, column.id == inventory.c.product_id)
+        .where(inventory.c.product_id == func.any(bindparam("ids", ids, ARRAY(BigInteger))))
+        .order_by(inventory.c.product_id)
+        # Not the product: a foreign key or an edit must not wait for a reservation, nor the reverse.
+        .with_for_update(of=inventory)
     )
-    taken = connection.execute(statement).one_or_none()
-    if taken is None:
-        raise _why_not(connection, wanted.product_id)
-    _record(connection, key, wanted.product_id, -wanted.quantity, "sale")
-    return Line(wanted.product_id, wanted.quantity, taken.price_cents, taken.title)
+    return {row.id: row for row in rows}
 
 
-def _why_not(connection: Connection, product_id: int) -> NotAvailable | OutOfStock:
-    row = connection.execute(ONE_PRODUCT, {"id": product_id}).one_or_none()
-    if row is None or product_of(row).status != "active":
-        return NotAvailable(product_id)
-    return OutOfStock(product_id, product_of(row).stock)
+def _line(wanted: Wanted, stock: Any) -> Line:
+    if stock is None or stock.status != "active":
+        raise NotAvailable(wanted.product_id)
+    if stock.available < wanted.quantity:
+        raise OutOfStock(wanted.product_id, stock.available)
+    return Line(wanted.product_id, wanted.quantity, stock.price_cents, stock.title)
 
 
-def _give_back(connection: Connection, key: UUID, line: Line) -> None:
-    change_available(connection, line.product_id, line.quantity)
-    _record(connection, key, line.product_id, line.quantity, "return")
-
-
-def _record(connection: Connection, key: UUID, product_id: int, delta: int, kind: str) -> None:
-    """The entry in the ledger, under a key that both sides would choose."""
-    insert_movement(connection, product_id, delta, kind, uuid5(key, f"{product_id}:{kind}"))
+def _move(connection: Connection, key: UUID, lines: Sequence[Line], kind: str) -> None:
+    """Change locked stocks and write the ledger, under keys that both sides would choose."""
+    sign = -1 if kind == "sale" else 1
+    ids = bindparam("ids", [line.product_id for line in lines], ARRAY(BigInteger))
+    deltas = bindparam("deltas", [sign * line.quantity for line in lines], ARRAY(Integer))
+    moved = select(func.unnest(ids).label("id"), func.unnest(deltas).label("delta")).subquery("moved")
+    connection.execute(
+        update(inventory)
+        .where(inventory.c.product_id == moved.c.id)
+        .values(available=inventory.c.available + moved.c.delta)
+    )
+    movements = [
+        {
+            "product_id": line.product_id,
+            "delta": sign * line.quantity,
+            "kind": kind,
+            "request_key": uuid5(key, f"{line.product_id}:{kind}"),
+        }
+        for line in lines
+    ]
+    connection.execute(insert(movement), movements)

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from extracted.catalog.catalogue import MOST_STOCK, Draft, StockChange
+from extracted.catalog.catalogue import Draft, StockChange
 from extracted.catalog.listing import Listing, Page, moment
 from extracted.catalog.reservations import Reservation, Wanted
-from extracted.catalog.storage import Product
+from extracted.catalog.storage import MOST_STOCK, Product
 from extracted.platform.problems import FieldError, InvalidFields, Malformed
 from extracted.platform.validation import ABSENT, Cents, Id, Input, Key, QueryId, QueryLimit, Text, money
 

@@ -12,6 +12,7 @@ from extracted.catalog import schemas
 from extracted.catalog.catalogue import Catalogue
 from extracted.catalog.errors import REFUSALS
 from extracted.catalog.reservations import Reservations
+from extracted.platform.database import Database
 from extracted.platform.dependencies import DatabaseOf
 from extracted.platform.http import http
 from extracted.platform.identity import require
@@ -39,8 +40,15 @@ class CatalogService:
     name = "catalog"
     refusals = REFUSALS
 
-    catalogue: Catalogue = DatabaseOf("CATALOG_DATABASE_URL", Catalogue)
-    reservations: Reservations = DatabaseOf("CATALOG_DATABASE_URL", Reservations)
+    database: Database = DatabaseOf("CATALOG_DATABASE_URL")
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return Catalogue(self.database)
+
+    @property
+    def reservations(self) -> Reservations:
+        return Reservations(self.database)
 
     @http("GET", "/api/catalog/openapi.json")
     def describe(self, request: Request) -> Response:
@@ -58,16 +66,16 @@ class CatalogService:
     @http("POST", PRODUCTS)
     def create_product(self, request: Request) -> Response:
         seller_id = seller(request)
-        product, is_new = self.catalogue.create(seller_id, request.json_body(schemas.DraftForm).draft())
-        if not is_new:
-            return document(schemas.product_document(product))
-        return document(schemas.product_document(product), 201, {"Location": f"{PRODUCTS}/{product.id}"})
+        draft = request.json_body(schemas.DraftForm).draft()
+        product, is_new = self.catalogue.create(seller_id, draft)
+        location = {"Location": f"{PRODUCTS}/{product.id}"}
+        return document(schemas.product_document(product), 201 if is_new else 200, location)
 
     @http("PATCH", PRODUCT)
     def edit_product(self, request: Request, product_id: int) -> Response:
         seller_id = seller(request)
-        version = schemas.expected_version(request.headers.get("If-Match"))
         changes = request.json_body(schemas.ChangesForm).changes()
+        version = schemas.expected_version(request.headers.get("If-Match"))
         product = self.catalogue.edit(seller_id, product_id, changes, version)
         return document(schemas.product_document(product))
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -22,10 +21,11 @@ from sqlalchemy import (
     Uuid,
     bindparam,
     select,
-    update,
 )
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.dialects.postgresql import insert as upsert
+
+MOST_STOCK = 1_000_000_000
 
 metadata = MetaData()
 
@@ -95,7 +95,7 @@ class Product:
     updated_at: datetime
 
 
-PRODUCTS = select(
+_COLUMNS = (
     product.c.id,
     product.c.seller_id,
     product.c.title,
@@ -108,30 +108,21 @@ PRODUCTS = select(
     product.c.version,
     product.c.created_at,
     product.c.updated_at,
-).select_from(product.join(inventory, inventory.c.product_id == product.c.id))
-
+)
+PRODUCTS = select(*_COLUMNS).select_from(product.join(inventory, inventory.c.product_id == product.c.id))
 ONE_PRODUCT = PRODUCTS.where(product.c.id == bindparam("id"))
+
+_STOCK = select(inventory.c.available).where(inventory.c.product_id == product.c.id).scalar_subquery()
+CHANGED_PRODUCT = tuple(_STOCK if column is inventory.c.available else column for column in _COLUMNS)
+"""What an update of `product` returns."""
 
 
 def product_of(row: Sequence[Any]) -> Product:
     return Product(*row)
 
 
-def new_row(connection: Connection, table: Table, values: dict[str, Any], unique: Column[Any]) -> int | None:
-    """The id of a new row; None if its unique value is there already."""
-    statement = (
-        upsert(table).values(values).on_conflict_do_nothing(index_elements=[unique]).returning(table.c.id)
-    )
-    return connection.execute(statement).scalar_one_or_none()
-
-
-def insert_movement(connection: Connection, product_id: int, delta: int, kind: str, key: UUID) -> int | None:
-    """The id of a new entry in the ledger; None if its key was used before."""
-    values = {"product_id": product_id, "delta": delta, "kind": kind, "request_key": key}
-    return new_row(connection, movement, values, movement.c.request_key)
-
-
-def change_available(connection: Connection, product_id: int, delta: int) -> None:
-    """Change a stock that allows it; the table itself refuses one below zero."""
-    statement = update(inventory).where(inventory.c.product_id == product_id)
-    connection.execute(statement.values(available=inventory.c.available + delta))
+def insert_new(connection: Connection, table: Table, values: dict[str, Any]) -> int | None:
+    """The id of a new row; None if its request key was used before."""
+    statement = upsert(table).values(values).on_conflict_do_nothing(index_elements=[table.c.request_key])
+    new_id: int | None = connection.execute(statement.returning(table.c.id)).scalar_one_or_none()
+    return new_id

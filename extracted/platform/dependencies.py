@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from nameko.extensions import DependencyProvider
@@ -11,19 +10,19 @@ from extracted.platform.database import Database
 
 
 class DatabaseOf(DependencyProvider):  # type: ignore[misc,unused-ignore]
-    """`catalogue = DatabaseOf("CATALOG_DATABASE_URL", Catalogue)`: built upon the service's database."""
+    """`database = DatabaseOf("CATALOG_DATABASE_URL")`: the database that this variable names."""
 
-    def __init__(self, variable: str, build: Callable[[Database], Any]) -> None:
+    def __init__(self, variable: str) -> None:
         self._variable = variable
-        self._build = build
 
     def setup(self) -> None:
-        workers = self.container.max_workers
-        self._database = Database.from_environment(self._variable, self.container.service_name, workers)
-        self._built = self._build(self._database)
+        # As many connections as workers: otherwise these would wait for each other.
+        self._database = Database.from_environment(
+            self._variable, self.container.service_name, self.container.max_workers
+        )
 
-    def get_dependency(self, worker_ctx: Any) -> Any:
-        return self._built
+    def get_dependency(self, worker_ctx: Any) -> Database:
+        return self._database
 
     def answers(self) -> bool:
         return self._database.answers()

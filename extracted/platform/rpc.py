@@ -6,15 +6,19 @@ reply, holds a worker while a frozen broker is published to, and never stops whi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any
 
 import eventlet
 from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
+from eventlet.support.greenlets import GreenletExit
 from kombu.exceptions import KombuError
 from nameko import rpc as stock
 from nameko.messaging import QueueConsumer
+
+from extracted.platform.problems import Refusal
 
 log = logging.getLogger(__name__)
 
@@ -23,29 +27,48 @@ REPLY_S = 10.0
 _BROKER_ERRORS = (AMQPError, KombuError, OSError)
 
 
-class BoundedQueueConsumer(QueueConsumer):  # type: ignore[misc,unused-ignore]
-    """Takes a quarter of the workers at most, and stops in time even if the broker is frozen."""
+class PatientQueueConsumer(QueueConsumer):  # type: ignore[misc,unused-ignore]
+    """Waits for the broker in the background, takes a quarter of the workers at most, and stops in time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._starting = False
 
     @property
     def prefetch_count(self) -> int:
         workers: int = self.container.max_workers
         return max(1, workers // 4)
 
+    def start(self) -> None:
+        if not self._starting:
+            self._starting = True
+            self._gt = self.container.spawn_managed_thread(self.run)
+
     def unregister_provider(self, provider: Any) -> None:
-        with eventlet.Timeout(STOP_S, False):
-            super().unregister_provider(provider)
+        if self._consumers_ready.ready():
+            with eventlet.Timeout(STOP_S, False):
+                super().unregister_provider(provider)
+                return
+            log.warning("the broker did not answer while the service was stopping")
+        # Either there is no connection yet, or one to a broker that is frozen.
+        self._gt.kill()
+        self._providers.discard(provider)
 
     def stop(self) -> None:
-        with eventlet.Timeout(STOP_S, False):
-            super().stop()
+        with eventlet.Timeout(STOP_S, False), contextlib.suppress(GreenletExit):
+            self._gt.wait()
+
+    def kill(self) -> None:
+        if self._gt is not None:
+            self._gt.kill()
 
 
 class LastingRpcConsumer(stock.RpcConsumer):  # type: ignore[misc,unused-ignore]
-    queue_consumer = BoundedQueueConsumer()
+    queue_consumer = PatientQueueConsumer()
 
     def handle_result(self, message: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
-        if "reply_to" not in message.properties:
-            log.warning("an RPC message without reply_to was dropped")
+        if not {"reply_to", "content_type"} <= message.properties.keys():
+            log.warning("an RPC message that cannot be replied to was dropped")
             self.queue_consumer.ack_message(message)
         else:
             # The worker does not wait for the broker; after a lost reply the message comes again.
@@ -65,5 +88,5 @@ class LastingRpc(stock.Rpc):  # type: ignore[misc,unused-ignore]
 
 
 def rpc(method: Callable[..., Any]) -> Callable[..., Any]:
-    entrypoint: Callable[..., Any] = LastingRpc.decorator(method)
+    entrypoint: Callable[..., Any] = LastingRpc.decorator(expected_exceptions=(Refusal,))(method)
     return entrypoint
