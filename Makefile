@@ -1,0 +1,62 @@
+# What one can do here. `make` alone prints the targets.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.ONESHELL:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+STAMPS := $(VENV)/.stamps
+PACKAGES := postgresql-15 rabbitmq-server
+CODE := legacy_monolith extracted proxy cdc migration_plan tests
+STRICT := proxy cdc migration_plan
+ORDINARY := legacy_monolith extracted tests
+
+.PHONY: help setup packages lint test proof demo bench lock clean
+
+help: ## Print these lines.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: packages $(STAMPS)/project ## Install what is missing: Debian packages, the virtual environment, the project.
+
+packages:
+	@scripts/install-packages $(PACKAGES)
+
+$(STAMPS)/dependencies: requirements.lock scripts/make-venv
+	@PYTHON="$(PYTHON)" scripts/make-venv $(VENV) requirements.lock
+	mkdir -p $(STAMPS)
+	touch $@
+
+$(STAMPS)/project: pyproject.toml $(STAMPS)/dependencies
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
+	touch $@
+
+lint: $(STAMPS)/project ## Check form, types and import rules.
+	@$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy --strict $(addprefix -p ,$(STRICT))
+	$(BIN)/mypy $(ORDINARY)
+	$(BIN)/lint-imports
+
+test: setup lint ## Install what is missing, check everything, run all tests (under 30 minutes on 2 cores).
+	@$(BIN)/pytest -m "not full"
+
+proof: export FIG_PROOF := full
+proof: setup lint ## The same suites at full size (hours).
+	@$(BIN)/pytest -m "full or not full" --timeout 7200
+
+demo: setup ## The whole story with live traffic; the stack stays up until `fig down`.
+	@$(BIN)/python -m tests.load.demo
+
+bench: setup ## Measure; misses of time limits are reported, nothing is asserted away.
+	@$(BIN)/python -m tests.bench
+
+lock: ## Take in new versions of all dependencies.
+	@scripts/lock
+
+clean: ## Stop the stack and remove everything that was made here.
+	@if [ -x $(BIN)/fig ]; then $(BIN)/fig down --wipe; fi
+	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,152 @@
+"""`fig`: parses, calls one function, prints what it returns."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from migration_plan import commands
+from migration_plan.terminal import FigGroup, json_option, load_environment
+
+_STACK_COMMANDS = ("up", "down", "status", "logs")
+
+
+@click.group(cls=FigGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="strangler-fig")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Take a live monolith apart, one domain at a time.
+
+    Settings come from fig.yml (FIG_CONFIG) and the environment; those of the local stack are found by themselves.
+    """
+    if (
+        ctx.invoked_subcommand not in _STACK_COMMANDS
+    ):  # These compute the environment, or must work without it.
+        load_environment()
+
+
+@main.command()
+@json_option
+def up(as_json: bool) -> None:
+    """Start the local stack, or what of it does not run; return when all of it is healthy.
+
+    \b
+    Examples:
+      fig up
+      FIG_PORT_BASE=8400 FIG_STATE=var/second fig up     a second stack beside the first
+    """
+    from migration_plan.local.site import Place, open_site
+    from migration_plan.local.status import status
+    from migration_plan.local.up import up
+
+    place = Place.of(os.environ)
+    if place.moved:
+        click.echo(place.moved, err=True)
+    site = open_site(place, os.environ, make=True)
+    up(site, _silent if as_json else _say)
+    if as_json:
+        click.echo(
+            json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)]})
+        )
+    elif "FIG_PUBLIC_URL" in site.environment:
+        click.echo(
+            f"the stack is up: {site.environment['FIG_PUBLIC_URL']}   (fig status, fig logs, fig down)"
+        )
+
+
+@main.command()
+@click.option("--wipe", is_flag=True, help="Also remove its databases, queues, logs and secrets.")
+def down(wipe: bool) -> None:
+    """Stop the local stack and make sure that nothing of it is left running.
+
+    \b
+    Examples:
+      fig down
+      fig down --wipe     the next 'fig up' begins from nothing
+    """
+    from migration_plan.local import down as ending
+    from migration_plan.local.site import Place
+
+    state = Place.of(os.environ).state
+    ending.down(state, _say)
+    if wipe:
+        ending.wipe(state)
+    click.echo(f"nothing runs in {state}" + (", and nothing is kept" if wipe else ""))
+
+
+@main.command()
+@json_option
+def status(as_json: bool) -> None:
+    """Show every process of the local stack: pid, ports, health, uptime. Exit code 1 when one is not well.
+
+    \b
+    Examples:
+      fig status
+      fig status --json | jq '.processes[].health'
+    """
+    from migration_plan.local.site import Place, open_site
+    from migration_plan.local.status import status
+
+    site = open_site(Place.of(os.environ), os.environ, make=False)
+    found = status(site)
+    if as_json:
+        click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in found]}))
+    else:
+        table = Table("process", "pid", "ports", "health", "uptime", box=None)
+        for one in found:
+            ports = " ".join(str(port) for port in one.ports.values())
+            table.add_row(one.name, str(one.pid or "-"), ports, one.health, f"{one.uptime} s")
+        Console().print(table)
+    if not all(one.well for one in found):
+        raise SystemExit(1)
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on showing what is written, until Ctrl-C.")
+@click.option(
+    "-n", "--lines", default=50, show_default=True, help="How many of the last lines to show of each log."
+)
+def logs(name: str | None, follow: bool, lines: int) -> None:
+    """Show the logs of the local stack: of all processes and steps, or of NAME.
+
+    \b
+    Examples:
+      fig logs monolith
+      fig logs -f
+    """
+    from migration_plan.local import logs as reading
+    from migration_plan.local.site import Place
+
+    found = reading.find(Place.of(os.environ).state, name)
+    for source, line in reading.tail(found, lines):
+        click.echo(f"{source}: {line}" if name is None else line)
+    if follow:
+        for source, line in reading.follow(found):
+            click.echo(f"{source}: {line}" if name is None else line)
+
+
+def _say(name: str, what: str) -> None:
+    click.echo(f"  {name:<22} {what}")
+
+
+def _silent(name: str, what: str) -> None:
+    """With --json nothing but the result is printed."""
+    del name, what
+
+
+def _add_commands() -> None:
+    """Every module in commands/ brings the click commands that are defined in it."""
+    for module_info in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
+        for value in vars(importlib.import_module(module_info.name)).values():
+            if isinstance(value, click.Command) and value is not main:
+                main.add_command(value)
+
+
+_add_commands()

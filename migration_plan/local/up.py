@@ -1,0 +1,231 @@
+"""`fig up`: everything started in the order of its needs, each waited for by its own health check."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from migration_plan.local import down, health, postgres, rabbitmq, roles, supervise
+from migration_plan.local.errors import PortTaken, ProcessUnhealthy, StepFailed
+from migration_plan.local.site import Site, saved_environment
+from migration_plan.local.stack import Health, Process, Step
+from migration_plan.local.supervise import Supervisor
+
+Say = Callable[[str, str], None]  # (name, what is the case with it)
+_ENOUGH_ENDS = 3  # A process that ended so often during its start will not become healthy.
+
+
+def up(site: Site, say: Say) -> None:
+    """Bring up what is not up yet. Returns when all is healthy; raises with the log's last lines otherwise."""
+    check_installed(site)
+    supervisor = Supervisor(site.state)
+    if supervisor.answers() and not _same_configuration(site):
+        say("stack", "its settings have changed: starting anew")
+        down.down(site.state, say)
+    running = _running(supervisor) if supervisor.answers() else set()
+    check_ports(site, running)
+    site.save_environment()
+    (site.state / "supervisord.conf").write_text(supervise.configuration(site), encoding="utf-8")
+    if not supervisor.answers():
+        down.end_leftovers(site.state, say)
+        supervisor = supervise.launch(site)
+    _Start(site, supervisor, say).run()
+
+
+def check_installed(site: Site) -> None:
+    kinds = site.stack.processes.values()
+    if any(process.postgres for process in kinds):
+        postgres.programs()
+    if any(process.rabbitmq for process in kinds):
+        rabbitmq.check_installed()
+
+
+def check_ports(site: Site, running: set[str]) -> None:
+    """Every port of what does not run yet must be free; all that are not are named at once."""
+    taken = [
+        (process, name, site.port(offset))
+        for process, name, offset in site.stack.ports()
+        if process not in running and not _free(site.port(offset))
+    ]
+    if taken:
+        raise PortTaken(taken, site.base)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As servers do: connections that linger from before are no reason to refuse.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _same_configuration(site: Site) -> bool:
+    conf = site.state / "supervisord.conf"
+    if not conf.exists() or saved_environment(site.state) != site.environment:
+        return False
+    return conf.read_text(encoding="utf-8") == supervise.configuration(site)
+
+
+def _running(supervisor: Supervisor) -> set[str]:
+    return {name for name, info in supervisor.all_info().items() if info["pid"]}
+
+
+def last_lines(log: Path, count: int = 15) -> list[str]:
+    """The end of a log; [] when there is none."""
+    if not log.exists():
+        return []
+    with log.open(encoding="utf-8", errors="replace") as lines:
+        return [line.rstrip("\n") for line in deque(lines, maxlen=count)]
+
+
+@dataclass
+class _Pending:
+    """A process or step on its way."""
+
+    deadline: float
+    began: float = field(default_factory=time.monotonic)
+    child: subprocess.Popen[bytes] | None = None
+    ends: set[int] = field(default_factory=set)
+    reason: str = "has not answered yet"
+
+
+class _Start:
+    """One run of `fig up`: starts what is ready to start, looks after what is on its way, until all is done."""
+
+    def __init__(self, site: Site, supervisor: Supervisor, say: Say) -> None:
+        self.site = site
+        self.supervisor = supervisor
+        self.say = say
+        self.items = site.stack.items()
+        self.done: set[str] = set()
+        self.pending: dict[str, _Pending] = {}
+
+    def run(self) -> None:
+        with self._children_ended():
+            while len(self.done) < len(self.items):
+                for name, item in self.items.items():
+                    if (
+                        name not in self.done
+                        and name not in self.pending
+                        and self.done.issuperset(item.after)
+                    ):
+                        self._begin(name, item)
+                progress = [self._look(name, pending) for name, pending in list(self.pending.items())]
+                if not any(progress):
+                    time.sleep(0.05)
+
+    @contextmanager
+    def _children_ended(self) -> Iterator[None]:
+        """No step outlives the command, however it ends."""
+        try:
+            yield
+        finally:
+            for pending in self.pending.values():
+                if pending.child is not None and pending.child.poll() is None:
+                    pending.child.kill()
+                    pending.child.wait()
+
+    def _begin(self, name: str, item: Process | Step) -> None:
+        if isinstance(item, Step):
+            if item.once and (self.site.state / "done" / name).exists():
+                self.say(name, "done before")
+                self.done.add(name)
+                return
+            self.pending[name] = _Pending(time.monotonic() + item.within, child=self._run_step(name, item))
+            return
+        check = health_of(self.site, name, item)
+        self.pending[name] = _Pending(time.monotonic() + (check.within if check else 60.0))
+        for program in supervise.programs(self.site):
+            if program.process == name:
+                self.supervisor.start_program(program.name)
+
+    def _run_step(self, name: str, step: Step) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, **self.site.environment, **step.environment}
+        with (self.site.state / "logs" / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(
+                step.command,
+                cwd=self.site.root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    def _look(self, name: str, pending: _Pending) -> bool:
+        """Is it done by now? Raises when it has failed or takes too long."""
+        item = self.items[name]
+        finished = (
+            self._step_ended(name, pending) if isinstance(item, Step) else self._healthy(name, item, pending)
+        )
+        if finished:
+            del self.pending[name]
+            self.done.add(name)
+            self.say(
+                name,
+                f"{'done' if isinstance(item, Step) else 'healthy'} after {time.monotonic() - pending.began:.1f} s",
+            )
+        elif time.monotonic() > pending.deadline:
+            waited = time.monotonic() - pending.began
+            self._fail(
+                name,
+                f"was not {'done' if isinstance(item, Step) else 'healthy'} within {waited:.0f} s: {pending.reason}",
+            )
+        return finished
+
+    def _step_ended(self, name: str, pending: _Pending) -> bool:
+        if pending.child is None or (code := pending.child.poll()) is None:
+            pending.reason = "it still runs"
+            return False
+        if code != 0:
+            self._fail(name, f"ended with exit code {code}")
+        (self.site.state / "done" / name).touch()
+        return True
+
+    def _healthy(self, name: str, process: Process, pending: _Pending) -> bool:
+        info = self.supervisor.call("getProcessInfo", name)
+        if info["stop"] and info["statename"] in ("BACKOFF", "EXITED", "STARTING", "FATAL"):
+            pending.ends |= {info["stop"]} if info["stop"] >= info["start"] else set()
+            if len(pending.ends) >= _ENOUGH_ENDS:
+                self._fail(name, f"ends again and again ({info['spawnerr'] or 'see its log'})")
+        check = health_of(self.site, name, process)
+        if check is None:
+            return bool(info["statename"] == "RUNNING")
+        if not info["pid"]:
+            return False
+        pending.reason = health.look(check, self.site.environment)
+        if pending.reason:
+            return False
+        if process.postgres:
+            roles.prepare(admin_dsn(self.site, process), process.postgres.databases, self.site.secrets)
+        return True
+
+    def _fail(self, name: str, reason: str) -> None:
+        lines = last_lines(self.site.state / "logs" / f"{name}.log")
+        raise (StepFailed if name in self.site.stack.steps else ProcessUnhealthy)(name, reason, lines)
+
+
+def admin_dsn(site: Site, process: Process) -> str:
+    """The superuser of a PostgreSQL of the stack."""
+    port = site.port(next(iter(process.ports.values())))
+    return f"postgresql://postgres:{site.secrets['postgres']}@127.0.0.1:{port}/postgres"
+
+
+def health_of(site: Site, name: str, process: Process) -> Health | None:
+    """The check that the file names, or the one that the kind of process implies."""
+    if process.health is not None:
+        return process.health
+    if process.postgres:
+        return Health(postgres=admin_dsn(site, process))
+    if process.rabbitmq:
+        return Health(amqp=f"127.0.0.1:{site.port(next(iter(process.ports.values())))}")
+    return None

@@ -1,0 +1,88 @@
+"""fig.yml as frozen values: the journal, the proxies, what they listen on and send to, the plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from migration_plan import documents
+from migration_plan.documents import Part
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+Address = Annotated[str, Field(pattern=r"^\S+:\d{1,5}$|^unix:/\S+$")]
+UrlPath = Annotated[str, Field(pattern=r"^/\S*$")]
+
+
+class Journal(Part):
+    """The database of journal and lease."""
+
+    dsn: str = Field(min_length=1, repr=False)
+
+
+class Listeners(Part):
+    """What nginx listens on. Only `public` is meant for people."""
+
+    public: Address
+    internal: Address
+    metrics: Address
+
+
+class Proxy(Part):
+    """One nginx; its folder holds its configuration, its routes and its admin socket."""
+
+    name: Name
+    folder: str = Field(pattern=r"^/")
+    listeners: Listeners
+    worker_processes: int = Field(default=2, ge=1)
+    user: str | None = None  # Who the workers become when root starts it.
+
+    @property
+    def admin_socket(self) -> Path:
+        return Path(self.folder) / "admin.sock"
+
+
+class IdentityCheck(Part):
+    """The question that tells who the user is; it goes to whoever owns its path."""
+
+    path: UrlPath
+    cookies: Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    cache_seconds: int = Field(default=5, ge=1)
+
+
+class Settings(Part):
+    """All of fig.yml."""
+
+    journal: Journal
+    proxies: Annotated[tuple[Proxy, ...], Field(strict=False, min_length=1)]
+    upstreams: dict[Name, Annotated[tuple[Address, ...], Field(strict=False, min_length=1)]]
+    default_upstream: Name  # Takes what belongs to no domain.
+    identity: IdentityCheck | None = None
+    secure_cookies: bool = False
+    plans: Annotated[tuple[str, ...], Field(strict=False)]
+    file: Path = Field(exclude=True)
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Settings:
+        names = [proxy.name for proxy in self.proxies]
+        if len(set(names)) < len(names):
+            raise ValueError("two proxies have the same name")
+        if self.default_upstream not in self.upstreams:
+            raise ValueError(f'default_upstream "{self.default_upstream}" is not among the upstreams')
+        return self
+
+    @property
+    def plan_files(self) -> tuple[Path, ...]:
+        """Paths in the file are meant from the file's own folder."""
+        return tuple(self.file.parent / plan for plan in self.plans)
+
+
+def load(environment: Mapping[str, str]) -> Settings:
+    """Read the file that FIG_CONFIG names (fig.yml); DocumentInvalid lists every problem."""
+    file = Path(environment.get("FIG_CONFIG") or "fig.yml").absolute()
+    document = documents.read(file)
+    if "file" in document:
+        raise documents.DocumentInvalid(file, ['unknown key "file"'])
+    return documents.validate(file, Settings, {**documents.fill(file, document, environment), "file": file})

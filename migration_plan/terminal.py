@@ -1,0 +1,49 @@
+"""How commands speak: one message and one next step for each error, tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from migration_plan.errors import FigError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class FigGroup(click.Group):
+    """Turns errors that a person should see into a message, a next step and an exit code, never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FigError as error:
+            _end_with(error)
+
+
+def _end_with(error: FigError) -> NoReturn:
+    if "--json" in sys.argv[1:]:
+        click.echo(json.dumps(error.as_json()))
+    else:
+        click.secho(str(error), fg="red", err=True)
+        if error.next_step:
+            click.echo(f"next: {error.next_step}", err=True)
+    sys.exit(error.exit_code)
+
+
+def json_option(command: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(
+        command
+    )
+
+
+def load_environment() -> None:
+    """Take over env.json of the local stack, if there is one; what is set already wins."""
+    from migration_plan.local.site import Place, saved_environment
+
+    for name, value in saved_environment(Place.of(os.environ).state).items():
+        os.environ.setdefault(name, value)
