@@ -1,6 +1,6 @@
 """The live routes of one proxy, over its admin socket.
 
-    ProxyClient(name: str, socket_path: Path | str, timeout: float = 3.0)    # a context manager; close()
+    ProxyClient(name: str, socket_path: Path | str, timeout: float = 3.0)
       .routes() -> dict[str, RouteState]
       .set_route(domain: str, epoch: int, owner: Side | str) -> RouteState      # ends a hold; RouteRefused
       .hold(domain: str, epoch: int, ttl: float) -> RouteState                # ttl in seconds; RouteRefused
@@ -12,19 +12,19 @@
     Hold(epoch: the one that is awaited, left: seconds)
 
 Errors (proxy/errors.py): ProxyUnreachable (no answer: the state is unknown; every call may be repeated),
-RouteRefused (.current: RouteState), ProxyRejected (unknown domain, malformed value); after those two, nothing changed.
-A client may be shared by threads.
+RouteRefused (.current: RouteState), ProxyRejected (unknown domain, malformed value); both change nothing.
+Nothing is kept open between calls; a client may be shared by threads.
 """
 
 from __future__ import annotations
 
+import http.client
+import json
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
-
-import httpx
 
 from proxy.config import Side
 from proxy.errors import ProxyRejected, ProxyUnreachable, RouteRefused
@@ -60,17 +60,31 @@ class RouteState:
         )
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket. (httpx can as well, but leaks the socket of a refused connection.)"""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("proxy", timeout=timeout)
+        self.path = path
+
+    def connect(self) -> None:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.settimeout(self.timeout)
+            connection.connect(self.path)
+        except OSError:
+            connection.close()
+            raise
+        self.sock = connection
+
+
 class ProxyClient:
-    """One proxy. Connections are kept; each step of a call waits at most `timeout` seconds."""
+    """One proxy. Each call has a connection of its own and waits at most `timeout` seconds for each step."""
 
     def __init__(self, name: str, socket_path: Path | str, timeout: float = 3.0) -> None:
         self.name = name
         self.socket_path = str(socket_path)
-        # The socket is guarded by its folder, not by TLS; loading certificates would only cost time.
-        transport = httpx.HTTPTransport(uds=self.socket_path, verify=False)
-        self._http = httpx.Client(
-            transport=transport, base_url="http://proxy", timeout=timeout, trust_env=False
-        )
+        self.timeout = timeout
 
     def routes(self) -> dict[str, RouteState]:
         return {domain: RouteState.parse(state) for domain, state in self._call("GET", "/routes").items()}
@@ -91,45 +105,36 @@ class ProxyClient:
         return self._state(f"/applied/{domain}", {"side": str(side), "through_ms": through_ms})
 
     def metrics(self) -> str:
-        return self._send("GET", "/metrics", None).text
-
-    def close(self) -> None:
-        self._http.close()
-
-    def __enter__(self) -> ProxyClient:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        return self._send("GET", "/metrics", None)[1].decode()
 
     def _state(self, path: str, body: Mapping[str, Any]) -> RouteState:
         return RouteState.parse(self._call("POST", path, body))
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        response = self._send(method, path, body)
-        if response.status_code >= 500:
-            reason = f"status {response.status_code}: {response.text[:500]}"
-            raise ProxyUnreachable(self.name, self.socket_path, reason)
+        status, content = self._send(method, path, body)
+        if status >= 500:
+            raise self._unreachable(f"status {status}: {content[:500]!r}")
         try:
-            document = response.json()
+            document = json.loads(content)
         except ValueError as error:
-            reason = f"status {response.status_code} without JSON"
-            raise ProxyUnreachable(self.name, self.socket_path, reason) from error
-        if response.status_code == 409:
+            raise self._unreachable(f"status {status} without JSON") from error
+        if status == 409:
             raise RouteRefused(self.name, document["detail"], RouteState.parse(document["current"]))
-        if response.status_code != 200:
-            raise ProxyRejected(self.name, response.status_code, document)
+        if status != 200:
+            raise ProxyRejected(self.name, status, document)
         return dict(document)
 
-    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Response:
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
+        connection = _UnixConnection(self.socket_path, self.timeout)
         try:
-            try:
-                return self._http.request(method, path, json=body)
-            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                # A kept connection of an nginx that has restarted since; every call here may be repeated.
-                return self._http.request(method, path, json=body)
-        except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise ProxyUnreachable(self.name, self.socket_path, reason) from error
+            content = None if body is None else json.dumps(body)
+            connection.request(method, path, content, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._unreachable(str(error) or type(error).__name__) from error
+        finally:
+            connection.close()
+
+    def _unreachable(self, reason: str) -> ProxyUnreachable:
+        return ProxyUnreachable(self.name, self.socket_path, reason)

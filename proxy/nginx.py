@@ -114,8 +114,7 @@ def reload(config: ProxyConfig, seconds: float = 10.0) -> dict[str, RouteState]:
 
 def read_back(config: ProxyConfig) -> dict[str, RouteState]:
     """The live routes: what nginx does, not what was written for it."""
-    with ProxyClient("local", config.admin_socket) as client:
-        return client.routes()
+    return ProxyClient("local", config.admin_socket).routes()
 
 
 def _places(config: ProxyConfig, conf: Path) -> list[str]:

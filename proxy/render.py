@@ -96,7 +96,7 @@ def _domain_line(route: Route, domain: Domain) -> str:
 
 
 def _server_lines(upstream: Upstream) -> list[str]:
-    # A process that does not answer is left out for a second while another lives; an only one is always tried.
+    # A process that does not answer is left out for a second while another lives; an only one never is.
     policy = "max_fails=1 fail_timeout=1s" if len(upstream.servers) > 1 else "max_fails=0"
     return [f"{server} {policy}" for server in upstream.servers]
 

@@ -1,0 +1,165 @@
+"""A proxy in front of two small servers: the monolith, and two processes of one service."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from proxy import nginx
+from proxy.client import ProxyClient
+from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Upstream
+from tests.integration.proxy.origin import Origin
+from tests.support.postgres import free_port
+
+
+@dataclass
+class World:
+    """One nginx with what stands behind it."""
+
+    config: ProxyConfig
+    monolith: Origin
+    catalog: Origin
+    catalog_two: Origin
+    client: ProxyClient
+    process: subprocess.Popen[bytes] | None = None
+    clients: list[httpx.Client] = field(default_factory=list)
+
+    def start(self) -> None:
+        self.process = nginx.start(self.config)
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(how)
+            self.process.wait(20)
+
+    def workers(self) -> list[int]:
+        assert self.process
+        return sorted(nginx._children(self.process.pid))
+
+    def user(self, address: str = "") -> httpx.Client:
+        """A client with a connection and cookies of its own; it never retries."""
+        client = httpx.Client(base_url=f"http://{address or self.config.public}", timeout=30, trust_env=False)
+        self.clients.append(client)
+        return client
+
+    def machine(self) -> httpx.Client:
+        return self.user(self.config.internal)
+
+    def figure(self, series: str) -> float:
+        """The value of one series on /metrics, 0 if there is none."""
+        for line in self.client.metrics().splitlines():
+            if line.startswith(series + " "):
+                return float(line.rpartition(" ")[2])
+        return 0.0
+
+    def served(self) -> int:
+        """How many requests reached either side of the service."""
+        return len(self.catalog.arrivals) + len(self.catalog_two.arrivals)
+
+    def error_log(self) -> str:
+        return (self.config.folder / "error.log").read_text()
+
+
+def configuration(folder: Path, monolith: Origin, catalog: tuple[Origin, ...]) -> ProxyConfig:
+    return ProxyConfig(
+        folder=folder,
+        public=f"127.0.0.1:{free_port()}",
+        internal=f"127.0.0.1:{free_port()}",
+        metrics=f"127.0.0.1:{free_port()}",
+        upstreams=(
+            Upstream("monolith", (monolith.address,)),
+            Upstream("catalog", tuple(origin.address for origin in catalog)),
+        ),
+        default_upstream="monolith",
+        domains=(
+            Domain(
+                "catalog",
+                (Route("/api/catalog"), Route("/internal/catalog")),
+                "monolith",
+                "catalog",
+                read_by=("/api/payments",),
+            ),
+        ),
+        limits=Limits(longest_hold_ms=5_000, longest_mark_wait_ms=500),
+    )
+
+
+@pytest.fixture(scope="module")
+def module_world() -> Iterator[World]:
+    """Shared by a module's tests, as starting an nginx is dear; `world` sets it back."""
+    yield from _world()
+
+
+@pytest.fixture
+def world(module_world: World) -> World:
+    return _set_back(module_world)
+
+
+@pytest.fixture
+def own_world() -> Iterator[World]:
+    """For tests that stop, kill or reconfigure nginx."""
+    yield from _world()
+
+
+@pytest.fixture(scope="module")
+def identity_module_world() -> Iterator[World]:
+    yield from _world(Identity(seconds=1))
+
+
+@pytest.fixture
+def identity_world(identity_module_world: World) -> World:
+    return _set_back(identity_module_world)
+
+
+def _world(identity: Identity | None = None) -> Iterator[World]:
+    folder = Path(tempfile.mkdtemp(prefix="fig-proxy-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    monolith, catalog, catalog_two = Origin("monolith"), Origin("catalog"), Origin("catalog")
+    config = replace(configuration(folder / "nginx", monolith, (catalog, catalog_two)), identity=identity)
+    client = ProxyClient("test", config.admin_socket)
+    world = World(config, monolith, catalog, catalog_two, client)
+    origins = (monolith, catalog, catalog_two)
+    for origin in origins:
+        origin.start()
+    try:
+        world.start()
+        yield world
+    finally:
+        for user in world.clients:
+            user.close()
+        world.stop()
+        for origin in origins:
+            origin.stop()
+        if not os.environ.get("FIG_KEEP"):
+            shutil.rmtree(folder)
+
+
+def _set_back(world: World) -> World:
+    """Owner monolith at a new epoch, no hold, nothing recorded."""
+    epoch = world.client.routes()["catalog"].epoch
+    world.client.set_route("catalog", epoch + 1, "monolith")
+    for origin in (world.monolith, world.catalog, world.catalog_two):
+        origin.arrivals.clear()
+        origin.behaviour = Origin(origin.name).behaviour
+    return world
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
+    """A red test brings nginx's own words."""
+    report = yield
+    if report.failed:
+        for name in ("world", "own_world", "identity_world"):
+            world = getattr(item, "funcargs", {}).get(name)
+            if world and (world.config.folder / "error.log").is_file():
+                report.sections.append(("nginx error.log", world.error_log()[-4000:]))
+    return report
