@@ -16,7 +16,7 @@ from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import OWNER, Row, Side, Stage
 from migration_plan.recovery import Case, Decision, Intent, decide
 from migration_plan.switch import Parts, abort, finish_grant
-from proxy.client import ProxyUnreachable, RouteRefused
+from proxy.errors import ProxyUnreachable, RouteRefused
 
 LEASE_SECONDS = 3.0
 _log = logging.getLogger("fig.controller")
@@ -210,6 +210,4 @@ class Controller:
     def _alarm_once(watch: Watch, message: str) -> None:
         if watch.alarmed != message:
             watch.alarmed = message
-            _log.error(
-                "%s", json.dumps({"alarm": "controller", "domain": watch.parts.domain, "message": message})
-            )
+            _log.error("%s", json.dumps({"alarm": "controller", "domain": watch.parts.domain, "message": message}))

@@ -53,9 +53,7 @@ class PreflightRefused(FigError):
         lines = "\n".join(
             f"  - [{r.code}] {r.message}" + (f" ({r.next_step})" if r.next_step else "") for r in refusals
         )
-        super().__init__(
-            f'domain "{domain}": {len(refusals)} reason(s) against it; nothing was changed:\n{lines}'
-        )
+        super().__init__(f'domain "{domain}": {len(refusals)} reason(s) against it; nothing was changed:\n{lines}')
         self.refusals = refusals
 
     def as_json(self) -> dict[str, object]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-from typing import Any, LiteralString, cast
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -56,7 +56,9 @@ class Verification:
 
 def actor() -> str:
     """Who acts: user, host and process."""
-    return f"{os.environ.get('FIG_ACTOR') or os.environ.get('USER') or os.getuid()}@{socket.gethostname()}:{os.getpid()}"
+    return (
+        f"{os.environ.get('FIG_ACTOR') or os.environ.get('USER') or os.getuid()}@{socket.gethostname()}:{os.getpid()}"
+    )
 
 
 class Journal:
@@ -88,14 +90,10 @@ class Journal:
         """Create what is missing; may be run at any time."""
         with self._session() as connection:
             if (
-                connection.execute(
-                    "select 1 from pg_class where oid = to_regclass('fig.verification')"
-                ).fetchone()
+                connection.execute("select 1 from pg_class where oid = to_regclass('fig.verification')").fetchone()
                 is None
             ):
-                connection.execute(
-                    cast(LiteralString, files(__package__).joinpath("journal.sql").read_text())
-                )
+                connection.execute(files(__package__).joinpath("journal.sql").read_text())
 
     def record(
         self, domain: str, kind: str, epoch: int | None = None, switch: UUID | None = None, at: datetime | None = None,
@@ -188,9 +186,7 @@ class Journal:
                 " where domain = %s",
                 [domain],
             ).fetchone()
-        raise LeaseHeld(
-            domain, held["holder"] if held else "somebody", max(0.0, held["left"]) if held else 0.0
-        )
+        raise LeaseHeld(domain, held["holder"] if held else "somebody", max(0.0, held["left"]) if held else 0.0)
 
     def renew(self, lease: Lease) -> bool:
         """Prolong; False when it was lost meanwhile."""

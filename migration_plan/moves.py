@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from migration_plan.controller import LEASE_SECONDS, open_intent, read_rows, stage_of
-from migration_plan.errors import FigError, SideUnreachable, StageRefused
+from migration_plan.controller import LEASE_SECONDS, open_intent, read_rows, recover, stage_of
+from migration_plan.errors import FigError, JournalUnreachable, SideUnreachable, StageRefused
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
 from migration_plan.plan import Plan
 from migration_plan.preparation import check_switch, start_sync, stop_sync
-from migration_plan.recovery import decide
+from migration_plan.recovery import Decision, decide
 from migration_plan.switch import Parts, Switch, SwitchResult, no_checkpoint
 
 
@@ -109,7 +109,10 @@ def steps(move: Move) -> list[Step]:
         ]  # fmt: skip
     if move.act is Act.STOP_SYNC:
         return [
-            Step("streams", f"slots fig_{domain}_to_service and fig_{domain}_to_monolith and both publications go"),
+            Step(
+                "streams",
+                f"slots fig_{domain}_to_service and fig_{domain}_to_monolith and both publications go",
+            ),
             Step("dismiss", "fences and rows of fig go from both sides; the copied rows stay where they are"),
         ]
     assert move.owner is not None  # noqa: S101 - a switch starts from an owner.
@@ -129,6 +132,16 @@ def steps(move: Move) -> list[Step]:
     ]  # fmt: skip
 
 
+def stage_named(name: str | None) -> Stage | None:
+    """The stage that a person typed; StageRefused lists those there are."""
+    if name is None:
+        return None
+    try:
+        return Stage(name)
+    except ValueError:
+        raise StageRefused(f'there is no stage "{name}"', f"stages: {', '.join(Stage)}") from None
+
+
 def _tables(plan: Plan, side: Side) -> str:
     return ", ".join(f"{table.schema}.{table.name}" for table in plan.lens.tables(side))
 
@@ -144,7 +157,7 @@ class Mover:
     parts: Parts
     say: Callable[[str], None] = no_checkpoint
     checkpoint: Callable[[str], None] = no_checkpoint
-    cancelled: threading.Event | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     def move(self, forward: bool, to: Stage | None = None) -> MoveResult:
         """Perform the move under the domain's lease; PreflightRefused with all reasons, nothing changed."""
@@ -164,11 +177,28 @@ class Mover:
                 raise StageRefused(f'domain "{domain}" has no owner', f"fig resume {domain}")
             check_switch(self.parts, move.owner, self.say)
             switch = Switch(
-                self.parts, move.owner.side, move.owner.epoch, lease, self.checkpoint,
-                self.cancelled or threading.Event(), self.say,
-            )  # fmt: skip
+                self.parts,
+                move.owner.side,
+                move.owner.epoch,
+                lease,
+                self.checkpoint,
+                self.cancelled,
+                self.say,
+            )
             done = switch.run()
             journal.set_stage(domain, move.after, done.epoch)
             return replace(result, switch=done)
         finally:
             journal.give_back(lease)
+
+    def resume(self) -> Decision:
+        """Apply the recovery table once, under the lease where the journal answers."""
+        try:
+            lease = self.parts.journal.acquire(self.parts.domain, LEASE_SECONDS)
+        except JournalUnreachable as error:
+            self.say(f"without the journal: {error}")
+            return recover(self.parts, self.say)
+        try:
+            return recover(self.parts, self.say)
+        finally:
+            self.parts.journal.give_back(lease)

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cdc.lens import Lens
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from cdc.errors import CdcError
+from cdc.lens import Lens
 from migration_plan import documents
 from migration_plan.lifecycle import TRANSITIONS, Side, Stage
 

@@ -13,15 +13,11 @@ class Case(StrEnum):
     """The row of the recovery table that applies."""
 
     REST = "rest"  # One owner, one standby, nothing open.
-    NOTHING_HAPPENED = (
-        "nothing-happened"  # An intent is open, the giver still owns: void it, release the hold.
-    )
+    NOTHING_HAPPENED = "nothing-happened"  # An intent is open, the giver still owns: void it, release the hold.
     ABORT = "abort"  # Fenced and not released: the giver owns again.
     FINISH_GRANT = "finish-grant"  # Released, not granted: only forward.
     FINISH_ROUTE = "finish-route"  # Granted: route, reverse, journal.
-    WAIT_FOR_TAKER = (
-        "wait-for-taker"  # Released and the taker cannot be read: nobody can own; the alarm rings.
-    )
+    WAIT_FOR_TAKER = "wait-for-taker"  # Released and the taker cannot be read: nobody can own; the alarm rings.
     TWO_OWNERS = "two-owners"  # A database came back from the past: fence the lower epoch, stop, alarm.
     NOBODY = "nobody"  # No row claims the domain: a restored database; never guessed.
     UNKNOWN = "unknown"  # A side that might decide cannot be read: wait.
@@ -79,11 +75,7 @@ def _during(giver: Row, taker: Row | None) -> Decision:
 
     theirs = "cannot be read" if taker is None else str(taker)
     reason = f"{giver.side} is {giver}, {giver.side.other} {'' if taker is None else 'is '}{theirs}"
-    if (
-        taker is not None
-        and taker.state == "owner"
-        and (taker.epoch < giver.epoch or giver.state == "fenced")
-    ):
+    if taker is not None and taker.state == "owner" and (taker.epoch < giver.epoch or giver.state == "fenced"):
         return decision(Case.TWO_OWNERS, reason)
     if giver.state == "fenced":
         return decision(Case.ABORT, reason)
@@ -99,10 +91,6 @@ def _at_rest(owner: Row, intent: Intent | None) -> Decision:
     if intent is None:
         return Decision(Case.REST, owner.side, owner.epoch, f"{owner.side} owns at epoch {owner.epoch}")
     if owner.side is intent.giver and owner.epoch == intent.epoch:
-        return Decision(
-            Case.NOTHING_HAPPENED, owner.side, owner.epoch, "an intent is open and nothing came of it"
-        )
+        return Decision(Case.NOTHING_HAPPENED, owner.side, owner.epoch, "an intent is open and nothing came of it")
     # The rows went on, only the journal's last line is missing.
-    return Decision(
-        Case.FINISH_ROUTE, owner.side.other, owner.epoch, f"{owner.side} owns at epoch {owner.epoch}"
-    )
+    return Decision(Case.FINISH_ROUTE, owner.side.other, owner.epoch, f"{owner.side} owns at epoch {owner.epoch}")

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -85,7 +85,7 @@ class SideDatabase:
     def install(self) -> None:
         """The SQL of this package; `cdc`'s tables must be there already."""
         with self.connection() as connection:
-            connection.execute(cast(LiteralString, files(__package__).joinpath("side.sql").read_text()))
+            connection.execute(files(__package__).joinpath("side.sql").read_text())
 
     def row(self, domain: str) -> Row | None:
         """This side's row; None if the domain was never enrolled here."""
@@ -99,10 +99,7 @@ class SideDatabase:
 
     @staticmethod
     def _has_schema(connection: psycopg.Connection[dict[str, Any]]) -> bool:
-        return (
-            connection.execute("select 1 from pg_class where oid = to_regclass('fig.domain')").fetchone()
-            is not None
-        )
+        return connection.execute("select 1 from pg_class where oid = to_regclass('fig.domain')").fetchone() is not None
 
     def settle(self, domain: str, patience: float) -> None:
         """Make a running autovacuum yield, before anyone is held."""
@@ -111,9 +108,7 @@ class SideDatabase:
     def fence(self, domain: str, epoch: int, lock: float, sequences: Sequence[tuple[str, str]]) -> Row:
         """owner, epoch -> fenced, epoch + 1, with the marker in the WAL. `sequences`: (here, there)."""
         pairs = json.dumps([{"here": here, "there": there} for here, there in sequences])
-        return self._move_row(
-            domain, "select * from fig.fence(%s, %s, %s, %s)", [domain, epoch, _ms(lock), pairs]
-        )
+        return self._move_row(domain, "select * from fig.fence(%s, %s, %s, %s)", [domain, epoch, _ms(lock), pairs])
 
     def unfence(self, domain: str, epoch: int, lock: float) -> Row:
         """fenced, epoch -> owner, epoch + 1: the abort."""
@@ -177,9 +172,7 @@ class SideDatabase:
     def breaches(self, domain: str) -> list[Breach]:
         """What the watchdog looks for."""
         with self.connection() as connection:
-            found = connection.execute(
-                "select * from fig.fence_breach where domain = %s", [domain]
-            ).fetchall()
+            found = connection.execute("select * from fig.fence_breach where domain = %s", [domain]).fetchall()
         return [Breach(r["relation"], r["trigger_state"], _row({**r, "marker": None})) for r in found]
 
     def repair_fence(self, domain: str, lock: float) -> None:
@@ -200,9 +193,7 @@ class SideDatabase:
     def probe_seen(self, stream: str, name: str) -> bool:
         """Whether the stream has brought that probe here."""
         with self.connection() as connection:
-            found = connection.execute(
-                "select probe = %s as yes from fig.position where stream = %s", [name, stream]
-            )
+            found = connection.execute("select probe = %s as yes from fig.position where stream = %s", [name, stream])
             row = found.fetchone()
             return bool(row and row["yes"])
 

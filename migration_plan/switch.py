@@ -18,7 +18,8 @@ from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import Row, Side
 from migration_plan.plan import Plan
 from migration_plan.side import SideDatabase
-from proxy.client import ProxyClient, ProxyUnreachable, RouteRefused
+from proxy.client import ProxyClient
+from proxy.errors import ProxyUnreachable, RouteRefused
 
 CHECKPOINTS = (
     "before-intent", "after-intent", "after-hold", "after-requests", "after-fence", "after-drain", "after-release",
@@ -62,6 +63,17 @@ class Parts:
             except RouteRefused:
                 continue  # It knows a later epoch already: a successor was here.
         return silent
+
+    def held_so_far(self) -> int:
+        """How many requests of the domain all proxies have held since they started."""
+        series, total = f'fig_holds_total{{domain="{self.domain}"}} ', 0
+        for proxy in self.proxies:
+            try:
+                lines = proxy.metrics().splitlines()
+            except ProxyUnreachable:
+                continue
+            total += sum(int(float(line.removeprefix(series))) for line in lines if line.startswith(series))
+        return total
 
     def release_hold(self, epoch: int) -> None:
         """Let the waiting requests go on; a proxy that is away lets them go by itself at its bound."""
@@ -134,7 +146,7 @@ class Switch:
         self.checkpoint("after-reverse")
         self._close("done", hold_ms=round(hold_ms, 2), drain_ms=round(drained, 2))
         self.checkpoint("after-done")
-        held = sum(proxy.held(self.parts.domain) for proxy in self.parts.proxies if proxy.name not in silent)
+        held = self.parts.held_so_far()
         return SwitchResult(
             self.parts.domain, self.giver, self.taker, fenced.epoch, self.id, self.attempts,
             held - self._held_before, hold_ms, drained, silent,
@@ -161,7 +173,7 @@ class Switch:
             owner_epoch=self.epoch,
         )
         self.parts.route(self.epoch, self.giver)  # A proxy that was away learns where things stand.
-        self._held_before = sum(proxy.held(self.parts.domain) for proxy in self.parts.proxies)
+        self._held_before = self.parts.held_so_far()
         self.checkpoint("after-intent")
 
     def _fence_within_patience(self) -> Row:
@@ -253,9 +265,7 @@ class Switch:
             self.parts.release_hold(self.epoch)
         self._close("aborted", reason=str(why))
         state = (
-            f"{self.giver} owns at epoch {here.epoch}"
-            if here and here.state == "owner"
-            else f"{self.giver} is {here}"
+            f"{self.giver} owns at epoch {here.epoch}" if here and here.state == "owner" else f"{self.giver} is {here}"
         )
         return SwitchAborted(
             f'the switch of "{self.parts.domain}" was taken back, {state}: {why}',
@@ -299,9 +309,7 @@ class DrainTimedOut(FigError):
     exit_code = 9
 
     def __init__(self, domain: str, stream: str, bound: float) -> None:
-        super().__init__(
-            f'domain "{domain}": stream {stream} did not bring the marker within {bound} s', "fig status"
-        )
+        super().__init__(f'domain "{domain}": stream {stream} did not bring the marker within {bound} s', "fig status")
 
 
 class Cancelled(FigError):

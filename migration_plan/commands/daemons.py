@@ -1,0 +1,50 @@
+"""The processes of the toolkit that the stack file runs: streams and controller."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+
+import click
+from pythonjsonlogger.json import JsonFormatter
+
+
+@click.command()
+def streams() -> None:
+    """Run both streams of every domain until told to stop (SIGTERM). Started by the stack file.
+
+    \b
+    Example:
+      fig streams
+    """
+    from migration_plan import bootstrap
+    from migration_plan.streams import run
+
+    run(bootstrap.all_parts(), _until_stopped())
+
+
+@click.command()
+def controller() -> None:
+    """Watch every domain until told to stop (SIGTERM): finish what a dead controller began, keep proxies and fences.
+
+    \b
+    Example:
+      fig controller
+    """
+    from migration_plan import bootstrap
+    from migration_plan.controller import Controller
+
+    Controller(bootstrap.all_parts()).run(_until_stopped())
+
+
+def _until_stopped() -> threading.Event:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop

@@ -1,0 +1,46 @@
+"""Looking at plans."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from migration_plan.terminal import json_option
+
+
+def _check() -> click.Command:
+    @click.command("check")
+    @click.argument("domain")
+    @json_option
+    def check(domain: str, as_json: bool) -> None:
+        """Check DOMAIN's plan against both databases; every reason against it at once, nothing changed.
+
+        \b
+        Example:
+          fig plan check catalog
+        """
+        from migration_plan import bootstrap
+        from migration_plan.errors import PreflightRefused
+        from migration_plan.lifecycle import Act
+        from migration_plan.preflight import inspect, judge, notes
+
+        with bootstrap.opened(domain) as mover:
+            plan = mover.parts.plan
+            inspection = inspect(plan)
+        refusals = judge(plan, Act.START_SYNC, inspection)
+        if refusals:
+            raise PreflightRefused(domain, refusals)
+        if as_json:
+            click.echo(json.dumps({"domain": domain, "refusals": [], "notes": notes(inspection),
+                                   "next_steps": [f"fig advance {domain} --dry-run"]}))  # fmt: skip
+            return
+        for note in notes(inspection):
+            click.echo(f"  {note}")
+        click.secho(f"{domain}: nothing against it", fg="green")
+        click.echo(f"next: fig advance {domain} --dry-run")
+
+    return check
+
+
+plan = click.Group("plan", commands=[_check()], help="Look at a domain's plan.")
