@@ -53,8 +53,7 @@ def inspect(plan: Plan) -> Inspection:
         problems: tuple[str, ...] = ()
         if not any(facts.unreachable or facts.missing for facts in found.values()):
             problems = tuple(
-                str(problem)
-                for problem in plan.lens.check(connections[Side.MONOLITH], connections[Side.SERVICE])
+                str(problem) for problem in plan.lens.check(connections[Side.MONOLITH], connections[Side.SERVICE])
             )
         return Inspection(found[Side.MONOLITH], found[Side.SERVICE], problems)
 

@@ -32,7 +32,7 @@ def check_transactions(side: SideFacts, act: Act) -> Iterator[Refusal]:
             if not any(prepared.startswith(f"'{name}' in ") for name in here):
                 yield Refusal(
                     "prepared-transaction",
-                    f"no slot can be created on the {side.side} side while there is the transaction {prepared}",
+                    f"the {side.side} side's server creates no slot while there is transaction {prepared}",
                     "COMMIT PREPARED or ROLLBACK PREPARED it in its database",
                 )
 

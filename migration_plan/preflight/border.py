@@ -37,9 +37,7 @@ def check_foreign_keys(side: SideFacts, plan: Plan) -> Iterator[Refusal]:
 def check_triggers(side: SideFacts, plan: Plan) -> Iterator[Refusal]:
     """Each trigger is named with a reason; one that fires for the stream's rows cannot be explained away."""
     for trigger in side.triggers:
-        what = (
-            f'trigger "{trigger.name}" ({trigger.function}) of table {trigger.table} on the {side.side} side'
-        )
+        what = f'trigger "{trigger.name}" ({trigger.function}) of table {trigger.table} on the {side.side} side'
         if trigger.fires in ("A", "R"):
             yield Refusal(
                 "trigger-on-apply",

@@ -17,13 +17,9 @@ def check_moment(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:
     yield from _check_verification(switch, plan)
     for proxy, reason in sorted(switch.proxies.items()):
         if reason:
-            yield Refusal(
-                "proxy-silent", f'proxy "{proxy}" does not answer: {reason}', "fig status; fig logs nginx"
-            )
+            yield Refusal("proxy-silent", f'proxy "{proxy}" does not answer: {reason}', "fig status; fig logs nginx")
     if not switch.proxies:
-        yield Refusal(
-            "no-proxy", "no proxy is known; nothing could hold requests", "name the proxies in fig.yml"
-        )
+        yield Refusal("no-proxy", "no proxy is known; nothing could hold requests", "name the proxies in fig.yml")
 
 
 def _check_streams(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:

@@ -2,7 +2,10 @@
 -- %(oids)s their oids, partitions included. Each query gives the fields of one class of facts.py.
 
 -- :name has fig
-select to_regclass('fig.domain_table') is not null as yes
+-- A schema that is not ours may be closed to us.
+select coalesce((select has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE')
+                 from pg_class c join pg_namespace n on n.oid = c.relnamespace
+                 where n.nspname = 'fig' and c.relname = 'domain_table'), false) as yes
 
 -- :name server
 select current_setting('server_version_num')::int as version, pg_is_in_recovery() as standby,
@@ -52,7 +55,7 @@ select array[n.nspname::text, c.relname::text] as table, c.oid::bigint as oid, c
              from pg_inherits i join pg_class heir on heir.oid = i.inhrelid
              where c.oid in (i.inhparent, i.inhrelid) and not heir.relispartition order by 1) as heirs,
        array(select w.rulename::text from pg_rewrite w
-             where w.ev_class = c.oid and w.rulename <> '_RETURN' order by 1) as rules,
+             where w.ev_class = c.oid and w.rulename <> '_RETURN' order by 1) as rules
 from domain_table t
 join pg_class c on c.oid = t.oid join pg_namespace n on n.oid = c.relnamespace
 join pg_class root on root.oid = t.root join pg_namespace rn on rn.oid = root.relnamespace
@@ -144,7 +147,9 @@ select l.pid, coalesce(a.application_name, '') as application,
        bool_or(l.mode = 'RowExclusiveLock') as writes, coalesce(x.gid, '') as prepared
 from pg_locks l
 left join pg_stat_activity a on a.pid = l.pid
-left join pg_prepared_xacts x on l.virtualtransaction = '-1/' || x.transaction and x.database = current_database()
+left join pg_locks lx on l.pid is null and lx.pid is null and lx.locktype = 'transactionid'
+                     and lx.virtualtransaction = l.virtualtransaction
+left join pg_prepared_xacts x on x.transaction = lx.transactionid
 where l.locktype = 'relation' and l.granted and l.relation = any (%(oids)s::oid[])
   and l.database = (select oid from pg_database where datname = current_database())
   and l.pid is distinct from pg_backend_pid()

@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from cdc.projection import Table
@@ -21,6 +21,11 @@ from migration_plan.preflight import facts
 @contextmanager
 def look(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     """A short read-only connection; whatever happens in it, nothing stays behind."""
+    try:
+        conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as error:
+        # The parser's message may quote a password.
+        raise psycopg.OperationalError("its dsn cannot be understood") from error
     options = "-c statement_timeout=10s -c lock_timeout=1s -c default_transaction_read_only=on"
     connection = psycopg.connect(
         make_conninfo(dsn, connect_timeout="2", application_name="fig-preflight", options=options)
@@ -73,20 +78,13 @@ def read_side(connection: psycopg.Connection[Any], plan: Plan, side: Side) -> fa
             **_names("", wanted),
             **_names(
                 "sequence_",
-                [
-                    Table.parse(pair.monolith if side is Side.MONOLITH else pair.service)
-                    for pair in plan.sequences
-                ],
+                [Table.parse(pair.monolith if side is Side.MONOLITH else pair.service) for pair in plan.sequences],
             ),
         },
     )
     found = reader.rows("tables")
     reader.learn(oids=[row["oid"] for row in found])
-    enrolled = (
-        {row["oid"]: row["domain"] for row in reader.rows("enrolments")}
-        if reader.row("has fig")["yes"]
-        else {}
-    )
+    enrolled = {row["oid"]: row["domain"] for row in reader.rows("enrolments")} if reader.row("has fig")["yes"] else {}
     tables = tuple(_table({**row, "fig_domain": enrolled.get(row["oid"], "")}) for row in found)
     present = {table.table for table in tables}
     return facts.SideFacts(

@@ -23,9 +23,7 @@ def check_server(side: SideFacts) -> Iterator[Refusal]:
             "upgrade the server",
         )
     if server.standby:
-        yield Refusal(
-            "read-only-server", f"{where} is a standby and accepts no writes", "name its primary in the dsn"
-        )
+        yield Refusal("read-only-server", f"{where} is a standby and accepts no writes", "name its primary in the dsn")
     if server.encoding == "SQL_ASCII":
         yield Refusal(
             "no-encoding",

@@ -68,9 +68,7 @@ def _check_storage(table: TableFacts, where: str) -> Iterator[Refusal]:
 def _check_identity(table: TableFacts, where: str) -> Iterator[Refusal]:
     name = table.table.quoted
     if not table.primary_key:
-        yield Refusal(
-            "no-primary-key", f"{where} has no primary key", f"ALTER TABLE {name} ADD PRIMARY KEY (...)"
-        )
+        yield Refusal("no-primary-key", f"{where} has no primary key", f"ALTER TABLE {name} ADD PRIMARY KEY (...)")
     elif table.deferrable_key and table.replica_identity == "d":
         yield Refusal(
             "replica-identity",
