@@ -16,6 +16,4 @@ def awkward(
     services_server: PostgresServer,
     new_database: Callable[[PostgresServer], str],
 ) -> Databases:
-    return create(
-        new_database(monolith_server), monolith_server, new_database(services_server), services_server
-    )
+    return create(new_database(monolith_server), monolith_server, new_database(services_server), services_server)

@@ -31,9 +31,7 @@ def database() -> psycopg.Connection[dict[str, Any]]:
     """This thread's connection; a broken one is opened again, an abandoned transaction is taken back."""
     connection = getattr(_mine, "connection", None)
     if connection is None or connection.closed:
-        connection = psycopg.connect(
-            os.environ["ACME_DATABASE_URL"], row_factory=dict_row, application_name="acme-web"
-        )
+        connection = psycopg.connect(os.environ["ACME_DATABASE_URL"], row_factory=dict_row, application_name="acme-web")
         _mine.connection = connection
     connection.rollback()
     return connection
@@ -176,9 +174,7 @@ def draw_statement(environ: Environ, account_id: str):
     return HTTPStatus.CREATED, found(row)
 
 
-def post(
-    db: psycopg.Connection[dict[str, Any]], account_id: UUID, kind: str, amount: Decimal, memo: str | None
-) -> int:
+def post(db: psycopg.Connection[dict[str, Any]], account_id: UUID, kind: str, amount: Decimal, memo: str | None) -> int:
     """One entry and the balance with it, not yet committed; the account's row is locked first."""
     try:
         row = db.execute(

@@ -20,9 +20,7 @@ RATE = Decimal("0.01")
 
 
 def main() -> int:
-    with psycopg.connect(
-        os.environ["ACME_DATABASE_URL"], row_factory=dict_row, application_name="acme-nightly"
-    ) as db:
+    with psycopg.connect(os.environ["ACME_DATABASE_URL"], row_factory=dict_row, application_name="acme-nightly") as db:
         rows = db.execute(
             """select "accountId" as id, balance from acme."Account" where not closed and balance > 0
                order by "accountId" for update"""

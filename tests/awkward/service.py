@@ -33,9 +33,7 @@ def database() -> psycopg.Connection[dict[str, Any]]:
     """This thread's connection, outside of any transaction."""
     connection = getattr(_mine, "connection", None)
     if connection is None or connection.closed:
-        connection = psycopg.connect(
-            os.environ["BOOK_DATABASE_URL"], row_factory=dict_row, application_name="book-web"
-        )
+        connection = psycopg.connect(os.environ["BOOK_DATABASE_URL"], row_factory=dict_row, application_name="book-web")
         _mine.connection = connection
     connection.rollback()
     return connection
@@ -102,16 +100,12 @@ def transfer(environ: Environ):
 @application.route("POST", "/ledger/accounts/{}/close")
 def close(environ: Environ, account_id: str):
     db = database()
-    row = db.execute(
-        "update book.account set state = 'closed' where id = %s returning id", [account_id]
-    ).fetchone()
+    row = db.execute("update book.account set state = 'closed' where id = %s returning id", [account_id]).fetchone()
     db.commit()
     return HTTPStatus.OK, found(row)
 
 
-def post(
-    db: psycopg.Connection[dict[str, Any]], account_id: UUID, kind: str, amount: Decimal, memo: str | None
-) -> int:
+def post(db: psycopg.Connection[dict[str, Any]], account_id: UUID, kind: str, amount: Decimal, memo: str | None) -> int:
     """One entry and the balance with it, not yet committed."""
     cents = int(amount * 100)
     try:
