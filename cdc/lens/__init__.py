@@ -1,0 +1,51 @@
+"""The lens: how monolith rows become service rows and back, compiled to SQL both ways.
+
+combinators (what a column may be) → mapping (tables, projections) → parse (plan file) → check (live catalogues)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from psycopg import Connection
+
+from cdc.catalogue import Catalogue
+from cdc.errors import LensError
+from cdc.lens.check import LensProblem, check_table
+from cdc.lens.mapping import TableLens
+from cdc.lens.parse import Parser
+from cdc.projection import Direction, Projection, Table
+
+__all__ = ["Lens", "LensProblem"]
+
+
+@dataclass(frozen=True)
+class Lens:
+    """All tables of one domain."""
+
+    table_lenses: tuple[TableLens, ...]
+
+    @classmethod
+    def parse(cls, tables: Iterable[object]) -> Lens:
+        """The plan's `tables`. Raises LensError with every problem that shows without a database."""
+        parser = Parser()
+        table_lenses = parser.tables(tables)
+        if parser.problems:
+            raise LensError(tuple(parser.problems))
+        return cls(table_lenses)
+
+    def projections(self, direction: Direction) -> tuple[Projection, ...]:
+        """In apply order: tables as the plan lists them, and of each table the primary part first."""
+        return tuple(p for table_lens in self.table_lenses for p in table_lens.projections(direction))
+
+    def tables(self, side: Literal["monolith", "service"]) -> tuple[Table, ...]:
+        if side == "monolith":
+            return tuple(table_lens.monolith for table_lens in self.table_lenses)
+        return tuple(part.table for table_lens in self.table_lenses for part in table_lens.service)
+
+    def check(self, monolith: Connection[Any], service: Connection[Any]) -> list[LensProblem]:
+        """What the live catalogues say against this lens; empty when it is total and invertible there."""
+        sides = Catalogue(monolith), Catalogue(service)
+        return [problem for table_lens in self.table_lenses for problem in check_table(table_lens, *sides)]
