@@ -1,0 +1,47 @@
+"""Settings from the environment. Secrets have no defaults: what is missing is named, all at once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from legacy_monolith.errors import SettingsMissing
+
+REQUIRED = {
+    "MONOLITH_DATABASE_URL": "SQLALCHEMY_DATABASE_URI",
+    "SECRET_KEY": "SECRET_KEY",
+    "IDENTITY_PRIVATE_KEY_FILE": "IDENTITY_PRIVATE_KEY_FILE",
+}
+
+FIXED: dict[str, Any] = {
+    "MAX_CONTENT_LENGTH": 256 * 1024,
+    "SESSION_COOKIE_HTTPONLY": True,
+    "SESSION_COOKIE_SAMESITE": "Lax",
+    # The session itself ends with the browser; the token lives as long as the session.
+    "WTF_CSRF_TIME_LIMIT": None,
+    "WTF_CSRF_CHECK_DEFAULT": False,
+    "WTF_CSRF_HEADERS": ["X-CSRF-Token"],
+    "SQLALCHEMY_RECORD_QUERIES": False,
+    # How long a request repeats a call to another side whose outcome it does not know.
+    "SEAM_PATIENCE_SECONDS": 10.0,
+}
+
+
+def settings_from_environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    settings = {**FIXED, "INTERNAL_URL": os.environ.get("FIG_INTERNAL_URL", "")}
+    settings["SESSION_COOKIE_SECURE"] = os.environ.get("SESSION_COOKIE_SECURE", "") == "1"
+    settings.update({name: os.environ[variable] for variable, name in REQUIRED.items() if variable in os.environ})
+    settings.update(overrides)
+    missing = [variable for variable, name in REQUIRED.items() if not settings.get(name)]
+    if missing:
+        raise SettingsMissing(missing)
+    return settings
+
+
+def from_environment(variable: str) -> str:
+    """One variable that a command cannot do without."""
+    value = os.environ.get(variable, "")
+    if not value:
+        raise SettingsMissing([variable])
+    return value

@@ -1,0 +1,72 @@
+"""Shops on databases of their own, each a copy of one migrated template."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from legacy_monolith.migrate import migrate
+from tests.integration.monolith.shop import Shop
+from tests.support.postgres import PostgresServer
+
+TEMPLATE = "shop_template"
+_number = itertools.count(1)
+
+
+def prepare(server: PostgresServer) -> None:
+    """The roles, and a database with the migrated schema."""
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        for role in ("shop_owner", "shop_app"):
+            if admin.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone() is None:
+                admin.execute(f"create role {role} login")
+        if admin.execute("select 1 from pg_database where datname = %s", [TEMPLATE]).fetchone():
+            return
+        admin.execute(f"create database {TEMPLATE} owner shop_owner")
+    migrate(f"postgresql+psycopg://shop_owner@127.0.0.1:{server.port}/{TEMPLATE}")
+
+
+def copy_of_template(server: PostgresServer) -> str:
+    name = f"shop_{next(_number)}"
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
+        admin.execute(f"create database {name} template {TEMPLATE} owner shop_owner")
+    return name
+
+
+@pytest.fixture(scope="session")
+def identity_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("identity") / "identity.pem"
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(pem)
+    return path
+
+
+@pytest.fixture(scope="session")
+def prepared_server(monolith_server: PostgresServer) -> PostgresServer:
+    prepare(monolith_server)
+    return monolith_server
+
+
+@pytest.fixture
+def new_shop(prepared_server: PostgresServer, identity_key: Path) -> Iterator[Callable[..., Shop]]:
+    shops: list[Shop] = []
+
+    def make(**settings: object) -> Shop:
+        shops.append(Shop(prepared_server, copy_of_template(prepared_server), identity_key, settings))
+        return shops[-1]
+
+    yield make
+    for shop in shops:
+        shop.close()
+
+
+@pytest.fixture
+def shop(new_shop: Callable[..., Shop]) -> Shop:
+    return new_shop()
