@@ -20,9 +20,9 @@ from tests.support.history import Operation
 class Size:
     """How many of whom, and how many requests per second they make together."""
 
-    shoppers: int = 14
-    sellers: int = 6
-    visitors: int = 4
+    shoppers: int = 22
+    sellers: int = 10
+    visitors: int = 8
     rate: float = 220.0
     name: str = "crowd"
     seed: int = 1
@@ -113,16 +113,12 @@ class Crowd:
 
     def _raise_errors(self) -> None:
         if self._errors:
-            raise RuntimeError("somebody in the crowd stumbled over the crowd's own code") from self._errors[
-                0
-            ]
+            raise RuntimeError("somebody in the crowd stumbled over the crowd's own code") from self._errors[0]
 
 
 def _people(url: str, size: Size) -> Sequence[Person]:
     """Every third person opens a new connection for each request; the others keep theirs."""
-    kinds: list[type[Person]] = (
-        [Seller] * size.sellers + [Shopper] * size.shoppers + [Visitor] * size.visitors
-    )
+    kinds: list[type[Person]] = [Seller] * size.sellers + [Shopper] * size.shoppers + [Visitor] * size.visitors
     return [
         kind(f"{kind.__name__.lower()}-{number}-{size.name}", url, number % 3 != 0, size.seed)
         for number, kind in enumerate(kinds, start=1)

@@ -127,7 +127,5 @@ def _missed(hold: Mapping[str, float], ratio: float, inside: int) -> list[str]:
     if hold["max"] > HOLD_MAX:
         missed.append(f"longest hold {hold['max']:.0f} ms, wanted at most {HOLD_MAX:.0f} ms")
     if inside >= ENOUGH_SAMPLES and ratio > OTHERS_P99_RATIO:
-        missed.append(
-            f"other domains' p99 during switches x{ratio:.2f}, wanted at most x{OTHERS_P99_RATIO:.1f}"
-        )
+        missed.append(f"other domains' p99 during switches x{ratio:.2f}, wanted at most x{OTHERS_P99_RATIO:.1f}")
     return missed
