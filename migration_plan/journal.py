@@ -145,10 +145,13 @@ class Journal:
         if found is None:
             raise StaleEpoch(domain, "journal's", f"beyond epoch {epoch}")
 
-    def forget_stage(self, domain: str) -> None:
-        """Back at the monolith, with no trace of a stream left: epochs may begin again."""
+    def last_epoch(self, domain: str) -> int:
+        """The highest epoch that was ever journaled; 0 for a domain that is new."""
         with self._session() as connection:
-            connection.execute("delete from fig.stage where domain = %s", [domain])
+            found = connection.execute(
+                "select max(epoch) as epoch from fig.journal where domain = %s", [domain]
+            ).fetchone()
+        return (found and found["epoch"]) or 0
 
     def verified(self, domain: str, rows: int, differences: int, detail: Mapping[str, object]) -> None:
         """Remember a verification; its age is a gate."""

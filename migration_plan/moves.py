@@ -55,14 +55,14 @@ class MoveResult:
     now: Stage
     after: Stage
     switch: SwitchResult | None = None
-    rows_copied: int | None = None
+    bytes_copied: int | None = None
 
     def as_json(self) -> dict[str, object]:
         result: dict[str, object] = {"domain": self.domain, "stage": self.after, "was": self.now}
         if self.switch is not None:
             result["switch"] = self.switch.as_json()
-        if self.rows_copied is not None:
-            result["rows_copied"] = self.rows_copied
+        if self.bytes_copied is not None:
+            result["bytes_copied"] = self.bytes_copied
         return result
 
 
@@ -169,7 +169,7 @@ class Mover:
             result = MoveResult(domain, move.now, move.after)
             if move.act is Act.START_SYNC:
                 copied = start_sync(self.parts, lease, self.say)
-                return replace(result, rows_copied=copied)
+                return replace(result, bytes_copied=copied)
             if move.act is Act.STOP_SYNC:
                 stop_sync(self.parts, self.say)
                 return result

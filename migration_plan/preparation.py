@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from importlib.resources import files
 from uuid import uuid4
 
-from migration_plan.errors import PreflightRefused
-from migration_plan.lifecycle import Act, Row, Side
+import psycopg
+
+from cdc import install, snapshot
+from cdc.snapshot import SnapshotProgress
+from migration_plan.errors import FigError, PreflightRefused, TablesBusy
+from migration_plan.journal import Lease
+from migration_plan.lifecycle import Act, Row, Side, Stage
 from migration_plan.preflight import SwitchFacts, preflight
+from migration_plan.streams import spec
 from migration_plan.switch import Parts
 from proxy.errors import ProxyUnreachable
 
 PROBE_SECONDS = 5.0
+CATCH_UP_SECONDS = 60.0
 Say = Callable[[str], None]
 
 
@@ -57,3 +65,115 @@ def probe_streams(parts: Parts, within: float = PROBE_SECONDS) -> dict[Side, flo
                 took[side] = time.monotonic() - began
         time.sleep(0.005)
     return took
+
+
+class StreamsSilent(FigError):
+    """The streams do not bring a probe: nobody runs them, or they lag."""
+
+    code = "streams-silent"
+    exit_code = 8
+
+    def __init__(self, parts: Parts, took: dict[Side, float | None]) -> None:
+        missing = ", ".join(parts.stream_to(side) for side, seconds in took.items() if seconds is None)
+        super().__init__(
+            f'domain "{parts.domain}": no probe came through {missing} within {CATCH_UP_SECONDS:g} s',
+            "see that `fig streams` runs (fig status, fig logs streams), then run the command again",
+        )
+
+
+def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
+    """Give the domain its second side: fences, streams, snapshot. Bytes copied.
+
+    May be repeated from any point where it died: what is there already is left as it is, a half snapshot never is.
+    """
+    say("preflight")
+    refusals = preflight(parts.plan, Act.START_SYNC)
+    if refusals:
+        raise PreflightRefused(parts.domain, refusals)
+    to_service, to_monolith = spec(parts, Side.SERVICE), spec(parts, Side.MONOLITH)
+    say("enroll")
+    install.install(to_service)
+    install.install(to_monolith)
+    epoch = _next_epoch(parts)
+    for side, state in ((Side.MONOLITH, "owner"), (Side.SERVICE, "standby")):
+        parts.sides[side].install()
+        _install_sentry(parts, side)
+        _enroll(parts, side, state, epoch)
+    say("prepare")
+    install.prepare_reverse(to_monolith)
+    parts.journal.renew(lease)
+    copied: dict[str, int] = {}
+
+    def on_progress(progress: SnapshotProgress) -> None:
+        copied[progress.table] = progress.table_bytes
+        say(f"snapshot: {progress.tables_done}/{progress.tables} tables, {sum(copied.values()):,} bytes")
+        parts.journal.renew(lease)
+
+    snapshot.copy(to_service, on_progress)
+    say("catch-up")
+    took = probe_streams(parts, CATCH_UP_SECONDS)
+    if None in took.values():
+        raise StreamsSilent(parts, took)
+    owner = parts.sides[Side.MONOLITH].row(parts.domain)
+    if owner is None:
+        raise FigError(f'domain "{parts.domain}" vanished from the monolith side', f"fig advance {parts.domain}")
+    parts.route(owner.epoch, Side.MONOLITH)
+    parts.journal.record(parts.domain, "sync-started", owner.epoch, bytes=sum(copied.values()))
+    parts.journal.set_stage(parts.domain, Stage.SYNC, owner.epoch)
+    return sum(copied.values())
+
+
+def stop_sync(parts: Parts, say: Say) -> None:
+    """Take both streams and the fences away; the monolith goes on alone, the copied rows stay where they are."""
+    owner = parts.sides[Side.MONOLITH].row(parts.domain)
+    say("streams")
+    both = [spec(parts, side) for side in Side]
+    for stream in both:
+        # Without its position a running stream stops at its next transaction and lets go of its slot.
+        with psycopg.connect(stream.target_dsn, autocommit=True) as target:
+            install.forget(target, stream)
+    for stream in both:
+        install.remove(stream)
+    say("dismiss")
+    epoch = 0 if owner is None else owner.epoch + 1
+    parts.journal.record(parts.domain, "sync-stopped", epoch)
+    parts.journal.set_stage(parts.domain, Stage.MONOLITH, epoch)
+    for side in Side:
+        _patiently(parts, lambda side=side: parts.sides[side].dismiss(parts.domain, parts.plan.limits.fence_lock))  # type: ignore[misc]
+
+
+def _next_epoch(parts: Parts) -> int:
+    """Epochs never begin again, not even after `sync` was left: proxies and journal remember the last one."""
+    known = [parts.journal.last_epoch(parts.domain)]
+    for proxy in parts.proxies:
+        route = proxy.routes().get(parts.domain)
+        known.append(0 if route is None else route.epoch)
+    return max(known) + 1
+
+
+def _enroll(parts: Parts, side: Side, state: str, epoch: int) -> None:
+    tables = [table.quoted for table in parts.plan.lens.tables(side)]
+    _patiently(
+        parts, lambda: parts.sides[side].enroll(parts.domain, state, epoch, tables, parts.plan.limits.fence_lock)
+    )
+
+
+def _patiently(parts: Parts, act: Callable[[], object]) -> None:
+    """Repeat while tables are busy; each attempt holds writers up no longer than the plan's fence_lock."""
+    deadline = time.monotonic() + parts.plan.limits.patience
+    while True:
+        try:
+            act()
+            return
+        except TablesBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(parts.plan.limits.fence_lock)
+
+
+def _install_sentry(parts: Parts, side: Side) -> None:
+    """The event trigger, where the plan gives a superuser; without one the controller's watchdog has to do."""
+    admin_dsn = parts.plan.sides[side].admin_dsn
+    if admin_dsn:
+        with psycopg.connect(admin_dsn, autocommit=True) as admin:
+            admin.execute(files(__package__).joinpath("sentry.sql").read_text())

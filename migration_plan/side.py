@@ -155,12 +155,12 @@ class SideDatabase:
         """Fence a side that came back from the past."""
         return self._move_row(domain, "select * from fig.stop(%s, %s)", [domain, _ms(lock)])
 
-    def enroll(self, domain: str, state: str, tables: Sequence[str], lock: float) -> Row:
-        """The domain's row, table list and triggers on this side."""
+    def enroll(self, domain: str, state: str, epoch: int, tables: Sequence[str], lock: float) -> Row:
+        """The domain's row, table list and triggers on this side; a row that is there stays as it is."""
         return self._move_row(
             domain,
-            "select * from fig.enroll(%s, %s, %s, %s::regclass[], %s)",
-            [domain, self.side, state, list(tables), _ms(lock)],
+            "select * from fig.enroll(%s, %s, %s, %s, %s::regclass[], %s)",
+            [domain, self.side, state, epoch, list(tables), _ms(lock)],
         )
 
     def dismiss(self, domain: str, lock: float) -> None:

@@ -264,7 +264,8 @@ begin
     insert into fig.domain_table (relation, domain)
         select i.inhrelid, p_domain from pg_inherits i join fig.domain_table t on t.relation = i.inhparent
         where t.domain = p_domain on conflict do nothing;
-    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    -- Nobody is held meanwhile, so autovacuum may take its time to yield.
+    perform fig.lock_tables(p_domain, 5000, p_lock_ms);
     for name in select * from fig.table_names(p_domain) loop
         execute format('create or replace trigger a_fig_fence before insert or update or delete or truncate on %s'
                        ' for each statement execute function fig.deny(%L)', name, p_domain);
@@ -281,12 +282,13 @@ begin
 end $$;
 
 -- Enroll: the row, the list of tables, the triggers (disarmed on the owner, armed elsewhere).
-create or replace function fig.enroll(p_domain text, p_side text, p_state text, p_tables regclass[], p_lock_ms int)
-returns fig.domain language plpgsql set search_path = pg_catalog as $$
+create or replace function fig.enroll(
+    p_domain text, p_side text, p_state text, p_epoch bigint, p_tables regclass[], p_lock_ms int
+) returns fig.domain language plpgsql set search_path = pg_catalog as $$
 declare
     here fig.domain;
 begin
-    insert into fig.domain (domain, side, state, epoch) values (p_domain, p_side, p_state, 1) on conflict do nothing;
+    insert into fig.domain (domain, side, state, epoch) values (p_domain, p_side, p_state, p_epoch) on conflict do nothing;
     here := fig.row_for_update(p_domain, p_lock_ms);
     insert into fig.domain_table (relation, domain)
         select t::oid, p_domain from unnest(p_tables) t on conflict do nothing;

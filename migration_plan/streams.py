@@ -100,7 +100,8 @@ class StreamKeeper(threading.Thread):
             try:
                 Stream(spec(self._parts, self._target), self._progress).run(self._stop_event)
             except (CdcError, FigError, psycopg.Error) as error:
-                self._alarm(error)
+                if self._begun():  # Else the sync was ended under it, which is no alarm.
+                    self._alarm(error)
                 self._stop_event.wait(1.0)
 
     def _begun(self) -> bool:

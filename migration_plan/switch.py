@@ -45,6 +45,13 @@ class Parts:
     def domain(self) -> str:
         return self.plan.domain
 
+    def close(self) -> None:
+        for database in self.sides.values():
+            database.close()
+        for proxy in self.proxies:
+            proxy.close()
+        self.journal.close()
+
     def stream_to(self, side: Side) -> str:
         return f"{self.domain}_to_{side}"
 

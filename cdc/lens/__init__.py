@@ -40,7 +40,7 @@ class Lens:
         """In apply order: tables as the plan lists them, and of each table the primary part first."""
         return tuple(p for table_lens in self.table_lenses for p in table_lens.projections(direction))
 
-    def tables(self, side: Literal["monolith", "service"]) -> tuple[Table, ...]:
+    def tables(self, side: str) -> tuple[Table, ...]:
         if side == "monolith":
             return tuple(table_lens.monolith for table_lens in self.table_lenses)
         return tuple(part.table for table_lens in self.table_lenses for part in table_lens.service)

@@ -79,8 +79,8 @@ def _move(domain: str, forward: bool, to: str | None, dry_run: bool, as_json: bo
                 f"  {done.giver} -> {done.taker} at epoch {done.epoch}: {done.held} requests held,"
                 f" hold {done.hold_ms:.0f} ms, drain {done.drain_ms:.0f} ms, attempts {done.attempts}"
             )
-        if result.rows_copied is not None:
-            click.echo(f"  {result.rows_copied} rows copied")
+        if result.bytes_copied is not None:
+            click.echo(f"  {result.bytes_copied:,} bytes copied")
         click.echo(follow + f"   (fig verify {domain}; fig history {domain})")
 
 
@@ -182,7 +182,7 @@ def _ctrl_c(cancelled: threading.Event) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
 
 
 def _say(message: str) -> None:

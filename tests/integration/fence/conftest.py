@@ -68,7 +68,7 @@ def prepare(server: PostgresServer, dsn: str, side: Side, state: str) -> FencedS
         fig.execute("create schema if not exists fig")
         fig.execute(files("cdc").joinpath("stream.sql").read_text())
     database_port.install()
-    database_port.enroll(DOMAIN, state, ["public.book", "public.loan"], 1.0)
+    database_port.enroll(DOMAIN, state, 1, ["public.book", "public.loan"], 1.0)
     return FencedSide(server, database, database_port)
 
 

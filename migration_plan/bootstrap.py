@@ -1,0 +1,87 @@
+"""The composition root: settings and plans become the objects that act. Importing it does nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from migration_plan import plan as plans
+from migration_plan import settings as settings_file
+from migration_plan.errors import FigError
+from migration_plan.journal import Journal
+from migration_plan.lifecycle import Side
+from migration_plan.moves import Mover
+from migration_plan.plan import Plan
+from migration_plan.settings import Settings
+from migration_plan.side import SideDatabase
+from migration_plan.switch import Parts, no_checkpoint
+from proxy.client import ProxyClient
+
+
+class UnknownDomain(FigError):
+    """No plan file is about this domain."""
+
+    code = "unknown-domain"
+    exit_code = 2
+
+
+def load_plans(settings: Settings, environment: Mapping[str, str]) -> dict[str, Plan]:
+    """All plans by domain; each file must name an upstream that exists."""
+    found: dict[str, Plan] = {}
+    for file in settings.plan_files:
+        plan = plans.load(file, environment)
+        for side in Side:
+            if plan.sides[side].upstream not in settings.upstreams:
+                raise UnknownUpstream(f'{file}: sides.{side}.upstream "{plan.sides[side].upstream}" is not in fig.yml')
+        if plan.domain in found:
+            raise UnknownDomain(f'two plans are about domain "{plan.domain}"', "remove one of them from fig.yml")
+        found[plan.domain] = plan
+    return found
+
+
+class UnknownUpstream(FigError):
+    """A plan sends requests to an upstream that the settings do not have."""
+
+    code = "unknown-upstream"
+    exit_code = 2
+
+
+def parts_of(settings: Settings, plan: Plan) -> Parts:
+    """Unopened ports to both sides, all proxies and the journal: connections are made when they are used."""
+    return Parts(
+        plan,
+        {side: SideDatabase(side, plan.sides[side].dsn) for side in Side},
+        [ProxyClient(proxy.name, proxy.admin_socket) for proxy in settings.proxies],
+        Journal(settings.journal.dsn),
+    )
+
+
+def all_parts(environment: Mapping[str, str] = os.environ) -> list[Parts]:
+    """What the daemons work on: every domain of the settings."""
+    settings = settings_file.load(environment)
+    return [parts_of(settings, plan) for plan in load_plans(settings, environment).values()]
+
+
+def build(
+    domain: str,
+    environment: Mapping[str, str] = os.environ,
+    checkpoint: Callable[[str], None] = no_checkpoint,
+    say: Callable[[str], None] = no_checkpoint,
+) -> Mover:
+    """Whatever moves `domain`; UnknownDomain lists those that have a plan."""
+    settings = settings_file.load(environment)
+    known = load_plans(settings, environment)
+    if domain not in known:
+        raise UnknownDomain(f'no plan is about domain "{domain}"', f"known domains: {', '.join(known) or 'none'}")
+    return Mover(parts_of(settings, known[domain]), say, checkpoint)
+
+
+@contextmanager
+def opened(domain: str, say: Callable[[str], None] = no_checkpoint) -> Iterator[Mover]:
+    """`build` for the length of a command; every connection is closed afterwards."""
+    mover = build(domain, say=say)
+    try:
+        yield mover
+    finally:
+        mover.parts.close()
