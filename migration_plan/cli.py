@@ -23,11 +23,9 @@ _STACK_COMMANDS = ("up", "down", "status", "logs")
 def main(ctx: click.Context) -> None:
     """Take a live monolith apart, one domain at a time.
 
-    Settings come from fig.yml (FIG_CONFIG) and the environment; those of the local stack are found by themselves.
+    Settings come from fig.yml (FIG_CONFIG) and the environment; the local stack's are found by themselves.
     """
-    if (
-        ctx.invoked_subcommand not in _STACK_COMMANDS
-    ):  # These compute the environment, or must work without it.
+    if ctx.invoked_subcommand not in _STACK_COMMANDS:  # These compute the environment, or must work without it.
         load_environment()
 
 
@@ -51,13 +49,9 @@ def up(as_json: bool) -> None:
     site = open_site(place, os.environ, make=True)
     up(site, _silent if as_json else _say)
     if as_json:
-        click.echo(
-            json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)]})
-        )
+        click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)]}))
     elif "FIG_PUBLIC_URL" in site.environment:
-        click.echo(
-            f"the stack is up: {site.environment['FIG_PUBLIC_URL']}   (fig status, fig logs, fig down)"
-        )
+        click.echo(f"the stack is up: {site.environment['FIG_PUBLIC_URL']}   (fig status, fig logs, fig down)")
 
 
 @main.command()
@@ -110,9 +104,7 @@ def status(as_json: bool) -> None:
 @main.command()
 @click.argument("name", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on showing what is written, until Ctrl-C.")
-@click.option(
-    "-n", "--lines", default=50, show_default=True, help="How many of the last lines to show of each log."
-)
+@click.option("-n", "--lines", default=50, show_default=True, help="How many of the last lines to show of each log.")
 def logs(name: str | None, follow: bool, lines: int) -> None:
     """Show the logs of the local stack: of all processes and steps, or of NAME.
 

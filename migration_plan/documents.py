@@ -22,9 +22,7 @@ class DocumentInvalid(FigError):
     exit_code = 2
 
     def __init__(self, path: Path, problems: list[str], next_step: str = "") -> None:
-        lines = (
-            problems[0] if len(problems) == 1 else "\n" + "\n".join(f"  - {problem}" for problem in problems)
-        )
+        lines = problems[0] if len(problems) == 1 else "\n" + "\n".join(f"  - {problem}" for problem in problems)
         super().__init__(f"{path}: {lines}", next_step or f"correct {path} and run the command again")
         self.problems = problems
 
@@ -46,9 +44,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f'key "{key}" is given twice', key_node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f'key "{key}" is given twice', key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -58,9 +54,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
     except OSError as error:
-        raise DocumentInvalid(
-            path, [f"cannot be read: {error.strerror}"], "run fig where the file is"
-        ) from error
+        raise DocumentInvalid(path, [f"cannot be read: {error.strerror}"], "run fig where the file is") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DocumentInvalid(path, [f"is not valid YAML: {' '.join(str(error).split())}"]) from error
     if not isinstance(document, dict):

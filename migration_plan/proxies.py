@@ -1,13 +1,22 @@
-"""What each proxy has to be, computed from the settings and the plans."""
+"""What each proxy has to be, computed from the settings and the plans.
+
+`python -m migration_plan.proxies NAME` becomes that proxy's nginx, in the foreground.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from migration_plan import plan as plan_files
+from migration_plan import settings as settings_file
+from migration_plan.errors import FigError
 from migration_plan.plan import Plan
 from migration_plan.settings import Proxy, Settings
-from proxy import config
+from proxy import config, nginx
+from proxy.errors import ProxyError
 
 
 def proxy_configs(settings: Settings, plans: Sequence[Plan]) -> dict[str, config.ProxyConfig]:
@@ -16,20 +25,17 @@ def proxy_configs(settings: Settings, plans: Sequence[Plan]) -> dict[str, config
 
 
 def _config(settings: Settings, proxy: Proxy, plans: Sequence[Plan]) -> config.ProxyConfig:
-    identity = settings.identity
+    upstreams, asked = settings.upstreams.items(), settings.identity
+    identity = config.Identity(asked.path, asked.cookies, asked.cache_seconds) if asked else None
     return config.ProxyConfig(
         folder=Path(proxy.folder),
         public=proxy.listeners.public,
         internal=proxy.listeners.internal,
         metrics=proxy.listeners.metrics,
-        upstreams=tuple(
-            config.Upstream(name, servers) for name, servers in sorted(settings.upstreams.items())
-        ),
+        upstreams=tuple(config.Upstream(name, servers) for name, servers in sorted(upstreams)),
         default_upstream=settings.default_upstream,
         domains=tuple(_domain(plan) for plan in sorted(plans, key=lambda plan: plan.domain)),
-        identity=config.Identity(identity.path, identity.cookies, identity.cache_seconds)
-        if identity
-        else None,
+        identity=identity,
         worker_processes=proxy.worker_processes,
         secure_cookies=settings.secure_cookies,
         user=proxy.user,
@@ -44,3 +50,20 @@ def _domain(plan: Plan) -> config.Domain:
         service=plan.sides.service.upstream,
         read_by=plan.read_by,
     )
+
+
+def main(name: str) -> None:
+    """Install the named proxy's configuration and become it."""
+    try:
+        settings = settings_file.load(os.environ)
+        plans = [plan_files.load(file, os.environ) for file in settings.plan_files]
+        configs = proxy_configs(settings, plans)
+        if name not in configs:
+            raise FigError(f'fig.yml names no proxy "{name}"; there are: {", ".join(configs)}', "correct fig.yml")
+        nginx.run(configs[name])
+    except (FigError, ProxyError) as error:
+        sys.exit(f"{error}\nnext: {error.next_step}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -36,9 +36,7 @@ def _end_with(error: FigError) -> NoReturn:
 
 
 def json_option(command: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(
-        command
-    )
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(command)
 
 
 def load_environment() -> None:

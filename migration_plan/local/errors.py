@@ -44,9 +44,7 @@ class StepFailed(FigError):
 
     def __init__(self, name: str, reason: str, log_lines: list[str]) -> None:
         shown = "".join(f"\n    {line}" for line in log_lines) or "\n    (its log is empty)"
-        super().__init__(
-            f"step {name} {reason}. The last lines of its log:{shown}", f"fig logs {name}   then: fig up"
-        )
+        super().__init__(f"step {name} {reason}. The last lines of its log:{shown}", f"fig logs {name}   then: fig up")
         self.name = name
 
 
@@ -94,6 +92,4 @@ class StillRunning(FigError):
     exit_code = 27
 
     def __init__(self, pids: list[int]) -> None:
-        super().__init__(
-            f"these processes of the stack could not be ended: {pids}", "end them by hand: kill -9 PID"
-        )
+        super().__init__(f"these processes of the stack could not be ended: {pids}", "end them by hand: kill -9 PID")

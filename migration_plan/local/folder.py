@@ -66,9 +66,7 @@ def prepare(folder: Path) -> None:
     if not (folder / MARK).exists():
         if any(folder.iterdir()):
             raise FolderRefused(folder, "is not empty and holds no stack")
-        (folder / MARK).write_text(
-            "The state of a local stack. `fig down --wipe` removes it.\n", encoding="utf-8"
-        )
+        (folder / MARK).write_text("The state of a local stack. `fig down --wipe` removes it.\n", encoding="utf-8")
     folder.chmod(0o755)
     for name in ("logs", "keys", "run", "done"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
@@ -104,7 +102,5 @@ def keys_for(folder: Path, names: Iterable[str]) -> None:
         key = Ed25519PrivateKey.generate()
         encoding, format_ = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         write_private(private, key.private_bytes(encoding, format_, serialization.NoEncryption()).decode())
-        public_bytes = key.public_key().public_bytes(
-            encoding, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        public_bytes = key.public_key().public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
         write_private(public, public_bytes.decode())

@@ -17,6 +17,7 @@ from migration_plan.local.errors import ProgramMissing
 from migration_plan.local.start import give_up_root
 
 USER = "nobody"
+_ERLANG = ("-noinput", "-start_epmd false", "+S 2:2", "+sbwt none", "+sbwtdcpu none", "+sbwtdio none")
 # Debian's wrapper in the PATH insists on root or its own user; the program behind it does not.
 _PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
@@ -64,7 +65,7 @@ def environment(folder: Path, epmd_port: int, distribution_port: int) -> dict[st
         "RABBITMQ_CONF_ENV_FILE": "/dev/null",
         # Erlang replaces the shell script, so that a signal to the process reaches the broker itself.
         "RABBITMQ_ALLOW_INPUT": "1",
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-noinput -start_epmd false +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": " ".join(_ERLANG),
     }
 
 
@@ -92,9 +93,7 @@ def main(arguments: list[str]) -> None:
         os.chown(folder, nobody.pw_uid, nobody.pw_gid)
     give_up_root(USER)
     os.chdir(folder)
-    write_files(
-        folder, configuration(port, distribution_port, account, secrets[account]), secrets["erlang_cookie"]
-    )
+    write_files(folder, configuration(port, distribution_port, account, secrets[account]), secrets["erlang_cookie"])
     os.execve(_PROGRAM, [str(_PROGRAM)], environment(folder, epmd_port, distribution_port))  # noqa: S606
 
 

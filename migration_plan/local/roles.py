@@ -43,9 +43,7 @@ def _make_role(server: Connection, role: str, password: str) -> None:
 
 def _make_database(server: Connection, name: str, owner: str) -> None:
     if server.execute("select from pg_database where datname = %s", (name,)).fetchone() is None:
-        server.execute(
-            sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(owner))
-        )
+        server.execute(sql.SQL("create database {} owner {}").format(sql.Identifier(name), sql.Identifier(owner)))
 
 
 def _grant_connect(connection: Connection, name: str, database: Database) -> None:
@@ -85,6 +83,4 @@ def _grant_fig(connection: Connection, name: str, owner: str, fig: str) -> None:
     ):
         connection.execute(sql.SQL(statement).format(**names))
     for (function,) in connection.execute(_ORIGIN_FUNCTIONS).fetchall():
-        connection.execute(
-            sql.SQL("grant execute on function {} to {fig}").format(sql.SQL(function), **names)
-        )
+        connection.execute(sql.SQL("grant execute on function {} to {fig}").format(sql.SQL(function), **names))

@@ -25,9 +25,7 @@ def _seconds(value: object) -> object:
 
 def _word(value: str) -> str:
     if re.search(r"\n|\s[;#]", value):
-        raise ValueError(
-            "a line break, or a blank before ; or #, would end the command in supervisord's file"
-        )
+        raise ValueError("a line break, or a blank before ; or #, would end the command in supervisord's file")
     return value
 
 
@@ -98,9 +96,7 @@ class Process(Part):
         if self.postgres and len(self.ports) != 1:
             raise ValueError("a postgres process has exactly one port")
         if self.rabbitmq and len(self.ports) != 3:
-            raise ValueError(
-                "a rabbitmq process has three ports: its own, its distribution's, epmd's, in this order"
-            )
+            raise ValueError("a rabbitmq process has three ports: its own, its distribution's, epmd's, in this order")
         return self
 
 
@@ -140,7 +136,7 @@ class Stack(Part):
                     yield f'{name}: after: there is no "{needed}"'
 
     def _port_problems(self) -> Iterator[str]:
-        names: dict[str, str] = Field(default={})
+        names: dict[str, str] = {}
         offsets: dict[int, str] = {}
         for process, port, offset in self.ports():
             if port in names:

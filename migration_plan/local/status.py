@@ -39,21 +39,15 @@ def status(site: Site) -> list[ProcessStatus]:
         raise StackNotRunning(site.state)
     info = supervisor.all_info()
     with ThreadPoolExecutor(8) as pool:
-        return list(
-            pool.map(lambda program: _status(site, program, info.get(program.name)), supervise.programs(site))
-        )
+        return list(pool.map(lambda program: _status(site, program, info.get(program.name)), supervise.programs(site)))
 
 
 def _status(site: Site, program: supervise.Program, info: dict[str, Any] | None) -> ProcessStatus:
     process = site.stack.processes[program.process]
-    own = (
-        program.name == program.process
-    )  # A broker's port mapper has no check and no ports to show of its own.
+    own = program.name == program.process  # A broker's port mapper has no check and no ports to show of its own.
     ports = {name: site.port(offset) for name, offset in process.ports.items()} if own else {}
     if info is None or not info["pid"]:
-        return ProcessStatus(
-            program.name, None, ports, info["statename"] if info else "UNKNOWN", "does not run", 0
-        )
+        return ProcessStatus(program.name, None, ports, info["statename"] if info else "UNKNOWN", "does not run", 0)
     check = health_of(site, program.name, process) if own else None
     reason = health.look(check, site.environment) if check else ""
     return ProcessStatus(

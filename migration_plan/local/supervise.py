@@ -35,11 +35,7 @@ class Program:
 
 def programs(site: Site) -> list[Program]:
     """What supervisord runs, in the stack file's order."""
-    return [
-        program
-        for name, process in site.stack.processes.items()
-        for program in _programs(site, name, process)
-    ]
+    return [program for name, process in site.stack.processes.items() for program in _programs(site, name, process)]
 
 
 def _programs(site: Site, name: str, process: Process) -> list[Program]:
@@ -48,18 +44,12 @@ def _programs(site: Site, name: str, process: Process) -> list[Program]:
     if process.postgres:
         settings = tuple(f"{key}={value}" for key, value in process.postgres.settings.items())
         command = (*_MODULE, "migration_plan.local.postgres", folder, ports[0], *settings)
-        return [
-            Program(name, name, command, stop_signal="INT")
-        ]  # INT is the fast stop, TERM waits for clients.
+        return [Program(name, name, command, stop_signal="INT")]  # INT is the fast stop, TERM waits for clients.
     if process.rabbitmq:
         command = (*_MODULE, "migration_plan.local.rabbitmq", folder, *ports, process.rabbitmq.account)
         epmd = _started(f"{name}-epmd", rabbitmq.epmd_command(int(ports[2])), rabbitmq.USER)
         return [Program(f"{name}-epmd", name, epmd), Program(name, name, command)]
-    own = (
-        ("env", *(f"{key}={value}" for key, value in process.environment.items()))
-        if process.environment
-        else ()
-    )
+    own = ("env", *(f"{key}={value}" for key, value in process.environment.items())) if process.environment else ()
     return [Program(name, name, _started(name, (*own, *process.command), process.user), process.stop_signal)]
 
 
@@ -106,9 +96,7 @@ class Supervisor:
             proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
             return getattr(proxy, f"supervisor.{method}")(*arguments)
         except (OSError, http.client.HTTPException) as error:
-            raise SupervisorFailed(
-                f"the supervisor in {self.state} does not answer: {error}", "fig down"
-            ) from error
+            raise SupervisorFailed(f"the supervisor in {self.state} does not answer: {error}", "fig down") from error
         finally:
             transport.close()
 
@@ -130,18 +118,14 @@ class Supervisor:
             self.call("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             if "ALREADY_STARTED" not in fault.faultString:
-                raise SupervisorFailed(
-                    f"{name} cannot be started: {fault.faultString}", f"fig logs {name}"
-                ) from fault
+                raise SupervisorFailed(f"{name} cannot be started: {fault.faultString}", f"fig logs {name}") from fault
 
     def stop_program(self, name: str) -> None:
         try:
             self.call("stopProcess", name, False)
         except xmlrpc.client.Fault as fault:
             if "NOT_RUNNING" not in fault.faultString:
-                raise SupervisorFailed(
-                    f"{name} cannot be stopped: {fault.faultString}", f"fig logs {name}"
-                ) from fault
+                raise SupervisorFailed(f"{name} cannot be stopped: {fault.faultString}", f"fig logs {name}") from fault
 
 
 def session(state: Path) -> int | None:
@@ -177,9 +161,7 @@ def launch(site: Site) -> Supervisor:
         )
     leader = processes.describe(int(supervisor.call("getPID")))
     if leader is None:
-        raise SupervisorFailed(
-            "supervisord ended right after its start", f"cat {site.state}/logs/supervisord.log"
-        )
+        raise SupervisorFailed("supervisord ended right after its start", f"cat {site.state}/logs/supervisord.log")
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8")
     record = {"session": leader.session, "started": leader.started, "boot": boot}
     (site.state / "session.json").write_text(json.dumps(record), encoding="utf-8")

@@ -114,11 +114,7 @@ class _Start:
         with self._children_ended():
             while len(self.done) < len(self.items):
                 for name, item in self.items.items():
-                    if (
-                        name not in self.done
-                        and name not in self.pending
-                        and self.done.issuperset(item.after)
-                    ):
+                    if name not in self.done and name not in self.pending and self.done.issuperset(item.after):
                         self._begin(name, item)
                 progress = [self._look(name, pending) for name, pending in list(self.pending.items())]
                 if not any(progress):
@@ -164,9 +160,7 @@ class _Start:
     def _look(self, name: str, pending: _Pending) -> bool:
         """Is it done by now? Raises when it has failed or takes too long."""
         item = self.items[name]
-        finished = (
-            self._step_ended(name, pending) if isinstance(item, Step) else self._healthy(name, item, pending)
-        )
+        finished = self._step_ended(name, pending) if isinstance(item, Step) else self._healthy(name, item, pending)
         if finished:
             del self.pending[name]
             self.done.add(name)
