@@ -79,21 +79,13 @@ class Journal:
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
+                _install(self._connection)
             yield self._connection
         except psycopg.OperationalError as error:
             self.close()
             raise JournalUnreachable(
                 f"the journal's database does not answer: {str(error).strip().splitlines()[0]}", "fig status"
             ) from error
-
-    def install(self) -> None:
-        """Create what is missing; may be run at any time."""
-        with self._session() as connection:
-            if (
-                connection.execute("select 1 from pg_class where oid = to_regclass('fig.verification')").fetchone()
-                is None
-            ):
-                connection.execute(files(__package__).joinpath("journal.sql").read_text())
 
     def record(
         self, domain: str, kind: str, epoch: int | None = None, switch: UUID | None = None, at: datetime | None = None,
@@ -209,6 +201,14 @@ class Journal:
                 " where domain = %s and holder = %s and token = %s",
                 [lease.domain, self.actor, lease.token],
             )
+
+
+def _install(connection: psycopg.Connection[dict[str, Any]]) -> None:
+    """Create the tables in a journal that is new."""
+    if connection.execute("select 1 from pg_class where oid = to_regclass('fig.verification')").fetchone() is None:
+        with connection.transaction():
+            connection.execute("select pg_advisory_xact_lock(hashtext('fig.journal'))")  # One of us creates.
+            connection.execute(files(__package__).joinpath("journal.sql").read_text())
 
 
 @dataclass(frozen=True)

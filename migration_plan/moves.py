@@ -162,7 +162,6 @@ class Mover:
     def move(self, forward: bool, to: Stage | None = None) -> MoveResult:
         """Perform the move under the domain's lease; PreflightRefused with all reasons, nothing changed."""
         domain, journal = self.parts.domain, self.parts.journal
-        journal.install()
         lease = journal.acquire(domain, LEASE_SECONDS)
         try:
             move = find_move(self.parts, forward, to)

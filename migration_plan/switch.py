@@ -48,8 +48,6 @@ class Parts:
     def close(self) -> None:
         for database in self.sides.values():
             database.close()
-        for proxy in self.proxies:
-            proxy.close()
         self.journal.close()
 
     def stream_to(self, side: Side) -> str:

@@ -160,7 +160,6 @@ def history(domain: str, last: int, as_json: bool) -> None:
     from migration_plan import bootstrap
 
     with bootstrap.opened(domain) as mover:
-        mover.parts.journal.install()
         entries = mover.parts.journal.entries(domain, last)
     if as_json:
         click.echo(json.dumps({"domain": domain, "entries": [entry.as_json() for entry in entries]}))
