@@ -1,11 +1,12 @@
 """What sellers and buyers do with products.
 
-Changes write first and judge afterwards: a side that does not own the catalog is refused by its database before
-it can say anything from rows that may be old.
+Changes write first and judge afterwards: a side that does not own the catalog is refused by its database
+before it can say anything from rows that may be old.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID, uuid4
@@ -60,11 +61,13 @@ class Catalogue:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def product(self, product_id: int, viewer: int | None = None) -> Product:
-        """A product; one that is hidden or archived only for its seller. Orders point to withdrawn ones."""
+    def product(self, product_id: int, viewer: Callable[[], int | None] = lambda: None) -> Product:
+        """A product. Who views it is asked only if it is hidden or archived: such a one is its seller's alone.
+
+        A withdrawn one stays visible, because orders point to it."""
         with self._database.read() as connection:
             found = _product(connection, product_id)
-        if found.status in ("hidden", "archived") and found.seller_id != viewer:
+        if found.status in ("hidden", "archived") and found.seller_id != viewer():
             raise ProductNotFound(product_id)
         return found
 

@@ -37,6 +37,15 @@ STOP_PATIENCE_S = 20
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+class Container(ServiceContainer):  # type: ignore[misc,unused-ignore]
+    def start(self) -> None:
+        """Set up one extension after the other, so that what is wrong is raised here and nowhere else."""
+        self.started = True
+        for extension in self.extensions:
+            extension.setup()
+        self.extensions.all.start()
+
+
 def service_class(name: str) -> Any:
     module_name, _, class_name = name.partition(":")
     try:
@@ -62,7 +71,7 @@ def wait_for_signal() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def stop_at_signal(container: ServiceContainer) -> None:
+def stop_at_signal(container: Container) -> None:
     wait_for_signal()
     log.info("stopping")
     stopping = eventlet.spawn(container.stop)
@@ -77,7 +86,7 @@ def stop_at_signal(container: ServiceContainer) -> None:
 def serve(service: Any, host: str, port: int, workers: int) -> None:
     listener = listen(host, port)
     config = {"max_workers": workers, "AMQP_URI": setting("AMQP_URL"), LISTENER: listener}
-    container = ServiceContainer(service, config)
+    container = Container(service, config)
     eventlet.spawn(stop_at_signal, container)
     log.info("listening on %s:%s", host, port)
     container.start()
