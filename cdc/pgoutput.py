@@ -103,9 +103,7 @@ class LogicalMessage(NamedTuple):
     content: bytes
 
 
-Message = (
-    Begin | Commit | Origin | Relation | TypeName | Insert | Update | Delete | Truncate | LogicalMessage
-)
+Message = Begin | Commit | Origin | Relation | TypeName | Insert | Update | Delete | Truncate | LogicalMessage
 
 _begin = Struct("!QqI").unpack_from
 _commit = Struct("!BQQq").unpack_from

@@ -20,7 +20,9 @@ class ConnectionLost(StreamError):
 
     def __init__(self, side: str, reason: str) -> None:
         first_line = reason.strip().splitlines()[0] if reason.strip() else "closed without a reason"
-        super().__init__(f"the stream's {side} is not there: {first_line}", "Start the server; the stream goes on by itself")
+        super().__init__(
+            f"the stream's {side} is not there: {first_line}", "Start the server; the stream goes on by itself"
+        )
         self.side = side
 
 
@@ -138,7 +140,9 @@ class PoisonRow(StreamError):
     code = "poison-row"
 
     def __init__(self, what: str, said: str, place: str) -> None:
-        super().__init__(f"{what} is refused by the target: {said}; {place}", "Correct the lens or the row, then start the stream")
+        super().__init__(
+            f"{what} is refused by the target: {said}; {place}", "Correct the lens or the row, then start the stream"
+        )
 
 
 class MalformedMessage(StreamError):
@@ -161,7 +165,10 @@ class SlotBlocked(StreamError):
 
     def __init__(self, slot: str, seconds: float, blockers: Sequence[str]) -> None:
         named = "; ".join(blockers) or "no transaction is visible any more, try again"
-        super().__init__(f"slot {slot} was not ready within {seconds:g} s; it waits for: {named}", "End these transactions, then repeat")
+        super().__init__(
+            f"slot {slot} was not ready within {seconds:g} s; it waits for: {named}",
+            "End these transactions, then repeat",
+        )
         self.blockers = tuple(blockers)
 
 

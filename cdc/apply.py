@@ -1,0 +1,241 @@
+"""The session on the target: statements go down a libpq pipeline, answers come back later and are all judged.
+
+No answer is waited for: the target itself refuses to commit what is not right (guard, row counts, position), so
+that a refusal found later has undone the whole transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg import pq
+
+from cdc import position, refusals, source, target_tables
+from cdc.binding import SetUpColumns
+from cdc.position import commit_time, lsn_text, parse_lsn
+from cdc.projection import Table
+from cdc.runs import Batch
+from cdc.spec import StreamSpec
+from cdc.statements import Shape, statement
+from cdc.stream_errors import ConnectionLost, NotSetUp
+from cdc.translate import Statement, WholeTable
+
+# Every statement of ours finds its rows by primary key. No plan may depend on statistics of a table that was
+# empty when the stream began.
+_SETTINGS = """
+    set search_path = pg_catalog;
+    set session_replication_role = replica;
+    set synchronous_commit = off;
+    set plan_cache_mode = force_generic_plan;
+    set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off
+"""
+
+_FIXED = {
+    b"begin": "begin",
+    b"commit": "commit",
+    b"advance": "select fig.advance_position($1, $2, $3, $4, $5, $6)",
+    b"flushed": "select pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()",
+}
+
+
+@dataclass
+class Group:
+    """Whole source transactions that go into one target transaction."""
+
+    lsn: int = 0
+    """End of the last one."""
+    time: int = 0
+    first: str = ""
+    last: str = ""
+    transactions: int = 0
+    rows: int = 0
+    is_news: bool = False
+    """Rows or messages of ours: worth a transaction of its own."""
+    probe: str | None = None
+    marker: str | None = None
+
+    @property
+    def place(self) -> str:
+        return self.last if self.first == self.last else f"one of {self.first} to {self.last}"
+
+
+class _Sent(NamedTuple):
+    """What an answer belongs to."""
+
+    what: str
+    group: Group | None = None
+    about: Shape | WholeTable | None = None
+
+
+class TargetSession:
+    """Connected, identified, in pipeline mode. One at a time for each origin; the server sees to that."""
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self._spec = spec
+        self._connection = source.connect(spec.target_dsn, "target", f"fig-apply {spec.name}")
+        try:
+            self._prepare()
+        except psycopg.OperationalError as error:
+            self.close()
+            if source.passes(error.sqlstate):
+                raise ConnectionLost("target", str(error)) from error
+            raise
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        run = self._connection.execute
+        run(_SETTINGS)
+        found = position.read(self._connection, self._spec.name)
+        if found is None:
+            raise NotSetUp(self._spec.name)
+        self.position = found
+        self.set_up = read_set_up(self._connection, self._spec.name)
+        self.tables = target_tables.read(self._connection, self._spec.target_tables)
+        run("select pg_replication_origin_session_setup(%s)", [self._spec.origin])
+        guard = self._spec.guard(self._connection) if self._spec.guard else "select"
+        self.applied = self.flushed = self._sent_lsn = found.lsn
+        self.source_time: datetime | None = found.source_time
+        self.rows = self.transactions = 0
+        self.last_commit_time: datetime | None = None
+        self._waiting: deque[_Sent] = deque()
+        self._unflushed: deque[tuple[int, int]] = deque()
+        self._statements: dict[tuple[Shape, int], bytes] = {}
+        self._asked_flushed = 0.0
+        self._in_transaction = self._guarded = False
+        self._pgconn = self._connection.pgconn
+        for name, sql in {**_FIXED, b"guard": guard}.items():
+            self._pgconn.prepare(name, sql.encode())
+        self._pgconn.nonblocking = 1
+        self._pgconn.enter_pipeline_mode()
+
+    def close(self) -> None:
+        """Whatever is open is rolled back."""
+        self._connection.pgconn.finish()
+
+    @property
+    def socket(self) -> int:
+        return self._pgconn.socket
+
+    @property
+    def unanswered(self) -> int:
+        """Commands on their way; the measure for when to stop reading the source."""
+        return len(self._waiting)
+
+    @property
+    def is_settled(self) -> bool:
+        """Everything sent is committed and flushed."""
+        return not self._waiting and self.flushed >= self._sent_lsn
+
+    def write(self, change: Statement, group: Group) -> None:
+        """Send one statement; the first of a transaction takes the guard before it."""
+        self._begin()
+        if not self._guarded:
+            self._query(b"guard", [], _Sent("guard", group, _about(change)))
+            self._guarded = True
+        if isinstance(change, Batch):
+            self._query(self._prepared(change, group), change.params, _Sent("rows", group, change.shape))
+            group.rows += change.rows
+        else:
+            self._pgconn.send_query_params(change.sql.encode(), None)
+            self._waiting.append(_Sent("rows", group, change))
+
+    def commit(self, group: Group) -> None:
+        """Send position and commit. From here on it is the target's decision."""
+        self._begin()
+        moment = commit_time(group.time).isoformat().encode() if group.time else None
+        probe, marker = (text.encode() if text else None for text in (group.probe, group.marker))
+        old, new = lsn_text(self._sent_lsn).encode(), lsn_text(group.lsn).encode()
+        parameters = [self._spec.name.encode(), old, new, moment, probe, marker]
+        self._query(b"advance", parameters, _Sent("position", group))
+        self._query(b"commit", [], _Sent("commit", group))
+        self._sent_lsn = group.lsn
+        self._in_transaction = self._guarded = False
+        self._sync(group)
+
+    def ask_flushed(self, every: float) -> None:
+        """Ask how far the target has flushed, unless it was asked less than `every` seconds ago."""
+        if self._in_transaction or time.monotonic() - self._asked_flushed < every:
+            return
+        self._asked_flushed = time.monotonic()
+        self._query(b"flushed", [], _Sent("flushed"))
+        self._sync(None)
+
+    def flush(self) -> bool:
+        """Push out what waits in our buffer; True when the target takes no more for now."""
+        try:
+            return self._pgconn.flush() == 1
+        except psycopg.OperationalError as error:
+            raise ConnectionLost("target", str(error)) from error
+
+    def collect(self) -> None:
+        """Judge the answers that have arrived."""
+        try:
+            self._pgconn.consume_input()
+        except psycopg.OperationalError as error:
+            raise ConnectionLost("target", str(error)) from error
+        while self._waiting and not self._pgconn.is_busy():
+            result = self._pgconn.get_result()
+            if result is not None:
+                self._judge(result, self._waiting.popleft())
+
+    def _judge(self, result: pq.abc.PGresult, sent: _Sent) -> None:
+        status = result.status
+        if status == pq.ExecStatus.PIPELINE_SYNC:
+            if sent.group:
+                self._applied(sent.group)
+        elif status == pq.ExecStatus.TUPLES_OK and sent.what == "flushed":
+            inserted, flushed = (parse_lsn((result.get_value(0, i) or b"").decode()) for i in (0, 1))
+            self._unflushed.append((self.applied, inserted))
+            while self._unflushed and self._unflushed[0][1] <= flushed:
+                self.flushed = self._unflushed.popleft()[0]
+        elif status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            place = sent.group.place if sent.group else ""
+            raise refusals.named(self._spec, result, sent.what, str(sent.about or sent.what), place)
+
+    def _applied(self, group: Group) -> None:
+        self.applied = group.lsn
+        self.rows += group.rows
+        self.transactions += group.transactions
+        if group.time:
+            self.last_commit_time = commit_time(group.time)
+            self.source_time = max(self.last_commit_time, self.source_time or self.last_commit_time)
+
+    def _begin(self) -> None:
+        if not self._in_transaction:
+            self._query(b"begin", [], _Sent("begin"))
+            self._in_transaction = True
+
+    def _prepared(self, batch: Batch, group: Group) -> bytes:
+        name = self._statements.get((batch.shape, batch.rows))
+        if name is None:
+            name = self._statements[batch.shape, batch.rows] = f"s{len(self._statements)}".encode()
+            self._pgconn.send_prepare(name, statement(batch.shape, batch.rows).encode())
+            self._waiting.append(_Sent("rows", group, batch.shape))
+        return name
+
+    def _query(self, name: bytes, parameters: list[Any], sent: _Sent) -> None:
+        self._pgconn.send_query_prepared(name, parameters)
+        self._waiting.append(sent)
+
+    def _sync(self, group: Group | None) -> None:
+        self._pgconn.pipeline_sync()
+        self._waiting.append(_Sent("sync", group))
+
+
+def _about(change: Statement) -> Shape | WholeTable:
+    """What may be shown of a change: a batch itself holds values."""
+    return change.shape if isinstance(change, Batch) else change
+
+
+def read_set_up(connection: psycopg.Connection[Any], stream: str) -> Mapping[Table, SetUpColumns]:
+    """The source's columns that the stream was set up for."""
+    found = connection.execute("select relation, columns from fig.stream_source where stream = %s", [stream])
+    return {Table.parse(relation): columns for relation, columns in found.fetchall()}

@@ -1,0 +1,190 @@
+"""A source relation bound to the projections that read it: rows of pgoutput to changes of target rows. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from cdc.pgoutput import UNCHANGED, Delete, Insert, OldRow, Relation, Row, Unchanged, Update, Value
+from cdc.projection import Column, Projection, Role, Table
+from cdc.runs import Change, Params, RowKey
+from cdc.statements import Cell, Op, Shape
+from cdc.stream_errors import SchemaChanged, UnsentValue
+from cdc.target_tables import TargetTable
+
+Gone = set[tuple[Table, RowKey]]
+"""Target rows whose primary source row was deleted, or got another key, earlier in the same transaction."""
+
+SetUpColumns = Sequence[tuple[str, int, int]]
+"""(name, type oid, modifier) of a source table's columns when the stream was set up."""
+
+
+def differences(relation: Relation, expected: SetUpColumns) -> list[str]:
+    """What has changed in a source table since the stream was set up; order of columns does not matter."""
+    now = {column.name: (column.type_oid, column.modifier) for column in relation.columns}
+    was = {name: (type_oid, modifier) for name, type_oid, modifier in expected}
+    return [
+        *(f"column {name} is new" for name in now if name not in was),
+        *(f"column {name} is gone" for name in was if name not in now),
+        *(f"column {name} has another type" for name in now if name in was and now[name] != was[name]),
+    ]
+
+
+class Binding:
+    """One relation and one projection. Keeps the shapes it has made."""
+
+    def __init__(self, relation: Relation, projection: Projection, target: TargetTable) -> None:
+        self._relation = f"{relation.schema}.{relation.name}"
+        self._projection = projection
+        self._target = target
+        self._index = {column.name: i for i, column in enumerate(relation.columns)}
+        self._require_columns(relation)
+        self._key = tuple(self._index[source] for source, _target in projection.key)
+        key_targets = {target for _source, target in projection.key}
+        columns = {column.target: column for column in projection.columns}
+        self._key_cells = tuple(self._cell(columns[name]) for _source, name in projection.key)
+        self._all_cells = tuple(self._cell(column) for column in projection.columns)
+        self._is_part = projection.role is Role.PART
+        # A constant was written with the row; only a part, which comes to a row that is there, writes it again.
+        self._other_cells = tuple(
+            cell
+            for cell in self._all_cells
+            if cell.column.target not in key_targets and (cell.column.sources or self._is_part)
+        )
+        reset = tuple(self._cell(Column(name, (), literal)) for name, literal in projection.reset)
+        self._key_picks = self._picks(self._key_cells)
+        self._insert = Shape(Op.INSERT, projection.target, (*self._all_cells, *reset), ())
+        self._insert_picks = self._picks(self._all_cells)
+        self._delete = Shape(Op.DELETE, projection.target, (), self._key_cells)
+        self._reset = self._update_shape(reset)
+        self._updates: dict[tuple[int, ...], tuple[Shape, tuple[int, ...]] | None] = {}
+        self._moves: dict[tuple[int, ...], tuple[Shape, tuple[int, ...]] | None] = {}
+
+    def insert(self, message: Insert, gone: Gone) -> Iterator[Change]:
+        """PRIMARY: a new row. PART: its columns of a row that is there."""
+        if self._is_part:
+            yield from self._set(message.new, message.new)
+            return
+        key = self._row_key(message.new)
+        gone.discard((self._projection.target, key))
+        yield Change(self._insert, self._values(message.new, self._insert_picks), ())
+
+    def update(self, message: Update, gone: Gone) -> Iterator[Change]:
+        """Columns whose value was not sent stay as they are."""
+        new = _filled(message)
+        old = new if message.old_is is OldRow.ABSENT else message.old
+        old_key, new_key = self._row_key(old), self._row_key(new)
+        if old_key == new_key:
+            yield from self._set(new, new)
+        elif self._is_part:
+            if (self._projection.target, old_key) not in gone:
+                self._require_all(new)
+                yield self._change(self._reset, (), old, old)
+            yield from self._set(new, new)
+        else:
+            gone.add((self._projection.target, old_key))
+            gone.discard((self._projection.target, new_key))
+            yield from self._move(old, new)
+
+    def delete(self, message: Delete, gone: Gone) -> Iterator[Change]:
+        """PRIMARY: the row goes. PART: its columns are reset, unless the row has gone before."""
+        key = (self._projection.target, self._row_key(message.old))
+        if not self._is_part:
+            gone.add(key)
+            yield self._change(self._delete, (), message.old, message.old)
+        elif key not in gone and self._reset.cells:
+            yield self._change(self._reset, (), message.old, message.old)
+
+    def _set(self, found: Row, new: Row) -> Iterator[Change]:
+        unsent = tuple(i for i, value in enumerate(new) if value is UNCHANGED) if UNCHANGED in new else ()
+        if unsent not in self._updates:
+            self._updates[unsent] = self._without(unsent, self._other_cells)
+        made = self._updates[unsent]
+        if made:
+            yield self._change(*made, found, new)
+
+    def _move(self, old: Row, new: Row) -> Iterator[Change]:
+        unsent = tuple(i for i, value in enumerate(new) if value is UNCHANGED) if UNCHANGED in new else ()
+        if unsent not in self._moves:
+            self._moves[unsent] = self._without(unsent, self._all_cells, one_by_one=True)
+        made = self._moves[unsent]
+        if made:
+            yield self._change(*made, old, new)
+
+    def _change(self, shape: Shape, picks: tuple[int, ...], old: Row, new: Row) -> Change:
+        params = self._values(new, picks) + self._values(old, self._key_picks)
+        key = self._row_key(old)
+        return Change(shape, params, (key,) if old is new else (key, self._row_key(new)))
+
+    def _without(
+        self, unsent: tuple[int, ...], cells: tuple[Cell, ...], one_by_one: bool = False
+    ) -> tuple[Shape, tuple[int, ...]] | None:
+        """The update of those cells whose sources were all sent; None if there is none."""
+        missing = {name for name, i in self._index.items() if i in unsent}
+        kept = []
+        for cell in cells:
+            absent = missing.intersection(cell.column.sources)
+            if not absent:
+                kept.append(cell)
+            elif not missing.issuperset(cell.column.sources):
+                why = f"{cell.column.target} is made of several columns"
+                raise UnsentValue(self._relation, min(absent), why)
+        if not kept:
+            return None
+        return self._update_shape(tuple(kept), one_by_one), self._picks(tuple(kept))
+
+    def _update_shape(self, cells: tuple[Cell, ...], one_by_one: bool = False) -> Shape:
+        touches_unique = any(cell.column.target in self._target.unique for cell in cells)
+        return Shape(Op.UPDATE, self._projection.target, cells, self._key_cells, one_by_one or touches_unique)
+
+    def _cell(self, column: Column) -> Cell:
+        type_name = self._target.types.get(column.target)
+        if type_name is None:
+            raise SchemaChanged(str(self._projection.target), [f"target column {column.target} does not exist"])
+        return Cell(column, type_name)
+
+    def _picks(self, cells: tuple[Cell, ...]) -> tuple[int, ...]:
+        return tuple(self._index[name] for cell in cells for name in cell.column.sources)
+
+    def _values(self, row: Row, picks: tuple[int, ...]) -> Params:
+        return [self._sent(row[i], i) for i in picks]
+
+    def _row_key(self, row: Row) -> RowKey:
+        return tuple([self._sent(row[i], i) for i in self._key])
+
+    def _sent(self, value: Value, index: int) -> bytes | None:
+        if isinstance(value, Unchanged):
+            raise UnsentValue(self._relation, self._name(index), "it is part of the key or of a moved row")
+        return value
+
+    def _require_all(self, row: Row) -> None:
+        for cell in self._other_cells:
+            self._values(row, self._picks((cell,)))
+
+    def _name(self, index: int) -> str:
+        return next(name for name, i in self._index.items() if i == index)
+
+    def _require_columns(self, relation: Relation) -> None:
+        """Everything the projection reads, and a replica identity that names the row by its key."""
+        read = {name for column in self._projection.columns for name in column.sources}
+        keys = {source for source, _target in self._projection.key}
+        identity = {column.name for column in relation.columns if column.is_identity}
+        problems = [f"column {name} is gone" for name in sorted((read | keys) - self._index.keys())]
+        if not problems and not keys <= identity:
+            problems.append(f"the replica identity does not hold {', '.join(sorted(keys - identity))}")
+        if problems:
+            raise SchemaChanged(self._relation, problems)
+
+
+def _filled(message: Update) -> Row:
+    """The new row; under REPLICA IDENTITY FULL the old one has what was not sent."""
+    if message.old_is is OldRow.FULL and UNCHANGED in message.new:
+        return [old if new is UNCHANGED else new for old, new in zip(message.old, message.new, strict=True)]
+    return message.new
+
+
+def bind(
+    relation: Relation, projections: Sequence[Projection], targets: Mapping[Table, TargetTable]
+) -> tuple[Binding, ...]:
+    """The relation's bindings, one for each projection that reads it."""
+    source = Table(relation.schema, relation.name)
+    return tuple(Binding(relation, p, targets[p.target]) for p in projections if p.source == source)

@@ -1,0 +1,57 @@
+"""What the target's refusals mean. No value of a row gets into a message: PostgreSQL's own text may hold some."""
+
+from __future__ import annotations
+
+import json
+
+from psycopg import errors, pq
+
+from cdc import source
+from cdc.spec import StreamSpec
+from cdc.stream_errors import (
+    ApplyMismatch,
+    ConnectionLost,
+    GuardRefused,
+    PoisonRow,
+    StalePosition,
+    StreamError,
+)
+
+_NAMES = (
+    ("constraint", pq.DiagnosticField.CONSTRAINT_NAME),
+    ("column", pq.DiagnosticField.COLUMN_NAME),
+    ("type", pq.DiagnosticField.DATATYPE_NAME),
+)
+
+
+def named(spec: StreamSpec, result: pq.abc.PGresult, what: str, shape: str, place: str) -> StreamError:
+    """The error for a refused command."""
+    state = _field(result, pq.DiagnosticField.SQLSTATE)
+    text = _field(result, pq.DiagnosticField.MESSAGE_PRIMARY) or result.get_error_message()
+    if source.passes(state):
+        return ConnectionLost("target", text)
+    if state == "SF409":
+        detail = json.loads(_field(result, pq.DiagnosticField.MESSAGE_DETAIL) or "{}")
+        return GuardRefused(spec.name, text, detail.get("state"), f"{shape}; {place}")
+    if state == "SF411":
+        return StalePosition(spec.name)
+    if state == "SF412":
+        return ApplyMismatch(shape, text, place)
+    if what == "rows":
+        return PoisonRow(shape, _said(result, state), place)
+    return StreamError(f"the target refuses the stream's {what} ({state}): {text}", "Look into the target's log")
+
+
+def _said(result: pq.abc.PGresult, state: str | None) -> str:
+    """The condition by name, and what it concerns."""
+    try:
+        condition = errors.lookup(state or "").__name__
+    except KeyError:
+        condition = "error"
+    names = [f"{what} {name}" for what, field in _NAMES if (name := _field(result, field))]
+    return ", ".join([f"{condition} ({state})", *names])
+
+
+def _field(result: pq.abc.PGresult, field: pq.DiagnosticField) -> str | None:
+    found = result.error_field(field)
+    return found.decode() if found else None

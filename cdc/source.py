@@ -1,0 +1,219 @@
+"""The replication connection to a source: who it is, its slot, and the stream of messages in COPY_BOTH."""
+
+from __future__ import annotations
+
+import select
+import struct
+import time
+from typing import NamedTuple
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from cdc.position import Identity, lsn_text, parse_lsn, protocol_now
+from cdc.stream_errors import ConnectionLost, StreamError
+
+# The text of a value must not depend on how a role or database is configured.
+TEXT_SETTINGS = (
+    "-c datestyle=ISO -c intervalstyle=postgres -c extra_float_digits=3 -c timezone=UTC -c bytea_output=hex"
+    " -c lc_monetary=C -c xmlbinary=base64 -c client_encoding=UTF8"
+)
+NO_TIMEOUTS = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
+SILENCE_SECONDS = 30.0
+"""A server that says nothing for so long, even when asked, is gone."""
+
+_KEEPALIVE = {
+    "connect_timeout": "5", "keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3",
+    "tcp_user_timeout": "15000",
+}  # fmt: skip
+_BUSY = {"55006", "53300", "57P01", "57P02", "57P03", "40001", "40P01", "25P03", "57P05"}
+"""Slot or origin still held by our last session, no free connection, shutting down, deadlock: all pass."""
+
+_keepalive_message = struct.Struct("!BQqB").unpack_from
+_status_message = struct.Struct("!BQQQqB").pack
+
+
+def conninfo(dsn: str, application: str, **more: str) -> str:
+    """The DSN with our session settings; what the DSN says itself about the connection stays."""
+    given = conninfo_to_dict(dsn)
+    wanted = {name: value for name, value in {**_KEEPALIVE, **more}.items() if name not in given}
+    options = f"{given.get('options', '')} {TEXT_SETTINGS} {NO_TIMEOUTS}".strip()
+    return make_conninfo(dsn, **{**wanted, "application_name": application, "options": options})
+
+
+def passes(sqlstate: str | None) -> bool:
+    """Whether an error of this SQLSTATE goes away by connecting again."""
+    return sqlstate is None or sqlstate[:2] == "08" or sqlstate in _BUSY
+
+
+def connect(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[object, ...]]:
+    """An ordinary connection in autocommit with our settings."""
+    try:
+        return psycopg.connect(conninfo(dsn, application), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise _connecting_failed(side, str(error), error.sqlstate) from error
+
+
+def _connecting_failed(side: str, said: str, sqlstate: str | None) -> StreamError:
+    if passes(sqlstate) and "FATAL:  28" not in said:
+        return ConnectionLost(side, said)
+    return StreamError(f"cannot connect to the stream's {side}: {said.strip()}", "Correct the DSN or the role's rights")
+
+
+class WalData(NamedTuple):
+    """One message of pgoutput."""
+
+    content: bytes
+
+
+class Keepalive(NamedTuple):
+    """The source has sent everything up to `wal_end`."""
+
+    wal_end: int
+    reply: bool
+
+
+class SourceConnection:
+    """One replication connection. Blocking until `start`, non-blocking afterwards."""
+
+    def __init__(self, dsn: str, application: str) -> None:
+        text = conninfo(dsn, application, replication="database")
+        self._pgconn = pq.PGconn.connect(text.encode())
+        self._heard = time.monotonic()
+        if self._pgconn.status != pq.ConnStatus.OK:
+            said = self._pgconn.get_error_message()
+            self._pgconn.finish()
+            raise ConnectionLost("source", said)
+
+    def close(self) -> None:
+        """A connection left open would keep the slot active."""
+        self._pgconn.finish()
+
+    @property
+    def socket(self) -> int:
+        return self._pgconn.socket
+
+    def rows(self, query: str) -> list[tuple[str | None, ...]]:
+        """Run one command of the replication protocol or a simple query."""
+        result = self._pgconn.exec_(query.encode())
+        if result.status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            raise self._failed(result)
+        return _rows(result)
+
+    def rows_within(self, query: str, seconds: float) -> list[tuple[str | None, ...]] | None:
+        """As `rows`, but None when the answer is not there in time; then only `cancel` and `close` are left."""
+        self._pgconn.send_query(query.encode())
+        deadline = time.monotonic() + seconds
+        while self._pgconn.is_busy():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            select.select([self._pgconn.socket], [], [], left)
+            self._consume()
+        result = self._pgconn.get_result()
+        if result is None or result.status != pq.ExecStatus.TUPLES_OK:
+            raise self._failed(result) if result else ConnectionLost("source", "no answer")
+        while self._pgconn.get_result() is not None:
+            pass
+        return _rows(result)
+
+    def cancel(self) -> None:
+        """Interrupt the running command; what it was about to make is undone by the server."""
+        self._pgconn.get_cancel().cancel()
+        while self._pgconn.get_result() is not None:
+            pass
+
+    @property
+    def backend_pid(self) -> int:
+        return self._pgconn.backend_pid
+
+    def identify(self, slot: str) -> Identity:
+        """The server we are talking to."""
+        system_id, timeline, *_ = self.rows("IDENTIFY_SYSTEM")[0]
+        return Identity(system_id or "", int(timeline or 0), slot)
+
+    def confirmed(self, slot: str) -> int | None:
+        """What the slot has confirmed; None if it is missing, of another kind, or has lost its WAL."""
+        found = self.rows(
+            "select confirmed_flush_lsn from pg_catalog.pg_replication_slots where slot_name = "  # noqa: S608
+            f"{_literal(slot)} and plugin = 'pgoutput' and database = pg_catalog.current_database()"
+            " and wal_status <> 'lost'"
+        )
+        return parse_lsn(found[0][0]) if found and found[0][0] else None
+
+    def start(self, slot: str, publication: str, lsn: int) -> None:
+        """Begin to receive everything that committed after `lsn`."""
+        result = self._pgconn.exec_(
+            f"START_REPLICATION SLOT \"{slot}\" LOGICAL {lsn_text(lsn)} (proto_version '1',"
+            f" publication_names {_literal(_identifier(publication))}, messages 'true')".encode()
+        )
+        if result.status != pq.ExecStatus.COPY_BOTH:
+            raise self._failed(result)
+        self._pgconn.nonblocking = 1
+        self._heard = time.monotonic()
+
+    def receive(self) -> WalData | Keepalive | None:
+        """The next message if there is one; None when nothing has arrived."""
+        size, data = self._pgconn.get_copy_data(1)
+        if size == 0:
+            self._consume()
+            size, data = self._pgconn.get_copy_data(1)
+        if size == 0:
+            return None
+        if size < 0:
+            raise self._ended()
+        self._heard = time.monotonic()
+        if data[0] == ord("w"):
+            return WalData(bytes(data[25:]))
+        _kind, wal_end, _time, reply = _keepalive_message(data)
+        return Keepalive(wal_end, reply == 1)
+
+    def send_status(self, flushed: int, applied: int, ask: bool = False) -> None:
+        """Tell the source what may be forgotten; `ask` for an answer."""
+        self._pgconn.put_copy_data(
+            _status_message(ord("r"), applied, flushed, applied, protocol_now(), 1 if ask else 0)
+        )
+        self._pgconn.flush()
+
+    def silence(self) -> float:
+        """Seconds since the source said anything."""
+        return time.monotonic() - self._heard
+
+    def _consume(self) -> None:
+        try:
+            self._pgconn.consume_input()
+        except psycopg.OperationalError as error:
+            raise ConnectionLost("source", str(error)) from error
+
+    def _ended(self) -> StreamError:
+        result = self._pgconn.get_result()
+        while result is not None and result.status == pq.ExecStatus.COPY_BOTH:
+            result = self._pgconn.get_result()
+        if result is None or result.status == pq.ExecStatus.COMMAND_OK:
+            return ConnectionLost("source", self._pgconn.get_error_message() or "the server ended the stream")
+        return self._failed(result)
+
+    def _failed(self, result: pq.abc.PGresult) -> StreamError:
+        state = result.error_field(pq.DiagnosticField.SQLSTATE)
+        said = result.get_error_message()
+        sqlstate = state.decode() if state else None
+        if passes(sqlstate):
+            return ConnectionLost("source", said)
+        return StreamError(f"the source refuses ({sqlstate}): {said.strip()}", "Look into the source's log")
+
+
+def _rows(result: pq.abc.PGresult) -> list[tuple[str | None, ...]]:
+    def value(row: int, column: int) -> str | None:
+        found = result.get_value(row, column)
+        return None if found is None else found.decode()
+
+    return [tuple(value(r, c) for c in range(result.nfields)) for r in range(result.ntuples)]
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

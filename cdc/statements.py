@@ -1,0 +1,132 @@
+"""The SQL that changes target rows. Pure: shapes in, text out.
+
+Every statement is wrapped so that the target itself refuses to commit when it changed another number of rows
+than it names. Each value is cast to its column's type without the modifier (`cdc.projection` says why), inside
+the statement's own VALUES list, so that placeholders can stay untyped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from cdc.projection import Column, Table, quoted
+
+BATCHES = (64, 16, 4, 1)
+"""Rows of one statement: few sizes, so that all of them stay prepared."""
+
+
+class Op(StrEnum):
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One target column and what it gets: an expression over source columns, or over none (a literal)."""
+
+    column: Column
+    type_name: str
+
+    @property
+    def target(self) -> str:
+        return quoted(self.column.target)
+
+    def sql(self, first: int) -> str:
+        """The value, its parameters numbered from `first`. No parameter serves two cells: types would clash."""
+        references = {name: f"${first + i}" for i, name in enumerate(self.column.sources)}
+        return f"CAST({self.column.sql(references)} AS {self.type_name})"
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """All changes that differ only in their values. Compared by identity: whoever makes shapes keeps them."""
+
+    op: Op
+    target: Table
+    cells: tuple[Cell, ...]
+    """Written (insert, update)."""
+    keys: tuple[Cell, ...]
+    """What finds the row (update, delete)."""
+    one_by_one: bool = False
+    """Values of a unique column may pass from row to row: one row a statement, in the source's order."""
+
+    @property
+    def width(self) -> int:
+        """Parameters of one row."""
+        return sum(len(cell.column.sources) for cell in (*self.cells, *self.keys))
+
+    def __str__(self) -> str:
+        columns = ", ".join(cell.column.target for cell in self.cells)
+        keys = ", ".join(cell.column.target for cell in self.keys)
+        return f"{self.op} of {self.target}" + (f" by {keys}" if keys else "") + (f" ({columns})" if columns else "")
+
+
+def statement(shape: Shape, rows: int) -> str:
+    """The statement that makes `rows` changes of this shape, and no other number of them."""
+    build = {Op.INSERT: _insert, Op.UPDATE: _update, Op.DELETE: _delete}[shape.op]
+    return (
+        f"WITH changed AS ({build(shape, rows)} RETURNING 1)"  # noqa: S608  Names are quoted, values parameters.
+        f" SELECT fig.expect_rows(count(*), {rows}) FROM changed"
+    )
+
+
+def delete_all(target: Table) -> str:
+    """For TRUNCATE on the source. Not TRUNCATE here: tables of other domains may refer to this one, and
+    snapshots taken for verification must go on seeing the rows."""
+    return f"DELETE FROM {target.quoted}"  # noqa: S608
+
+
+def reset_all(target: Table, reset: Mapping[str, str]) -> str:
+    """For TRUNCATE of a source table that fills only part of the target's columns."""
+    assignments = ", ".join(f"{quoted(column)} = {literal}" for column, literal in reset.items())
+    return f"UPDATE {target.quoted} SET {assignments}"  # noqa: S608
+
+
+def _row(cells: tuple[Cell, ...], first: int) -> str:
+    values = []
+    for cell in cells:
+        values.append(cell.sql(first))
+        first += len(cell.column.sources)
+    return ", ".join(values)
+
+
+def _values(shape: Shape, cells: tuple[Cell, ...], rows: int) -> str:
+    return ", ".join(f"({_row(cells, 1 + row * shape.width)})" for row in range(rows))
+
+
+def _insert(shape: Shape, rows: int) -> str:
+    columns = ", ".join(cell.target for cell in shape.cells)
+    return (
+        f"INSERT INTO {shape.target.quoted} ({columns}) OVERRIDING SYSTEM VALUE"  # noqa: S608
+        f" VALUES {_values(shape, shape.cells, rows)}"
+    )
+
+
+def _update(shape: Shape, rows: int) -> str:
+    cells = (*shape.cells, *shape.keys)
+    written = len(shape.cells)
+    assignments = ", ".join(f"{cell.target} = v.c{i}" for i, cell in enumerate(shape.cells))
+    return (
+        f"UPDATE {shape.target.quoted} t SET {assignments}"  # noqa: S608
+        f" FROM (VALUES {_values(shape, cells, rows)}) v({_names(len(cells))})"
+        f" WHERE {_found(shape, written)}"
+    )
+
+
+def _delete(shape: Shape, rows: int) -> str:
+    return (
+        f"DELETE FROM {shape.target.quoted} t"  # noqa: S608
+        f" USING (VALUES {_values(shape, shape.keys, rows)}) v({_names(len(shape.keys))})"
+        f" WHERE {_found(shape, 0)}"
+    )
+
+
+def _names(count: int) -> str:
+    return ", ".join(f"c{i}" for i in range(count))
+
+
+def _found(shape: Shape, first: int) -> str:
+    return " AND ".join(f"t.{key.target} = v.c{first + i}" for i, key in enumerate(shape.keys))

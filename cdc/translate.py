@@ -1,0 +1,197 @@
+"""Messages of pgoutput, in order, to statements for the target. Knows transactions and relations; no IO."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cdc import binding
+from cdc.binding import Binding, Gone, SetUpColumns
+from cdc.pgoutput import (
+    Begin,
+    Delete,
+    Insert,
+    LogicalMessage,
+    Message,
+    Origin,
+    Relation,
+    Truncate,
+    TypeName,
+    Update,
+)
+from cdc.position import lsn_text
+from cdc.projection import Role, Table
+from cdc.runs import Batch, Runs
+from cdc.spec import StreamSpec
+from cdc.statements import delete_all, reset_all
+from cdc.stream_errors import MalformedMessage, SchemaChanged, UnmappedTable
+from cdc.target_tables import TargetTable
+
+OUR_ORIGINS = "fig_"
+"""Transactions of appliers, whichever stream they belong to, are never sent on."""
+
+OUR_MESSAGES = "fig"
+
+
+@dataclass(frozen=True)
+class WholeTable:
+    """A statement about all rows of a target table."""
+
+    target: Table
+    sql: str
+
+    def __str__(self) -> str:
+        return f"truncation of {self.target}"
+
+
+Statement = Batch | WholeTable
+
+
+@dataclass
+class Transaction:
+    """The source transaction that is being received."""
+
+    xid: int
+    final_lsn: int
+    time: int
+    is_ours: bool = False
+    heartbeat: bool = False
+    probe: str | None = None
+    marker: str | None = None
+
+    def __str__(self) -> str:
+        return f"transaction {self.xid} (commit {lsn_text(self.final_lsn)})"
+
+
+class Translator:
+    """Between two transactions `transaction` is None."""
+
+    def __init__(
+        self,
+        spec: StreamSpec,
+        targets: Mapping[Table, TargetTable],
+        set_up: Mapping[Table, SetUpColumns],
+        longest_run: int,
+    ) -> None:
+        self._spec = spec
+        self._targets = targets
+        self._set_up = set_up
+        self._relations: dict[int, Relation] = {}
+        self._bindings: dict[int, tuple[Binding, ...]] = {}
+        self._runs = Runs(longest_run)
+        self._gone: Gone = set()
+        self.transaction: Transaction | None = None
+
+    def begin(self, message: Begin) -> Transaction:
+        """The next messages are of this transaction."""
+        self._gone.clear()
+        self.transaction = Transaction(message.xid, message.final_lsn, message.time)
+        return self.transaction
+
+    def end(self) -> None:
+        """The transaction is complete; its last changes may still wait in runs."""
+        self.transaction = None
+
+    def take(self, message: Message) -> Iterator[Statement]:
+        """One message inside or between transactions; gives back what has to go to the target now."""
+        if isinstance(message, Relation):
+            if self._relations.get(message.oid) != message:
+                self._relations[message.oid] = message
+                self._bindings.pop(message.oid, None)
+        elif isinstance(message, LogicalMessage):
+            self._note(message)
+        elif isinstance(message, TypeName):
+            pass  # Values travel as text; names of types are not needed.
+        elif self.transaction is None:
+            raise MalformedMessage("a change outside of a transaction", b"")
+        elif isinstance(message, Origin):
+            self.transaction.is_ours = message.name.startswith(OUR_ORIGINS)
+        elif not self.transaction.is_ours:
+            yield from self._change(message)
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether changes wait for more of their kind."""
+        return bool(self._runs)
+
+    def close(self) -> Iterator[Statement]:
+        """The changes that still wait, before the target commits."""
+        return self._runs.close()
+
+    def _change(self, message: Message) -> Iterator[Statement]:
+        add, gone = self._runs.add, self._gone
+        if isinstance(message, Insert):
+            for bound in self._bound(message.relation):
+                for change in bound.insert(message, gone):
+                    yield from add(change)
+        elif isinstance(message, Update):
+            for bound in self._bound(message.relation):
+                for change in bound.update(message, gone):
+                    yield from add(change)
+        elif isinstance(message, Delete):
+            for bound in self._bound(message.relation):
+                for change in bound.delete(message, gone):
+                    yield from add(change)
+        elif isinstance(message, Truncate):
+            yield from self._runs.close()
+            yield from self._truncate(message)
+
+    def _truncate(self, message: Truncate) -> Iterator[Statement]:
+        """First the resets of parts, then the deletions of primaries, which may take the same rows."""
+        sources = {self._source(oid) for oid in message.relations if self._bound(oid)}
+        concerned = [p for p in self._spec.projections if p.source in sources]
+        for projection in concerned:
+            if projection.role is Role.PART and projection.reset:
+                sql = reset_all(projection.target, dict(projection.reset))
+                yield WholeTable(projection.target, sql)
+        for projection in concerned:
+            if projection.role is Role.PRIMARY:
+                yield WholeTable(projection.target, delete_all(projection.target))
+
+    def _source(self, oid: int) -> Table:
+        relation = self._relations[oid]
+        return Table(relation.schema, relation.name)
+
+    def _bound(self, oid: int) -> tuple[Binding, ...]:
+        bound = self._bindings.get(oid)
+        if bound is None:
+            bound = self._bindings[oid] = self._bind(oid)
+        return bound
+
+    def _bind(self, oid: int) -> tuple[Binding, ...]:
+        relation = self._relations.get(oid)
+        if relation is None:
+            raise MalformedMessage(f"relation {oid} was never announced", b"")
+        source = Table(relation.schema, relation.name)
+        expected = self._set_up.get(source)
+        if expected is None:
+            raise UnmappedTable(str(source), self._spec.publication)
+        if found := binding.differences(relation, expected):
+            raise SchemaChanged(str(source), found)
+        return binding.bind(relation, self._spec.projections, self._targets)
+
+    def _note(self, message: LogicalMessage) -> None:
+        """Keep what a message of ours says; others' messages are none of our business."""
+        if self.transaction is None or self.transaction.is_ours or message.prefix != OUR_MESSAGES:
+            return
+        said = _json_object(message.content)
+        if said.get("domain") != self._spec.domain:
+            return
+        match said.get("kind"):
+            case "heartbeat":
+                self.transaction.heartbeat = True
+            case "probe":
+                self.transaction.probe = str(said.get("id"))
+            case "fence" | "grant":
+                self.transaction.marker = json.dumps(said)
+
+
+def _json_object(content: bytes) -> dict[str, Any]:
+    """Anybody may emit messages under our prefix; what is no JSON object is nobody's message."""
+    try:
+        said = json.loads(content)
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
