@@ -100,12 +100,14 @@ def start(config: ProxyConfig, seconds: float = 10.0) -> subprocess.Popen[bytes]
 
 def reload(config: ProxyConfig, seconds: float = 10.0) -> dict[str, RouteState]:
     """Put a change of structure into effect; live routes, holds and figures stay."""
+    read_back(config)  # ProxyUnreachable if there is nothing to reload.
     if install(config):
-        pid = int((config.folder / "nginx.pid").read_text())
-        before = _children(pid)
-        os.kill(pid, signal.SIGHUP)
+        master = int((config.folder / "nginx.pid").read_text())
+        old = set(workers(master))
+        os.kill(master, signal.SIGHUP)
         deadline = time.monotonic() + seconds
-        while not _children(pid) - before:
+        # For about 100 ms old and new workers serve side by side; after that the old ones only finish what they have.
+        while not _taken_over(old, workers(master)):
             if time.monotonic() > deadline:
                 raise NginxRefused("reload", _tail(config))
             time.sleep(0.02)
@@ -186,10 +188,22 @@ def _remove_stale_sockets(config: ProxyConfig) -> None:
         raise NginxRefused("start", f"another one is running and answers on {path}")
 
 
-def _children(pid: int) -> set[int]:
-    command = ["ps", "-o", "pid=", "--ppid", str(pid)]
-    listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    return {int(word) for word in listed.stdout.split()}
+def workers(master: int) -> dict[int, str]:
+    """The processes of an nginx with their titles, which say whether they still accept requests."""
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == master and state != "Z":
+                found[int(folder.name)] = (folder / "cmdline").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # It ended while we looked.
+    return found
+
+
+def _taken_over(old: set[int], now: dict[int, str]) -> bool:
+    serving = {pid for pid, title in now.items() if "worker" in title and "shutting down" not in title}
+    return bool(serving) and not serving & old
 
 
 def _tail(config: ProxyConfig) -> str:

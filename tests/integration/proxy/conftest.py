@@ -43,7 +43,7 @@ class World:
 
     def workers(self) -> list[int]:
         assert self.process
-        return sorted(nginx._children(self.process.pid))
+        return sorted(nginx.workers(self.process.pid))
 
     def user(self, address: str = "") -> httpx.Client:
         """A client with a connection and cookies of its own; it never retries."""

@@ -206,9 +206,7 @@ class Ownership:
             return True
 
 
-def send_until(
-    stop: threading.Event, world, number: int, sent: dict[str, str], answered: dict[str, int]
-) -> None:
+def send_until(stop: threading.Event, world, number: int, sent: dict[str, str], answered: dict[str, int]) -> None:
     dice, user = random.Random(number), world.user()
     for step in range(10_000):
         if stop.is_set():
@@ -226,7 +224,7 @@ def send_until(
 
 
 def test_under_load_with_client_aborts_each_write_is_done_once_at_the_owner_of_its_time(world):
-    """The owner moves 20 times, the old side refuses before the proxy knows, a third of the clients give up."""
+    """20 moves, the old side refuses before the proxy knows, a third of the clients give up."""
     owner = Ownership(epoch_of(world))
     world.monolith.behaviour = owner.behaviour("monolith")
     world.catalog.behaviour = world.catalog_two.behaviour = owner.behaviour("service")
