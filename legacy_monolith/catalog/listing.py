@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, false, func, literal, select, tuple_
@@ -52,6 +53,9 @@ class Order:
     read: Callable[[str], Any]
 
 
+_PRICE = re.compile(r"[0-9]{1,8}\.[0-9]{2}")
+
+
 def _moment_from(value: str) -> datetime:
     parsed = datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z")
     if value != moment(parsed):
@@ -60,10 +64,9 @@ def _moment_from(value: str) -> datetime:
 
 
 def _price_from(value: str) -> Decimal:
-    price = Decimal(value)
-    if not price.is_finite() or abs(price) > 10**9:
+    if not _PRICE.fullmatch(value):
         raise ValueError(value)
-    return price
+    return Decimal(value)
 
 
 def _title_from(value: str) -> str:
@@ -144,7 +147,7 @@ def _beyond(cursor: str, sort: str, order: Order) -> ColumnElement[bool]:
     value, row_id = cursors.decode(cursor, sort)
     try:
         position = order.read(value)
-    except (ValueError, InvalidOperation):
+    except ValueError:
         raise cursors.invalid() from None
     # A comparison of rows: one range of the index, exact also where sort values are equal.
     here = tuple_(order.column, Product.id)

@@ -54,8 +54,23 @@ def prepared_server(monolith_server: PostgresServer) -> PostgresServer:
     return monolith_server
 
 
+@pytest.fixture(scope="session")
+def shared_shop(prepared_server: PostgresServer, identity_key: Path) -> Iterator[Shop]:
+    shop = Shop(prepared_server, copy_of_template(prepared_server), identity_key)
+    yield shop
+    shop.close()
+
+
+@pytest.fixture
+def shop(shared_shop: Shop) -> Shop:
+    """An empty shop."""
+    shared_shop.query("truncate users, stock_reservations cascade")
+    return shared_shop
+
+
 @pytest.fixture
 def new_shop(prepared_server: PostgresServer, identity_key: Path) -> Iterator[Callable[..., Shop]]:
+    """Further shops, with settings of their own."""
     shops: list[Shop] = []
 
     def make(**settings: object) -> Shop:
@@ -65,8 +80,3 @@ def new_shop(prepared_server: PostgresServer, identity_key: Path) -> Iterator[Ca
     yield make
     for shop in shops:
         shop.close()
-
-
-@pytest.fixture
-def shop(new_shop: Callable[..., Shop]) -> Shop:
-    return new_shop()

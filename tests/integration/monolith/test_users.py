@@ -87,9 +87,7 @@ def test_without_a_session_the_answer_is_401_and_without_the_role_403(shop: Shop
     assert (refused.status_code, refused.get_json()["type"]) == (403, "/problems/role-required")
 
 
-def test_the_statement_names_user_roles_and_a_valid_token_of_an_unsafe_method(
-    shop: Shop, identity_key: Path
-) -> None:
+def test_the_statement_names_user_roles_and_a_valid_token_of_an_unsafe_method(shop: Shop, identity_key: Path) -> None:
     seller = shop.seller()
 
     def statement(**headers: str) -> dict:
