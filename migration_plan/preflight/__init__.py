@@ -52,10 +52,15 @@ def inspect(plan: Plan) -> Inspection:
                 found[side] = SideFacts(side, unreachable=str(error).strip().splitlines()[0])
         problems: tuple[str, ...] = ()
         if not any(facts.unreachable or facts.missing for facts in found.values()):
-            problems = tuple(
-                str(problem) for problem in plan.lens.check(connections[Side.MONOLITH], connections[Side.SERVICE])
-            )
+            problems = _ask_lens(plan, connections[Side.MONOLITH], connections[Side.SERVICE])
         return Inspection(found[Side.MONOLITH], found[Side.SERVICE], problems)
+
+
+def _ask_lens(plan: Plan, monolith: psycopg.Connection[Any], service: psycopg.Connection[Any]) -> tuple[str, ...]:
+    try:
+        return tuple(str(problem) for problem in plan.lens.check(monolith, service))
+    except psycopg.errors.InsufficientPrivilege as error:
+        return (f"the schemas cannot be compared with the lens: {error.diag.message_primary}",)
 
 
 def judge(plan: Plan, act: Act, inspection: Inspection, switch: SwitchFacts | None = None) -> list[Refusal]:

@@ -68,7 +68,7 @@ class _Reader:
 
 def read_side(connection: psycopg.Connection[Any], plan: Plan, side: Side) -> facts.SideFacts:
     """All facts of one side through a connection of `look`."""
-    wanted = plan.lens.tables(side)
+    wanted = plan.lens.tables("monolith" if side is Side.MONOLITH else "service")
     reader = _Reader(
         connection,
         {

@@ -19,7 +19,6 @@ from psycopg.rows import dict_row
 
 from tests.awkward.web import Application, Environ, Refused, body
 
-application = Application()
 _mine = threading.local()
 
 ACCOUNT = """select "accountId" as id, "memberId" as member, "Label" as label, "order" as position,
@@ -28,12 +27,11 @@ ACCOUNT = """select "accountId" as id, "memberId" as member, "Label" as label, "
 
 
 def database() -> psycopg.Connection[dict[str, Any]]:
-    """This thread's connection; a broken one is opened again, an abandoned transaction is taken back."""
+    """This thread's connection; a broken one is opened again."""
     connection = getattr(_mine, "connection", None)
     if connection is None or connection.closed:
         connection = psycopg.connect(os.environ["ACME_DATABASE_URL"], row_factory=dict_row, application_name="acme-web")
         _mine.connection = connection
-    connection.rollback()
     return connection
 
 
@@ -50,6 +48,16 @@ def uuid_of(data: dict[str, Any], name: str) -> UUID:
         return UUID(str(data[name]))
     except (KeyError, ValueError) as error:
         raise Refused(HTTPStatus.UNPROCESSABLE_ENTITY, f"{name} is missing or no UUID") from error
+
+
+def leave_nothing_open() -> None:
+    """What a request did not commit is taken back at its end."""
+    connection = getattr(_mine, "connection", None)
+    if connection is not None and not connection.closed:
+        connection.rollback()
+
+
+application = Application(leave_nothing_open)
 
 
 @application.route("GET", "/livez")

@@ -20,7 +20,6 @@ from psycopg.rows import dict_row
 from tests.awkward.monolith import amount_of, found, uuid_of
 from tests.awkward.web import Application, Environ, Refused, body
 
-application = Application()
 _mine = threading.local()
 
 KINDS = {"deposit": "D", "withdrawal": "W", "transfer": "T", "interest": "I"}
@@ -30,13 +29,22 @@ ACCOUNT = """select id, member_id as member, label, position, state = 'closed' a
 
 
 def database() -> psycopg.Connection[dict[str, Any]]:
-    """This thread's connection, outside of any transaction."""
+    """This thread's connection; a broken one is opened again."""
     connection = getattr(_mine, "connection", None)
     if connection is None or connection.closed:
         connection = psycopg.connect(os.environ["BOOK_DATABASE_URL"], row_factory=dict_row, application_name="book-web")
         _mine.connection = connection
-    connection.rollback()
     return connection
+
+
+def leave_nothing_open() -> None:
+    """What a request did not commit is taken back at its end."""
+    connection = getattr(_mine, "connection", None)
+    if connection is not None and not connection.closed:
+        connection.rollback()
+
+
+application = Application(leave_nothing_open)
 
 
 @application.route("GET", "/livez")

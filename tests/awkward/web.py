@@ -35,7 +35,8 @@ def body(environ: Environ) -> dict[str, Any]:
 class Application:
     """A WSGI application; handlers take (environ, *groups of the pattern) and return (status, value)."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_the_end: Callable[[], None]) -> None:
+        self._at_the_end = at_the_end
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
 
     def route(self, method: str, pattern: str) -> Callable[[Handler], Handler]:
@@ -50,6 +51,8 @@ class Application:
             status, value = self._answer(environ)
         except Refused as refused:
             status, value = refused.status, {"detail": refused.detail}
+        finally:
+            self._at_the_end()
         text = json.dumps(value, default=str).encode()
         start_response(
             f"{status.value} {status.phrase}",
