@@ -34,3 +34,16 @@ class GateError(CdcError):
     """No exact pair of snapshots could be taken; nothing was compared and nothing is held."""
 
     code = "snapshot-pair-unavailable"
+
+
+class ComparisonFailed(CdcError):
+    """A table could not be compared to its end."""
+
+    code = "comparison-failed"
+
+    def __init__(self, source: str, target: str, said: str) -> None:
+        first_line = said.strip().splitlines()[0] if said.strip() else "no reason given"
+        super().__init__(
+            f"{source} cannot be compared with {target}: {first_line}",
+            "Correct the value or the lens, or start the server, then verify again",
+        )

@@ -1,0 +1,100 @@
+"""Compare both sides row by row, and name what differs: table, key, column.
+
+Exact on a pair of snapshots of the same moment (`cdc.verify_gate.exact_pair`); on other connections, what is on
+its way shows as a difference.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from psycopg import Connection, Error
+
+from cdc.catalogue import Catalogue
+from cdc.difference import Difference
+from cdc.errors import ComparisonFailed
+from cdc.projection import Direction, Projection
+from cdc.verify_pair import CHUNK_ROWS, OnRows, Pair, Tally
+from cdc.verify_view import View, image, plain
+
+MOST_DIFFERENCES = 100
+
+# A value must have the same text on both servers, however they, their databases and their roles are set up.
+_PINNED = {
+    "DateStyle": "ISO, YMD",
+    "TimeZone": "UTC",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "xmlbinary": "base64",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a comparison has found."""
+
+    rows: int
+    """Rows of the source that were compared, in the service's image."""
+    differences: tuple[Difference, ...]
+    is_complete: bool
+    """False when the comparison ended at its limit of differences: there may be more."""
+    seconds: float
+
+    @property
+    def count(self) -> int:
+        return len(self.differences)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "rows": self.rows,
+            "count": self.count,
+            "differences": [difference.as_json() for difference in self.differences],
+            "is_complete": self.is_complete,
+            "seconds": self.seconds,
+        }
+
+
+def compare(
+    source: Connection[Any],
+    target: Connection[Any],
+    projections: Iterable[Projection],
+    direction: Direction = Direction.TO_SERVICE,
+    *,
+    chunk_rows: int = CHUNK_ROWS,
+    limit: int = MOST_DIFFERENCES,
+    on_rows: OnRows = lambda done, expected: None,
+) -> Report:
+    """Compare all rows. `projections` are always those TO_SERVICE; `direction` says which way rows flow now, and
+    so which side is the source. Pins how both sessions write values."""
+    started = time.monotonic()
+    for connection in (source, target):
+        for name, value in _PINNED.items():
+            connection.execute("select set_config(%s, %s, false)", [name, value])
+    views = [(p, *_views(p, direction, Catalogue(source), Catalogue(target))) for p in projections]
+    tally = Tally(on_rows, expected=sum(Catalogue(source).estimate(view.table) for _, view, _ in views))
+
+    def differences(threads: ThreadPoolExecutor) -> Iterator[Difference]:
+        for projection, *both in views:
+            pair = Pair(projection, (source, target), (both[0], both[1]), threads, chunk_rows)
+            try:
+                yield from pair.differences(tally)
+            except Error as error:
+                raise ComparisonFailed(str(both[0].table), str(both[1].table), str(error)) from error
+
+    with ThreadPoolExecutor(2, "fig-verify") as threads:
+        found = tuple(islice(differences(threads), limit))
+    return Report(tally.rows, found, len(found) < limit, time.monotonic() - started)
+
+
+def _views(projection: Projection, direction: Direction, source: Catalogue, target: Catalogue) -> tuple[View, View]:
+    """What to read on the source and on the target."""
+    if direction is Direction.TO_SERVICE:
+        return image(projection, source.get(projection.source)), plain(projection, target.get(projection.target))
+    return plain(projection, source.get(projection.target)), image(projection, target.get(projection.source))
