@@ -34,6 +34,23 @@ an idle stream reaches g too. If it dies anywhere, the two limits above undo eve
 
 from __future__ import annotations
 
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from psycopg import Connection, sql
+
+from cdc import source as replication
+from cdc.errors import GateError
+
+_log = logging.getLogger(__name__)
+
 HOLD_SECONDS = 2.0
 """How long an applier stays held without hearing `snapshot_at`."""
 
@@ -49,3 +66,132 @@ def request_channel(stream: str) -> str:
 def answer_channel(stream: str) -> str:
     """Where the verifier listens."""
     return f"fig_gate_{stream}_answer"
+
+
+SLOT_SECONDS = 0.75 * HOLD_SECONDS
+"""How long the temporary slot may take, so that the applier is still held when it is there."""
+
+# A slot waits for every transaction with an xid; prepared ones have no session. No query texts: they hold values.
+_BLOCKERS = """
+    select format('process %s (%s, user %s, %s) for %s s', pid, application_name, usename, state,
+                  round(extract(epoch from clock_timestamp() - xact_start)))
+    from pg_catalog.pg_stat_activity where backend_xid is not null
+    union all
+    select format('prepared transaction %L of %s in %I', gid, owner, database) from pg_catalog.pg_prepared_xacts
+"""
+
+
+@dataclass(frozen=True)
+class SnapshotPair:
+    """Two read-only transactions that see the same moment."""
+
+    source: Connection[Any]
+    target: Connection[Any]
+    lsn: str
+    """The moment in the source's WAL: everything that committed before it, nothing after."""
+    held: float
+    """Seconds for which the applier stood still."""
+
+
+@contextmanager
+def exact_pair(source_dsn: str, target_dsn: str, stream: str, patience: float = 10.0) -> Iterator[SnapshotPair]:
+    """Both sides of a running stream at one point. GateError, with nothing left behind, when that cannot be had
+    within `patience` seconds for each answer of the applier."""
+    with ExitStack() as stack:
+        source = stack.enter_context(_connection(source_dsn, "source"))
+        target = stack.enter_context(_connection(target_dsn, "target"))
+        gate = stack.enter_context(_Gate(target_dsn, stream))
+        with closing(_replication(source_dsn)) as slot:
+            gate.ask("hold")
+            gate.answer("held", patience)
+            began = time.monotonic()
+            point, snapshot = _temporary_slot(slot, source)
+            gate.ask("snapshot_at", lsn=point)
+            held = time.monotonic() - began
+            _emit_probe(source)
+            _enter(source, snapshot)
+        _enter(target, gate.answer("snapshot", patience))
+        gate.ask("done")
+        yield SnapshotPair(source, target, point, held)
+
+
+class _Gate:
+    """The verifier's end of one exchange."""
+
+    def __init__(self, target_dsn: str, stream: str) -> None:
+        self._stream = stream
+        self._id = uuid4().hex
+        self._connection = _connection(target_dsn, "target")
+
+    def __enter__(self) -> _Gate:
+        self._connection.execute(sql.SQL("listen {}").format(sql.Identifier(answer_channel(self._stream))))
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        try:
+            if kind is not None:
+                self.ask("done")  # Lets the applier go at once instead of at its limit.
+        except psycopg.OperationalError as lost:
+            _log.warning("stream %s: %s; its applier lets go by itself", self._stream, str(lost).strip())
+        finally:
+            self._connection.close()
+
+    def ask(self, what: str, **more: str) -> None:
+        request = json.dumps({"id": self._id, "do": what, **more})
+        self._connection.execute("select pg_notify(%s, %s)", [request_channel(self._stream), request])
+
+    def answer(self, expected: str, patience: float) -> str:
+        """The value of `expected` in the applier's next answer to this exchange."""
+        deadline = time.monotonic() + patience
+        while (left := deadline - time.monotonic()) > 0:
+            for notice in self._connection.notifies(timeout=left, stop_after=1):
+                answer = json.loads(notice.payload)
+                if answer.get("id") != self._id:
+                    continue
+                if "refused" in answer:
+                    raise GateError(
+                        f"stream {self._stream} refuses: {answer['refused']}", "Wait a moment, then verify again"
+                    )
+                if expected in answer:
+                    return str(answer[expected])
+        raise GateError(
+            f'stream {self._stream} has not answered "{expected}" within {patience:g} s',
+            "See that the stream runs and how far it is behind: fig status",
+        )
+
+
+def _connection(dsn: str, side: str) -> Connection[Any]:
+    return replication.connect(dsn, side, "fig-verify")
+
+
+def _replication(dsn: str) -> replication.SourceConnection:
+    return replication.SourceConnection(dsn, "fig-verify")
+
+
+def _temporary_slot(connection: replication.SourceConnection, monitor: Connection[Any]) -> tuple[str, str]:
+    """(consistent point, snapshot) of a slot that lives as long as the connection."""
+    name = f"fig_verify_{uuid4().hex[:16]}"
+    made = connection.rows_within(
+        f"CREATE_REPLICATION_SLOT {name} TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')", SLOT_SECONDS
+    )
+    if made is None:
+        found = [row[0] for row in monitor.execute(_BLOCKERS).fetchall()]
+        connection.cancel()
+        raise GateError(
+            f"no snapshot of the source within {SLOT_SECONDS:g} s; it waits for"
+            f" {'; '.join(found) or 'a transaction that has just ended'}",
+            "End these transactions or wait for them, then verify again",
+        )
+    return str(made[0][1]), str(made[0][2])
+
+
+def _emit_probe(connection: Connection[Any]) -> None:
+    """A commit past the point, so that an idle stream sees that it has reached it. It is of no domain: the
+    stream then does not record it, over a probe that somebody else waits for."""
+    message = json.dumps({"kind": "probe", "domain": "", "id": uuid4().hex})
+    connection.execute("select pg_logical_emit_message(true, 'fig', %s)", [message])
+
+
+def _enter(connection: Connection[Any], snapshot: str) -> None:
+    connection.execute("begin isolation level repeatable read read only")
+    connection.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
