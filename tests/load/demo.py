@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,12 +23,9 @@ from migration_plan.lifecycle import Stage
 from migration_plan.moves import Mover, MoveResult, current
 from migration_plan.terminal import load_environment
 from tests.load.crowd import Size
-from tests.load.process import CrowdProcess
 from tests.load.report import Report, Switched, Verified, build
 from tests.load.screen import Screen
-from tests.support.history import History, Verdict, check
-from tests.support.history.shop import Shop
-from tests.support.history.watch import Watch
+from tests.load.watched import WatchedShop
 
 DOMAIN = "catalog"
 FIG = str(Path(sys.executable).with_name("fig"))
@@ -53,55 +49,37 @@ class Demo:
     options: Options
     screen: Screen
     mover: Mover
-    shop: Shop
+    watched: WatchedShop
     switches: list[Switched] = field(default_factory=list)
 
     def run(self) -> Report:
-        watches = [Watch("monolith", self.shop.monolith, DOMAIN), Watch("service", self.shop.service, DOMAIN)]
-        before = frozenset(self.shop.side("monolith").movements)
-        with ExitStack() as stack:
-            crowd = stack.enter_context(CrowdProcess(os.environ["FIG_PUBLIC_URL"], self._size()))
-            for watch in watches:
-                stack.callback(watch.end)
-                watch.begin()
-            began = time.monotonic()
-            crowd.walk()
-            self.screen.say(f"{self._size().people} people are in the shop, {self.options.rate:.0f} requests/s")
-            with self.screen.live(crowd.count):
-                verified = self._story(watches)
-            crowd.pause()
-            seconds = time.monotonic() - began
-            collected = crowd.collect()
-            sides = self.shop.wait_until_at_rest(20)
-            for watch in watches:
-                watch.collect()
-            history = History(
-                operations=tuple(collected.operations),
-                sides=sides,
-                orders=self.shop.orders(),
-                turns=tuple(turn for watch in watches for turn in watch.turns),
-                acceptances=tuple(accepted for watch in watches for accepted in watch.acceptances),
-                movements_before=before,
+        with self.watched as watched:
+            self.screen.say(
+                f"{size(self.options.rate).people} people are in the shop, {self.options.rate:.0f} requests/s"
             )
-        verdict: Verdict = check(history)
-        return build(collected.samples, seconds, self.switches, verified, verdict, collected.cpu_seconds)
+            began = time.monotonic()
+            with watched.people(), self.screen.live(watched.count):
+                verified = self._story()
+            seconds = time.monotonic() - began
+            verdict = watched.judge(faultless=True)
+        return build(watched.samples, seconds, self.switches, verified, verdict, watched.cpu_seconds)
 
-    def _story(self, watches: Sequence[Watch]) -> Verified:
+    def _story(self) -> Verified:
         self._shop_for(self.options.calm, "a calm shop")
         stage, _ = current(self.mover.parts)
         if stage is Stage.MONOLITH:
             self.screen.doing(f"{DOMAIN}: monolith -> sync (snapshot, then every change)")
             copied = self.mover.move(forward=True)
-            self.screen.say(f"[bold]{DOMAIN}: monolith -> sync[/]: {copied.rows_copied} rows copied while people shop")
+            self.screen.say(
+                f"[bold]{DOMAIN}: monolith -> sync[/]: {copied.bytes_copied or 0:,} bytes copied while people shop"
+            )
             stage = Stage.SYNC
         self._verify()
         forward = stage is Stage.SYNC
         for number in range(1, self.options.switches + 1):
             self._switch(number, forward)
             forward = not forward
-            # Read as we go: what the watches have read, the servers need not keep.
-            for watch in watches:
-                watch.collect()
+            self.watched.look()
             self._shop_for(self.options.between, "shopping")
         self.screen.say(f"[bold]{len(self.switches)} switches[/] there and back")
         return self._verify()
@@ -133,9 +111,10 @@ class Demo:
         self.screen.doing(what)
         time.sleep(seconds)
 
-    def _size(self) -> Size:
-        # A name of its own for each run: nobody can sign up twice.
-        return Size(rate=self.options.rate, name=f"{os.getpid()}-{int(time.time())}")
+
+def size(rate: float = Options.rate) -> Size:
+    """A name of its own for each run: nobody can sign up twice."""
+    return Size(rate=rate, name=f"{os.getpid()}-{int(time.time())}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -147,9 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print("[red]The stack did not start.[/]  Next: fig status; fig logs")
         return 1
     load_environment()
-    shop = Shop(os.environ["FIG_MONOLITH_DSN"], os.environ["FIG_CATALOG_DSN"], DOMAIN)
     with bootstrap.opened(DOMAIN) as mover:
-        report = Demo(options, screen, mover, shop).run()
+        report = Demo(options, screen, mover, WatchedShop(os.environ, size(options.rate), DOMAIN)).run()
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
     screen.end(report)
