@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import psycopg
@@ -23,8 +23,8 @@ from cdc.projection import Table
 from cdc.runs import Batch
 from cdc.spec import StreamSpec
 from cdc.statements import Shape, statement
-from cdc.stream_errors import ConnectionLost, NotSetUp
-from cdc.translate import Statement, WholeTable
+from cdc.stream_errors import NotSetUp
+from cdc.translate import Statement, Transaction, WholeTable
 
 # Every statement of ours finds its rows by primary key. No plan may depend on statistics of a table that was
 # empty when the stream began.
@@ -60,6 +60,14 @@ class Group:
     probe: str | None = None
     marker: str | None = None
 
+    def take(self, transaction: Transaction, time: int) -> None:
+        """One more complete transaction that is not an applier's."""
+        self.time = max(self.time, time)
+        self.transactions += 1
+        self.is_news |= transaction.heartbeat or bool(transaction.probe or transaction.marker)
+        self.probe = transaction.probe or self.probe
+        self.marker = transaction.marker or self.marker
+
     @property
     def place(self) -> str:
         return self.last if self.first == self.last else f"one of {self.first} to {self.last}"
@@ -81,11 +89,9 @@ class TargetSession:
         self._connection = source.connect(spec.target_dsn, "target", f"fig-apply {spec.name}")
         try:
             self._prepare()
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
             self.close()
-            if source.passes(error.sqlstate):
-                raise ConnectionLost("target", str(error)) from error
-            raise
+            raise source.refused("target", error) from error
         except BaseException:
             self.close()
             raise
@@ -101,10 +107,10 @@ class TargetSession:
         self.tables = target_tables.read(self._connection, self._spec.target_tables)
         run("select pg_replication_origin_session_setup(%s)", [self._spec.origin])
         guard = self._spec.guard(self._connection) if self._spec.guard else "select"
-        self.applied = self.flushed = self._sent_lsn = found.lsn
+        self.applied = self.flushed = self.sent_lsn = found.lsn
         self.source_time: datetime | None = found.source_time
         self.rows = self.transactions = 0
-        self.last_commit_time: datetime | None = None
+        self.lag: float | None = None
         self._waiting: deque[_Sent] = deque()
         self._unflushed: deque[tuple[int, int]] = deque()
         self._statements: dict[tuple[Shape, int], bytes] = {}
@@ -112,7 +118,9 @@ class TargetSession:
         self._in_transaction = self._guarded = False
         self._pgconn = self._connection.pgconn
         for name, sql in {**_FIXED, b"guard": guard}.items():
-            self._pgconn.prepare(name, sql.encode())
+            result = self._pgconn.prepare(name, sql.encode())
+            if result.status != pq.ExecStatus.COMMAND_OK:
+                raise refusals.named(self._spec, result, name.decode(), sql, "")
         self._pgconn.nonblocking = 1
         self._pgconn.enter_pipeline_mode()
 
@@ -132,11 +140,12 @@ class TargetSession:
     @property
     def is_settled(self) -> bool:
         """Everything sent is committed and flushed."""
-        return not self._waiting and self.flushed >= self._sent_lsn
+        return not self._waiting and self.flushed >= self.sent_lsn
 
     def write(self, change: Statement, group: Group) -> None:
         """Send one statement; the first of a transaction takes the guard before it."""
         self._begin()
+        group.is_news = True
         if not self._guarded:
             self._query(b"guard", [], _Sent("guard", group, _about(change)))
             self._guarded = True
@@ -152,11 +161,11 @@ class TargetSession:
         self._begin()
         moment = commit_time(group.time).isoformat().encode() if group.time else None
         probe, marker = (text.encode() if text else None for text in (group.probe, group.marker))
-        old, new = lsn_text(self._sent_lsn).encode(), lsn_text(group.lsn).encode()
+        old, new = lsn_text(self.sent_lsn).encode(), lsn_text(group.lsn).encode()
         parameters = [self._spec.name.encode(), old, new, moment, probe, marker]
         self._query(b"advance", parameters, _Sent("position", group))
         self._query(b"commit", [], _Sent("commit", group))
-        self._sent_lsn = group.lsn
+        self.sent_lsn = group.lsn
         self._in_transaction = self._guarded = False
         self._sync(group)
 
@@ -170,17 +179,11 @@ class TargetSession:
 
     def flush(self) -> bool:
         """Push out what waits in our buffer; True when the target takes no more for now."""
-        try:
-            return self._pgconn.flush() == 1
-        except psycopg.OperationalError as error:
-            raise ConnectionLost("target", str(error)) from error
+        return self._pgconn.flush() == 1
 
     def collect(self) -> None:
         """Judge the answers that have arrived."""
-        try:
-            self._pgconn.consume_input()
-        except psycopg.OperationalError as error:
-            raise ConnectionLost("target", str(error)) from error
+        self._pgconn.consume_input()
         while self._waiting and not self._pgconn.is_busy():
             result = self._pgconn.get_result()
             if result is not None:
@@ -205,8 +208,9 @@ class TargetSession:
         self.rows += group.rows
         self.transactions += group.transactions
         if group.time:
-            self.last_commit_time = commit_time(group.time)
-            self.source_time = max(self.last_commit_time, self.source_time or self.last_commit_time)
+            committed = commit_time(group.time)
+            self.source_time = max(committed, self.source_time or committed)
+            self.lag = (datetime.now(UTC) - committed).total_seconds()
 
     def _begin(self) -> None:
         if not self._in_transaction:

@@ -6,14 +6,18 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+
+import psycopg
 
 from cdc.apply import Group, TargetSession
+from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
+from cdc.gate import Gate
 from cdc.pgoutput import Begin, Commit, decode
 from cdc.position import require_same
-from cdc.source import SILENCE_SECONDS, Keepalive, SourceConnection
-from cdc.spec import OnProgress, Progress, StreamSpec, StreamState
+from cdc.source import Keepalive, SourceConnection
+from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
 from cdc.stream_errors import ConnectionLost
 from cdc.translate import Translator
@@ -26,11 +30,8 @@ TURN = 1000
 MOST_UNANSWERED = 512
 """Statements on their way to the target before reading pauses: bounds memory, whatever a transaction's size."""
 IDLE_ADVANCE = 1.0
-STATUS_EVERY = 1.0
-CONFIRM_EVERY = 0.1
-FLUSH_CHECK_EVERY = 0.05
-PROGRESS_EVERY = 0.025
-ASK_AFTER_SILENCE = 10.0
+"""Seconds after which a position without rows or messages of ours is written all the same."""
+IDLE_WAIT = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,56 +50,59 @@ class Session:
     """One pair of connections. Any exception ends it; a new one goes on from the position."""
 
     def __init__(self, spec: StreamSpec, pace: Pace, on_progress: OnProgress, checkpoint: Checkpoint) -> None:
-        self._spec = spec
         self._pace = pace
-        self._on_progress = on_progress
         self._checkpoint = checkpoint
-        self._target = TargetSession(spec)
-        try:
-            self._source = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
-            try:
-                self._start()
-            except BaseException:
-                self._source.close()
-                raise
-        except BaseException:
-            self._target.close()
-            raise
-
-    def _start(self) -> None:
-        spec, target = self._spec, self._target
-        identity = self._source.identify(spec.slot)
-        position = require_same(target.position, spec.name, identity, self._source.confirmed(spec.slot))
-        self._source.start(spec.slot, spec.publication, position.lsn)
-        self._translator = Translator(spec, target.tables, target.set_up, self._pace.longest_run)
+        with ExitStack() as opened:
+            self._target = target = opened.enter_context(closing(TargetSession(spec)))
+            self._gate = opened.enter_context(closing(Gate(spec)))
+            connection = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
+            self._source = source = opened.enter_context(closing(connection))
+            identity = source.identify(spec.slot)
+            position = require_same(target.position, spec.name, identity, source.confirmed(spec.slot))
+            source.start(spec.slot, spec.publication, position.lsn)
+            self._opened = opened.pop_all()
+        self._translator = Translator(spec, target.tables, target.set_up, pace.longest_run)
+        self._confirmation = Confirmation(source, target)
+        self._report = Report(target, self._confirmation, on_progress)
         self._group = Group(lsn=position.lsn)
-        self.received = self._committed = self._confirmed = position.lsn
-        self._committed_at = self._status_at = self._reported_at = self._asked_at = 0.0
-        self._reported = (0, 0)
-        self._reply = False
+        self._committed_at = 0.0
+        self._parked: Begin | None = None
+        self.received = position.lsn
+        """Commit LSN of the newest transaction that was begun."""
 
     @property
     def applied_rows(self) -> int:
         return self._target.rows
 
     def close(self) -> None:
-        self._source.close()
-        self._target.close()
+        """Whatever is not committed is rolled back."""
+        self._opened.close()
 
     def run(self, stop: threading.Event, until: int | None = None) -> None:
         """Until `stop` is set or everything up to `until` is applied."""
-        while not stop.is_set() and (until is None or self._target.applied < until):
-            is_full = self._target.unanswered > MOST_UNANSWERED
-            more = not is_full and self._receive()
-            self._target.collect()
-            is_blocked = self._target.flush()
-            self._confirm()
-            self._report()
-            if not more:
-                self._wait(is_full, is_blocked)
+        try:
+            while not stop.is_set() and (until is None or self._target.applied < until):
+                self._turn()
+        except psycopg.OperationalError as error:
+            raise ConnectionLost("source" if self._source.is_broken else "target", str(error)) from error
+
+    def _turn(self) -> None:
+        is_full = self._target.unanswered > MOST_UNANSWERED
+        is_paused = is_full or self._stands_at_gate()
+        may_be_more = not is_paused and self._receive()
+        self._target.collect()
+        if self._confirmation.tick():
+            self._checkpoint("confirmed")
+        is_blocked = self._target.flush()
+        self._report.tick()
+        if not may_be_more:
+            self._wait(is_paused, is_blocked)
 
     def _receive(self) -> bool:
         """Take what has arrived; True if there may be more."""
+        if self._parked is not None:
+            parked, self._parked = self._parked, None
+            self._begin(parked)
         for _ in range(TURN):
             received = self._source.receive()
             if received is None:
@@ -107,6 +111,8 @@ class Session:
                 self._keepalive(received)
             else:
                 self._message(received.content)
+            if self._parked is not None:
+                break
         else:
             self._end_of_turn()
             return True
@@ -116,28 +122,28 @@ class Session:
     def _message(self, content: bytes) -> None:
         message = decode(content)
         if isinstance(message, Begin):
-            self.received = message.final_lsn
-            self._group.last = str(self._translator.begin(message))
-            self._group.first = self._group.first or self._group.last
+            if self._gate.stops(message.final_lsn):
+                self._parked = message
+            else:
+                self._begin(message)
         elif isinstance(message, Commit):
             self._end_of_transaction(message)
         else:
             for statement in self._translator.take(message):
                 self._target.write(statement, self._group)
-                self._group.is_news = True
                 self._checkpoint("written")
 
+    def _begin(self, message: Begin) -> None:
+        self.received = message.final_lsn
+        self._group.last = str(self._translator.begin(message))
+        self._group.first = self._group.first or self._group.last
+
     def _end_of_transaction(self, message: Commit) -> None:
-        group, transaction = self._group, self._translator.transaction
-        self._translator.end()
+        group, transaction = self._group, self._translator.end()
         group.lsn = max(group.lsn, message.end_lsn)
-        if transaction is not None and not transaction.is_ours:
-            group.time = max(group.time, message.time)
-            group.transactions += 1
-            group.is_news |= transaction.heartbeat or bool(transaction.probe or transaction.marker)
+        if not transaction.is_ours:
+            group.take(transaction, message.time)
             group.is_news |= self._translator.has_changes
-            group.probe = transaction.probe or group.probe
-            group.marker = transaction.marker or group.marker
         if group.rows >= self._pace.group_rows and group.is_news:
             self._commit()
 
@@ -146,7 +152,7 @@ class Session:
         if self._translator.transaction is not None:
             return
         is_due = time.monotonic() - self._committed_at > IDLE_ADVANCE
-        if self._group.is_news or (is_due and self._group.lsn > self._committed):
+        if self._group.is_news or (is_due and self._group.lsn > self._target.sent_lsn):
             self._commit()
 
     def _commit(self) -> None:
@@ -154,59 +160,36 @@ class Session:
             self._target.write(statement, self._group)
         self._checkpoint("before commit")
         self._target.commit(self._group)
-        self._committed, self._committed_at = self._group.lsn, time.monotonic()
-        self._group = Group(lsn=self._committed)
-        self._target.ask_flushed(FLUSH_CHECK_EVERY)
-        self._target.flush()
         self._checkpoint("commit sent")
+        self._committed_at = time.monotonic()
+        self._group = Group(lsn=self._group.lsn)
+        self._target.ask_flushed(FLUSH_CHECK_EVERY)
 
     def _keepalive(self, message: Keepalive) -> None:
         """Between transactions the source has nothing for us before `wal_end`."""
-        self._reply |= message.reply
+        self._confirmation.asked |= message.reply
         if self._translator.transaction is None:
             self._group.lsn = max(self._group.lsn, message.wal_end)
 
-    def _confirm(self) -> None:
-        """Only what the target has flushed may be forgotten by the source."""
-        if self._target.applied > self._target.flushed:
-            self._target.ask_flushed(FLUSH_CHECK_EVERY)
-            self._target.flush()
-        now, flushed = time.monotonic(), self.confirmable()
-        due = CONFIRM_EVERY if flushed > self._confirmed else STATUS_EVERY
-        silence = self._source.silence()
-        if silence > SILENCE_SECONDS:
-            raise ConnectionLost("source", f"no word for {SILENCE_SECONDS:g} s, though asked")
-        ask = silence > ASK_AFTER_SILENCE and now - self._asked_at > ASK_AFTER_SILENCE / 2
-        if self._reply or ask or now - self._status_at > due:
-            self._source.send_status(flushed, self._target.applied, ask)
-            self._confirmed, self._status_at, self._reply = flushed, now, False
-            self._asked_at = now if ask else self._asked_at
-            self._checkpoint("confirmed")
+    def _stands_at_gate(self) -> bool:
+        """Whether a verification wants the stream to stay at this boundary. What came before is applied first."""
+        self._gate.listen()
+        ahead = self._parked.final_lsn if self._parked else self._group.lsn
+        self._report.state = StreamState.STREAMING
+        if self._translator.transaction is not None or not self._gate.stops(ahead):
+            return False
+        if self._group.is_news:
+            self._commit()
+        elif not self._target.unanswered:
+            self._gate.reached(self._target.applied)
+        self._report.state = StreamState.HELD
+        return True
 
-    def confirmable(self) -> int:
-        """What the source may forget."""
-        return self._target.flushed
-
-    def _report(self) -> None:
-        if not self._has_news or time.monotonic() - self._reported_at < PROGRESS_EVERY:
-            return
-        target = self._target
-        lag = (datetime.now(UTC) - target.last_commit_time).total_seconds() if target.last_commit_time else None
-        progress = Progress(
-            StreamState.STREAMING, target.applied, self._confirmed, target.source_time, lag, target.rows,
-            target.transactions,
-        )  # fmt: skip
-        self._on_progress(progress)
-        self._reported, self._reported_at = (progress.applied, progress.confirmed), time.monotonic()
-
-    @property
-    def _has_news(self) -> bool:
-        return self._reported != (self._target.applied, self._confirmed)
-
-    def _wait(self, is_full: bool, is_blocked: bool) -> None:
+    def _wait(self, is_paused: bool, is_blocked: bool) -> None:
         poll = select.poll()
         poll.register(self._target.socket, select.POLLIN | (select.POLLOUT if is_blocked else 0))
-        if not is_full:
+        poll.register(self._gate.socket, select.POLLIN)
+        if not is_paused:
             poll.register(self._source.socket, select.POLLIN)
-        seconds = PROGRESS_EVERY if self._has_news else 0.1 if self._target.is_settled else FLUSH_CHECK_EVERY
-        poll.poll(1000 * seconds)
+        seconds = IDLE_WAIT if self._target.is_settled else FLUSH_CHECK_EVERY
+        poll.poll(1000 * min(seconds, PROGRESS_EVERY if self._report.is_due else seconds))

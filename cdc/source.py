@@ -20,9 +20,6 @@ TEXT_SETTINGS = (
     " -c lc_monetary=C -c xmlbinary=base64 -c client_encoding=UTF8"
 )
 NO_TIMEOUTS = "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
-SILENCE_SECONDS = 30.0
-"""A server that says nothing for so long, even when asked, is gone."""
-
 _KEEPALIVE = {
     "connect_timeout": "5", "keepalives_idle": "5", "keepalives_interval": "2", "keepalives_count": "3",
     "tcp_user_timeout": "15000",
@@ -51,14 +48,15 @@ def connect(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[o
     """An ordinary connection in autocommit with our settings."""
     try:
         return psycopg.connect(conninfo(dsn, application), autocommit=True)
-    except psycopg.OperationalError as error:
-        raise _connecting_failed(side, str(error), error.sqlstate) from error
+    except psycopg.Error as error:
+        raise refused(side, error) from error
 
 
-def _connecting_failed(side: str, said: str, sqlstate: str | None) -> StreamError:
-    if passes(sqlstate) and "FATAL:  28" not in said:
-        return ConnectionLost(side, said)
-    return StreamError(f"cannot connect to the stream's {side}: {said.strip()}", "Correct the DSN or the role's rights")
+def refused(side: str, error: psycopg.Error) -> StreamError:
+    """A server's refusal outside of the stream itself: to be tried again, or to be looked at."""
+    if isinstance(error, psycopg.OperationalError) and passes(error.sqlstate):
+        return ConnectionLost(side, str(error))
+    return StreamError(f"the stream's {side} refuses: {str(error).strip()}", "Correct the role's rights or the plan")
 
 
 class WalData(NamedTuple):
@@ -94,6 +92,10 @@ class SourceConnection:
     def socket(self) -> int:
         return self._pgconn.socket
 
+    @property
+    def is_broken(self) -> bool:
+        return self._pgconn.status != pq.ConnStatus.OK
+
     def rows(self, query: str) -> list[tuple[str | None, ...]]:
         """Run one command of the replication protocol or a simple query."""
         result = self._pgconn.exec_(query.encode())
@@ -110,7 +112,7 @@ class SourceConnection:
             if left <= 0:
                 return None
             select.select([self._pgconn.socket], [], [], left)
-            self._consume()
+            self._pgconn.consume_input()
         result = self._pgconn.get_result()
         if result is None or result.status != pq.ExecStatus.TUPLES_OK:
             raise self._failed(result) if result else ConnectionLost("source", "no answer")
@@ -157,7 +159,7 @@ class SourceConnection:
         """The next message if there is one; None when nothing has arrived."""
         size, data = self._pgconn.get_copy_data(1)
         if size == 0:
-            self._consume()
+            self._pgconn.consume_input()
             size, data = self._pgconn.get_copy_data(1)
         if size == 0:
             return None
@@ -179,12 +181,6 @@ class SourceConnection:
     def silence(self) -> float:
         """Seconds since the source said anything."""
         return time.monotonic() - self._heard
-
-    def _consume(self) -> None:
-        try:
-            self._pgconn.consume_input()
-        except psycopg.OperationalError as error:
-            raise ConnectionLost("source", str(error)) from error
 
     def _ended(self) -> StreamError:
         result = self._pgconn.get_result()

@@ -90,9 +90,12 @@ class Translator:
         self.transaction = Transaction(message.xid, message.final_lsn, message.time)
         return self.transaction
 
-    def end(self) -> None:
+    def end(self) -> Transaction:
         """The transaction is complete; its last changes may still wait in runs."""
-        self.transaction = None
+        ended, self.transaction = self.transaction, None
+        if ended is None:
+            raise MalformedMessage("a commit outside of a transaction", b"C")
+        return ended
 
     def take(self, message: Message) -> Iterator[Statement]:
         """One message inside or between transactions; gives back what has to go to the target now."""
