@@ -11,26 +11,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, StaleEpoch
+from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, StaleEpoch
 from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import OWNER, Row, Side, Stage
 from migration_plan.recovery import Case, Decision, Intent, decide
-from migration_plan.switch import Parts, abort, finish_grant
+from migration_plan.switch import Parts, abort, finish_grant, read_rows
 from proxy.errors import ProxyUnreachable, RouteRefused
 
 LEASE_SECONDS = 3.0
 _log = logging.getLogger("fig.controller")
-
-
-def read_rows(parts: Parts) -> dict[Side, Row | None]:
-    """Both sides' rows; None where the database cannot be read. KeyError-free: both sides are always present."""
-    rows: dict[Side, Row | None] = {}
-    for side, database in parts.sides.items():
-        try:
-            rows[side] = database.row(parts.domain)
-        except SideUnreachable:
-            rows[side] = None
-    return rows
 
 
 def open_intent(journal: Journal, domain: str) -> Intent | None:
@@ -197,11 +186,11 @@ class Controller:
             for breach in watch.parts.sides[side].breaches(watch.parts.domain):
                 found.add(f"{side}:{breach.relation}:{breach.trigger_state}")
                 if found - watch.breaches:
-                    _log.error("%s", json.dumps({"alarm": "fence-breach", "domain": watch.parts.domain, "side": side,
-                               "relation": breach.relation, "trigger": breach.trigger_state, "owner": str(breach.row)}))  # fmt: skip
+                    said = {"side": side, "relation": breach.relation, "trigger": breach.trigger_state, "row": str(row)}
+                    _log.error("%s", json.dumps({"alarm": "fence-breach", "domain": watch.parts.domain, **said}))
                     watch.parts.journal.record(
                         watch.parts.domain, "alarm", row.epoch, case="fence-breach", side=side,
-                        relation=breach.relation, trigger=breach.trigger_state, row=str(breach.row),
+                        relation=breach.relation, trigger=breach.trigger_state, row=str(row),
                     )  # fmt: skip
                 watch.parts.sides[side].repair_fence(watch.parts.domain, watch.parts.plan.limits.fence_lock)
         watch.breaches = found

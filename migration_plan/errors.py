@@ -151,17 +151,3 @@ class JournalUnreachable(FigError):
 
     code = "journal-unreachable"
     exit_code = 11
-
-
-class TwoOwners(FigError):
-    """A database came back from the past: both sides claim the domain. Never guessed, always a person's decision."""
-
-    code = "two-owners"
-    exit_code = 12
-
-
-class VerificationDiffers(FigError):
-    """Rows differ between both sides; each is named."""
-
-    code = "verification-differs"
-    exit_code = 13

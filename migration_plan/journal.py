@@ -157,7 +157,8 @@ class Journal:
         """The newest verification since the domain was enrolled, or None."""
         with self._session() as connection:
             found = connection.execute(
-                "select rows, differences, extract(epoch from clock_timestamp() - at)::float8 as age from fig.verification v"
+                "select rows, differences, extract(epoch from clock_timestamp() - at)::float8 as age"
+                " from fig.verification v"
                 " where domain = %s and at > coalesce((select max(at) from fig.journal where domain = v.domain"
                 " and kind in ('sync-started', 'sync-stopped')), '-infinity') order by id desc limit 1",
                 [domain],
@@ -170,7 +171,8 @@ class Journal:
             found = connection.execute(
                 "insert into fig.lease as l (domain, holder, token, until)"
                 " values (%(d)s, %(h)s, 1, clock_timestamp() + make_interval(secs => %(s)s))"
-                " on conflict (domain) do update set holder = excluded.holder, token = l.token + 1, until = excluded.until"
+                " on conflict (domain) do update"
+                " set holder = excluded.holder, token = l.token + 1, until = excluded.until"
                 " where l.until < clock_timestamp() or l.holder = excluded.holder returning token",
                 {"d": domain, "h": self.actor, "s": seconds},
             ).fetchone()

@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from migration_plan.controller import LEASE_SECONDS, open_intent, read_rows, recover, stage_of
+from migration_plan.controller import LEASE_SECONDS, open_intent, recover, stage_of
 from migration_plan.errors import FigError, JournalUnreachable, SideUnreachable, StageRefused
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
 from migration_plan.plan import Plan
 from migration_plan.preparation import check_switch, start_sync, stop_sync
 from migration_plan.recovery import Decision, decide
-from migration_plan.switch import Parts, Switch, SwitchResult, no_checkpoint
+from migration_plan.switch import Parts, Switch, SwitchResult, no_checkpoint, read_rows
 
 
 class Unsettled(FigError):
@@ -121,8 +121,10 @@ def steps(move: Move) -> list[Step]:
     return [
         Step("preflight", "refuse everything that can be refused, all reasons at once; a probe goes both ways"),
         Step("intent", f"journal: {giver} -> {taker}, epoch {epoch}"),
-        Step("hold", f"every proxy holds writes of {', '.join(r.path for r in plan.routes)}; drain within {limits.requests} s"),
-        Step("fence", f"{giver}: owner,{epoch - 1} -> fenced,{epoch} on {_tables(plan, giver)}; lock_timeout {limits.fence_lock} s"),
+        Step("hold", f"every proxy holds writes of {', '.join(r.path for r in plan.routes)};"
+             f" requests in flight end within {limits.requests} s"),
+        Step("fence", f"{giver}: owner,{epoch - 1} -> fenced,{epoch} on {_tables(plan, giver)};"
+             f" lock_timeout {limits.fence_lock} s"),
         Step("drain", f"wait until {taker} has applied the marker, at most {limits.drain} s, else abort"),
         Step("release", f"{giver}: fenced,{epoch} -> released,{epoch} (the decision)"),
         Step("grant", f"{taker}: -> owner,{epoch}; sequences {', '.join(_sequences(plan, taker)) or 'none'}"),

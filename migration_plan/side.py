@@ -28,7 +28,8 @@ CONNECT = {
 }  # fmt: skip
 
 _BLOCKERS: LiteralString = """
-    select l.pid, coalesce(a.application_name, '') as application, coalesce(a.usename::text, p.owner::text, '') as "user",
+    select l.pid, coalesce(a.application_name, '') as application,
+           coalesce(a.usename::text, p.owner::text, '') as "user",
            coalesce(a.state, 'prepared transaction ' || p.gid, 'ending') as state,
            coalesce(extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 as seconds,
            l.relation::regclass::text as relation, l.mode
@@ -38,7 +39,8 @@ _BLOCKERS: LiteralString = """
     left join pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transactionid'
                         and x.virtualtransaction = l.virtualtransaction
     left join pg_prepared_xacts p on p.transaction = x.transactionid
-    where l.granted and l.locktype = 'relation' and l.database = (select oid from pg_database where datname = current_database())
+    where l.granted and l.locktype = 'relation'
+      and l.database = (select oid from pg_database where datname = current_database())
       and l.pid is distinct from pg_backend_pid()
       and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
                      'ExclusiveLock', 'AccessExclusiveLock')

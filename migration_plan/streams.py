@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any
 
 import psycopg
-from cdc.stream import Stream
 
 from cdc.errors import CdcError
 from cdc.projection import Direction
 from cdc.spec import Progress, StreamSpec
+from cdc.stream import Stream
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.lifecycle import Side
 from migration_plan.switch import Parts

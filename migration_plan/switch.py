@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
-from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SwitchAborted, TablesBusy
+from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, SwitchAborted, TablesBusy
 from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import Row, Side
 from migration_plan.plan import Plan
@@ -89,6 +89,17 @@ class Parts:
                 continue
 
 
+def read_rows(parts: Parts) -> dict[Side, Row | None]:
+    """Both sides' rows; None where a database cannot be read or does not know the domain."""
+    rows: dict[Side, Row | None] = {}
+    for side, database in parts.sides.items():
+        try:
+            rows[side] = database.row(parts.domain)
+        except SideUnreachable:
+            rows[side] = None
+    return rows
+
+
 @dataclass(frozen=True)
 class SwitchResult:
     """What a switch did, for reports. Times in milliseconds."""
@@ -106,9 +117,10 @@ class SwitchResult:
 
     def as_json(self) -> dict[str, object]:
         return {
-            "domain": self.domain, "from": self.giver, "to": self.taker, "epoch": self.epoch, "switch": str(self.switch),
-            "attempts": self.attempts, "held": self.held, "hold_ms": round(self.hold_ms, 2),
-            "drain_ms": round(self.drain_ms, 2), "silent_proxies": self.silent_proxies,
+            "domain": self.domain, "from": self.giver, "to": self.taker, "epoch": self.epoch,
+            "switch": str(self.switch), "attempts": self.attempts, "held": self.held,
+            "hold_ms": round(self.hold_ms, 2), "drain_ms": round(self.drain_ms, 2),
+            "silent_proxies": self.silent_proxies,
         }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -194,5 +195,5 @@ def _silent(message: str) -> None:
 
 
 def _progress(done: int, of: int) -> None:
-    if click.get_text_stream("stdout").isatty():
+    if sys.stdout.isatty():
         click.echo(f"\r  {done} of about {of} rows", nl=False)
