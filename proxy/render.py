@@ -104,8 +104,13 @@ def _server_lines(upstream: Upstream) -> list[str]:
 def _identity(config: ProxyConfig) -> dict[str, Any] | None:
     if config.identity is None:
         return None
-    cookies = "".join(f"$cookie_{name}" for name in config.identity.cookies)
-    return {"cookies": cookies, "path": config.identity.path, "seconds": config.identity.seconds}
+    cookies = [f"$cookie_{name}" for name in config.identity.cookies]
+    return {
+        "present": "".join(cookies),
+        "key": ";".join(cookies),
+        "path": config.identity.path,
+        "seconds": config.identity.seconds,
+    }
 
 
 def _public(config: ProxyConfig) -> dict[str, Any]:

@@ -11,6 +11,9 @@ const FENCED = /^([a-z][a-z0-9_-]{0,62}) (0|[1-9][0-9]{0,14})$/;
 function access(r) {
     const vs = r.variables;
     try {
+        if (vs.fig_listener === 'internal') {
+            vs.fig_admitted = vs.fig_passed_admission;
+        }
         place(vs);
         if (vs.cookie_fig_mark && unseen(vs)) {
             return fresh(r, vs);
@@ -57,10 +60,10 @@ function admit(r, vs) {
     return entered;
 }
 
-// Domains under which the caller itself was let in: a hold waits for that call to end, so it must not hold it up.
-// Only the internal listener passes this header on.
+// Domains under which the caller itself was let in: a hold waits for that request's end, so it must not hold up what
+// belongs to it. Only the internal listener believes this header.
 function admitted(vs) {
-    return vs.fig_listener === 'internal' && vs.http_x_fig_admitted ? vs.http_x_fig_admitted.split(/ *, */) : [];
+    return vs.fig_listener === 'internal' && vs.fig_passed_admission ? vs.fig_passed_admission.split(/ *, */) : [];
 }
 
 async function held(r, vs) {

@@ -17,8 +17,7 @@ import pytest
 from proxy import nginx
 from proxy.client import ProxyClient
 from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Upstream
-from tests.integration.proxy.origin import Origin
-from tests.support.postgres import free_port
+from tests.integration.proxy.origin import Origin, new_port
 
 
 @dataclass
@@ -72,9 +71,9 @@ class World:
 def configuration(folder: Path, monolith: Origin, catalog: tuple[Origin, ...]) -> ProxyConfig:
     return ProxyConfig(
         folder=folder,
-        public=f"127.0.0.1:{free_port()}",
-        internal=f"127.0.0.1:{free_port()}",
-        metrics=f"127.0.0.1:{free_port()}",
+        public=f"127.0.0.1:{new_port()}",
+        internal=f"127.0.0.1:{new_port()}",
+        metrics=f"127.0.0.1:{new_port()}",
         upstreams=(
             Upstream("monolith", (monolith.address,)),
             Upstream("catalog", tuple(origin.address for origin in catalog)),

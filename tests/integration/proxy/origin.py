@@ -50,12 +50,23 @@ def fenced(domain: str = "catalog", epoch: int = 1) -> Behaviour:
     return behave
 
 
+_given: set[int] = set()
+
+
+def new_port() -> int:
+    """A free port that nobody here was given before: not all are bound at once."""
+    while (port := free_port()) in _given:
+        pass
+    _given.add(port)
+    return port
+
+
 class Origin:
     """`behaviour` may be exchanged at any time; `arrivals` grows by one with each request."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.port = free_port()
+        self.port = new_port()
         self.arrivals: list[Arrival] = []
         self.behaviour: Behaviour = lambda _: Answer(body=name.encode())
         self._server: ThreadingHTTPServer | None = None
