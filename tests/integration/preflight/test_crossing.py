@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +16,7 @@ from tests.awkward.databases import Database
 from tests.integration.preflight.conftest import Trial
 
 KEYS = ["Account_memberId_fkey", "statements_accountId_fkey"]
+STREAM_SQL = Path(__file__).parents[3] / "cdc" / "stream.sql"
 NOBODY = "00000000-0000-0000-0000-00000000000"
 
 
@@ -27,7 +28,7 @@ def plan(trial: Trial) -> Plan:
 @pytest.fixture
 def side(trial: Trial, plan: Plan) -> Iterator[SideDatabase]:
     """The monolith's side with the domain enrolled."""
-    trial.databases.acme.run("create schema fig; " + files("cdc").joinpath("stream.sql").read_text(), "fig")
+    trial.databases.acme.run("create schema fig; " + STREAM_SQL.read_text(), "fig")
     database = SideDatabase(Side.MONOLITH, plan.sides.monolith.dsn)
     database.install()
     database.enroll("ledger", "owner", 1, [table.quoted for table in plan.lens.tables("monolith")], 1.0)
