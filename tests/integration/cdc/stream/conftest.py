@@ -108,7 +108,7 @@ class Pair:
             if running.error is not None:
                 raise running.error
 
-    def caught_up(self, spec: StreamSpec | None = None) -> None:
+    def caught_up(self, spec: StreamSpec | None = None, seconds: float = 20) -> None:
         """Wait until everything that is on the source now is applied."""
         spec = spec or self.forward
         [(lsn,)] = execute(spec.source_dsn, "select pg_current_wal_insert_lsn()")
@@ -116,7 +116,7 @@ class Pair:
             lambda: execute(
                 spec.target_dsn, "select 1 from fig.position where stream = %s and lsn >= %s::pg_lsn", spec.name, lsn
             ),
-            20,
+            seconds,
             f"{spec.name} has applied {lsn}",
         )
 

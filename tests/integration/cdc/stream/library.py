@@ -47,7 +47,9 @@ TO_SERVICE = (
         ),
         Role.PRIMARY, (),
     ),
-    Projection(BOOK, SHELF, (("id", "volume_id"),), (same("volume_id", "id"), same("available", "stock")), Role.PRIMARY, ()),
+    Projection(
+        BOOK, SHELF, (("id", "volume_id"),), (same("volume_id", "id"), same("available", "stock")), Role.PRIMARY, ()
+    ),
     Projection(LOAN, LENDING, LENT, (same("volume_id", "book_id"), same("reader"), same("days")), Role.PRIMARY, ()),
 )  # fmt: skip
 
@@ -62,7 +64,10 @@ TO_MONOLITH = (
         ),
         Role.PRIMARY, (("stock", "0"),),
     ),
-    Projection(SHELF, BOOK, (("volume_id", "id"),), (same("id", "volume_id"), same("stock", "available")), Role.PART, (("stock", "0"),)),
+    Projection(
+        SHELF, BOOK, (("volume_id", "id"),), (same("id", "volume_id"), same("stock", "available")),
+        Role.PART, (("stock", "0"),),
+    ),
     Projection(
         LENDING, LOAN, tuple((b, a) for a, b in LENT), (same("book_id", "volume_id"), same("reader"), same("days")),
         Role.PRIMARY, (),
