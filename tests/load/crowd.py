@@ -20,9 +20,9 @@ from tests.support.history import Operation
 class Size:
     """How many of whom, and how many requests per second they make together."""
 
-    shoppers: int = 22
-    sellers: int = 10
-    visitors: int = 8
+    shoppers: int = 14
+    sellers: int = 7
+    visitors: int = 5
     rate: float = 220.0
     name: str = "crowd"
     seed: int = 1

@@ -15,14 +15,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from migration_plan.verification import verify_domain
 from rich.console import Console
 
 from migration_plan import bootstrap
+from migration_plan.errors import SwitchAborted
 from migration_plan.lifecycle import Stage
 from migration_plan.moves import Mover, MoveResult, current
 from migration_plan.terminal import load_environment
+from migration_plan.verification import verify_domain
 from tests.load.crowd import Size
+from tests.load.moving import move_when_allowed
 from tests.load.report import Report, Switched, Verified, build
 from tests.load.screen import Screen
 from tests.load.watched import WatchedShop
@@ -51,6 +53,7 @@ class Demo:
     mover: Mover
     watched: WatchedShop
     switches: list[Switched] = field(default_factory=list)
+    taken_back: int = 0
 
     def run(self) -> Report:
         with self.watched as watched:
@@ -62,14 +65,14 @@ class Demo:
                 verified = self._story()
             seconds = time.monotonic() - began
             verdict = watched.judge(faultless=True)
-        return build(watched.samples, seconds, self.switches, verified, verdict, watched.cpu_seconds)
+        return build(watched.samples, seconds, self.switches, verified, verdict, watched.cpu_seconds, self.taken_back)
 
     def _story(self) -> Verified:
         self._shop_for(self.options.calm, "a calm shop")
         stage, _ = current(self.mover.parts)
         if stage is Stage.MONOLITH:
             self.screen.doing(f"{DOMAIN}: monolith -> sync (snapshot, then every change)")
-            copied = self.mover.move(forward=True)
+            copied = move_when_allowed(self.mover, forward=True)
             self.screen.say(
                 f"[bold]{DOMAIN}: monolith -> sync[/]: {copied.bytes_copied or 0:,} bytes copied while people shop"
             )
@@ -86,8 +89,7 @@ class Demo:
 
     def _switch(self, number: int, forward: bool) -> None:
         self.screen.doing(f"{DOMAIN}: {'sync -> service' if forward else 'service -> sync'}")
-        since = time.monotonic()
-        result: MoveResult = self.mover.move(forward)
+        since, result = time.monotonic(), self._move(forward)
         done = result.switch
         if done is None:
             raise RuntimeError(f"{result.now} -> {result.after} switched nothing")
@@ -98,6 +100,17 @@ class Demo:
         self.switches.append(switched)
         direction = f"{switched.giver} -> {switched.taker}"
         self.screen.switched(number, self.options.switches, direction, switched.hold_ms, switched.held)
+
+    def _move(self, forward: bool) -> MoveResult:
+        """A switch that would make people wait too long takes itself back; nobody noticed, so it may be tried again."""
+        while True:
+            try:
+                return move_when_allowed(self.mover, forward)
+            except SwitchAborted as aborted:
+                self.taken_back += 1
+                self.screen.say(f"[yellow]taken back[/], and tried again: {aborted}")
+                if self.taken_back > self.options.switches:
+                    raise
 
     def _verify(self) -> Verified:
         self.screen.doing(f"fig verify {DOMAIN}: every row of both sides, while people write")

@@ -52,6 +52,8 @@ class Report:
     seconds: float
     requests_per_second: float
     switches: tuple[Switched, ...]
+    taken_back: int
+    """Switches that would have made people wait too long, and took themselves back."""
     hold_ms: Mapping[str, float]
     other_domains_p99_ratio: float
     rows_verified: int
@@ -87,6 +89,7 @@ def build(
     verified: Verified,
     verdict: Verdict,
     cpu_seconds: float,
+    taken_back: int = 0,
 ) -> Report:
     holds = [switch.hold_ms for switch in switches]
     hold = {"p50": percentile(holds, 50), "p99": percentile(holds, 99), "max": max(holds, default=0.0)}
@@ -98,6 +101,7 @@ def build(
         seconds=round(seconds, 1),
         requests_per_second=round(len(samples) / seconds, 1) if seconds else 0.0,
         switches=tuple(switches),
+        taken_back=taken_back,
         hold_ms=hold,
         other_domains_p99_ratio=round(ratio, 2),
         rows_verified=verified.rows,

@@ -59,6 +59,8 @@ class Screen:
         table.add_column("")
         hold = report.hold_ms
         switches = f"{len(report.switches)}, {sum(s.held for s in report.switches)} requests held"
+        if report.taken_back:
+            switches += f"; {report.taken_back} more were taken back"
         pace = f"in {report.seconds:.0f} s = {report.requests_per_second:.0f}/s"
         rows = {
             "requests": f"{report.requests} {pace} (the load took {report.load_cpu_share:.0%} of a core)",

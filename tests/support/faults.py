@@ -12,15 +12,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from migration_plan import bootstrap
-from migration_plan.errors import FigError, LeaseHeld, PreflightRefused
-from migration_plan.moves import Mover, MoveResult, Unsettled
+from migration_plan.errors import FigError
+from tests.load.moving import move_when_allowed
 from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -40,18 +39,6 @@ def strike(at: str, number: signal.Signals, victim: int) -> Callable[[str], None
             os.kill(os.getpid(), number)
 
     return checkpoint
-
-
-def move_when_allowed(mover: Mover, forward: bool, patience: float = 30.0) -> MoveResult:
-    """A refusal changed nothing, and its reason may be over in a moment: a transaction, a lease that runs out."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            return mover.move(forward)
-        except (PreflightRefused, LeaseHeld, Unsettled):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
 
 
 @dataclass
