@@ -178,9 +178,7 @@ def _moved_stock(connection: Connection, seller_id: int, product_id: int, delta:
     return stock
 
 
-def _changed_before(
-    connection: Connection, seller_id: int, product_id: int, delta: int, key: UUID
-) -> StockChange:
+def _changed_before(connection: Connection, seller_id: int, product_id: int, delta: int, key: UUID) -> StockChange:
     """The first answer to a repeated request; if there was none, the reason why this one is refused."""
     own = _own_product(connection, seller_id, product_id)
     made = movement.c

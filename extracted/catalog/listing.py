@@ -40,9 +40,7 @@ def _price(descending: bool) -> Order:
 
 
 SORTS = {
-    "newest": Order(
-        product.c.created_at, True, lambda found: moment(found.created_at), datetime.fromisoformat
-    ),
+    "newest": Order(product.c.created_at, True, lambda found: moment(found.created_at), datetime.fromisoformat),
     "price": _price(descending=False),
     "-price": _price(descending=True),
     "title": Order(product.c.title.collate("C"), False, lambda found: found.title, str),

@@ -97,9 +97,7 @@ class Reservations:
 
 
 def _found(connection: Connection, key: UUID) -> Reservation:
-    state = connection.execute(
-        select(reservation.c.state).where(reservation.c.key == key)
-    ).scalar_one_or_none()
+    state = connection.execute(select(reservation.c.state).where(reservation.c.key == key)).scalar_one_or_none()
     if state is None:
         raise ReservationNotFound(key)
     column = reservation_line.c

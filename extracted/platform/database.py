@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from eventlet import patcher
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import InvalidatePoolError
 
 from extracted.platform.errors import SettingWrong
@@ -33,38 +33,30 @@ def something_was_committed() -> bool:
 
 
 class Database:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+    """Two pools: a connection that changed between autocommit and transactions would pay a round trip each time."""
+
+    def __init__(self, reading: Engine, writing: Engine) -> None:
+        self._reading = reading
+        self._writing = writing
 
     @classmethod
     def from_environment(cls, name: str, application: str, workers: int) -> Database:
         url = make_url(setting(name))
         if url.drivername != DRIVER:
             raise SettingWrong(name, f"its driver is {url.drivername}", f"begin the URL with {DRIVER}://")
-        engine = create_engine(
-            url,
-            pool_size=workers,
-            # For the readiness check, which must not wait for a worker's connection.
-            max_overflow=2,
-            pool_timeout=POOL_PATIENCE_S,
-            # Parameters hold what people typed; they do not belong into a log.
-            hide_parameters=True,
-            connect_args={"options": OPTIONS, "application_name": application},
-        )
-        event.listen(engine, "checkout", _refuse_closed_connection)
-        return cls(engine)
+        reading = _engine(url, application, workers, isolation_level="AUTOCOMMIT")
+        return cls(reading, _engine(url, application, workers))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """For statements that change nothing: no transaction, one round trip each."""
-        with self._reader.connect() as connection:
+        with self._reading.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed at the end and rolled back by any exception."""
-        with self._engine.connect() as connection:
+        with self._writing.connect() as connection:
             yield connection
             # Noted before the commit, because the outcome of one that fails is not known.
             _committed.set(True)
@@ -76,7 +68,24 @@ class Database:
             return connection.execute(text("select true")).scalar_one() is True
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._reading.dispose()
+        self._writing.dispose()
+
+
+def _engine(url: URL, application: str, workers: int, **options: Any) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=workers,
+        # For the readiness check, which must not wait for a worker's connection.
+        max_overflow=1,
+        pool_timeout=POOL_PATIENCE_S,
+        # Parameters hold what people typed; they do not belong into a log.
+        hide_parameters=True,
+        connect_args={"options": OPTIONS, "application_name": application},
+        **options,
+    )
+    event.listen(engine, "checkout", _refuse_closed_connection)
+    return engine
 
 
 def _refuse_closed_connection(connection: Any, record: Any, proxy: Any) -> None:

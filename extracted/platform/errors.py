@@ -39,6 +39,4 @@ class ServiceUnknown(StartError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(f"no service {name!r}: {reason}")
-        self.next_step = (
-            "name it as package.module:Class, for instance extracted.catalog.service:CatalogService"
-        )
+        self.next_step = "name it as package.module:Class, for instance extracted.catalog.service:CatalogService"

@@ -30,9 +30,7 @@ class HttpEntrypoint(HttpRequestHandler):  # type: ignore[misc,unused-ignore]
         """Run the method in the worker pool and wait for its answer."""
         answered = Event()
         try:
-            self.container.spawn_worker(
-                self, (request, values), {}, handle_result=partial(_pass_on, answered)
-            )
+            self.container.spawn_worker(self, (request, values), {}, handle_result=partial(_pass_on, answered))
         except ContainerBeingKilled:
             return refuse(Unavailable("The service is stopping."))
         response: Response = answered.wait()

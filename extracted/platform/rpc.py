@@ -22,7 +22,7 @@ from extracted.platform.problems import Refusal
 
 log = logging.getLogger(__name__)
 
-STOP_S = 4.0
+STOP_S = 3.0
 REPLY_S = 10.0
 _BROKER_ERRORS = (AMQPError, KombuError, OSError)
 
@@ -33,6 +33,7 @@ class PatientQueueConsumer(QueueConsumer):  # type: ignore[misc,unused-ignore]
     def __init__(self) -> None:
         super().__init__()
         self._starting = False
+        self._given_up = False
 
     @property
     def prefetch_count(self) -> int:
@@ -51,10 +52,13 @@ class PatientQueueConsumer(QueueConsumer):  # type: ignore[misc,unused-ignore]
                 return
             log.warning("the broker did not answer while the service was stopping")
         # Either there is no connection yet, or one to a broker that is frozen.
+        self._given_up = True
         self._gt.kill()
         self._providers.discard(provider)
 
     def stop(self) -> None:
+        if self._given_up:
+            return
         with eventlet.Timeout(STOP_S, False), contextlib.suppress(GreenletExit):
             self._gt.wait()
 

@@ -32,7 +32,7 @@ from extracted.platform.web_server import LISTENER, listen  # noqa: E402
 
 log = logging.getLogger("extracted.run")
 
-WORKERS = 24
+WORKERS = 16
 STOP_PATIENCE_S = 20
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -99,9 +99,7 @@ def main() -> int:
     parser.add_argument("service", help="package.module:Class")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument(
-        "--workers", type=int, default=WORKERS, help="requests at a time (default %(default)s)"
-    )
+    parser.add_argument("--workers", type=int, default=WORKERS, help="requests at a time (default %(default)s)")
     options = parser.parse_args()
     try:
         service = service_class(options.service)

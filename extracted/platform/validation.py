@@ -103,9 +103,7 @@ def read_query(form: type[Form], parameters: MultiDict[str, str]) -> Form:
 def _invalid(wrong: list[Any]) -> InvalidFields:
     return InvalidFields(
         [
-            FieldError(
-                ".".join(str(part) for part in one["loc"]) or "body", one["msg"].removeprefix("Value error, ")
-            )
+            FieldError(".".join(str(part) for part in one["loc"]) or "body", one["msg"].removeprefix("Value error, "))
             for one in wrong
         ]
     )

@@ -29,7 +29,7 @@ class Application:
 
     def __init__(self, server: Any, identity_check: IdentityCheck) -> None:
         self._server = server
-        self._routes = server.make_url_map()
+        self._routes = server.make_url_map().bind("service")
         self._identity_check = identity_check
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -40,7 +40,7 @@ class Application:
             return self._readiness(start_response)
         request = Request(environ)
         try:
-            rule, values = self._routes.bind_to_environ(environ).match(return_rule=True)
+            rule, values = self._routes.match(path, request.method, return_rule=True)
             request.identity_check = self._identity_check
             request.route = rule.rule
             response: Response = rule.endpoint.handle_request(request, values)
