@@ -40,8 +40,11 @@ class SqlType:
         if match is None:
             return cls(text)
         name = match["name"] + (match["zone"] or "")
+        name = _ALIASES.get(name, name)
         modifiers = tuple(int(number) for number in (match["modifiers"] or "").split(",") if number)
-        return cls(_ALIASES.get(name, name), modifiers)
+        if name == "numeric" and len(modifiers) == 1:
+            modifiers += (0,)
+        return cls(name, modifiers)
 
     def __str__(self) -> str:
         return self.name + (f"({','.join(map(str, self.modifiers))})" if self.modifiers else "")
@@ -52,7 +55,7 @@ class SqlType:
         if self.name in _INTEGERS:
             return 0
         if self.name == "numeric" and self.modifiers:
-            return self.modifiers[1] if len(self.modifiers) > 1 else 0
+            return self.modifiers[1]
         return None
 
 
