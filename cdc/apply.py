@@ -6,6 +6,7 @@ that a refusal found later has undone the whole transaction.
 
 from __future__ import annotations
 
+import select
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -188,6 +189,15 @@ class TargetSession:
             result = self._pgconn.get_result()
             if result is not None:
                 self._judge(result, self._waiting.popleft())
+
+    def settle(self, seconds: float) -> None:
+        """Wait for the answers to all that was committed. An open transaction will be rolled back."""
+        self._sync(None)
+        deadline = time.monotonic() + seconds
+        while self._waiting and (left := deadline - time.monotonic()) > 0:
+            writable = [self.socket] if self.flush() else []
+            select.select([self.socket], writable, [], left)
+            self.collect()
 
     def _judge(self, result: pq.abc.PGresult, sent: _Sent) -> None:
         status = result.status

@@ -19,7 +19,7 @@ from cdc.position import require_same
 from cdc.source import Keepalive, SourceConnection
 from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
-from cdc.stream_errors import ConnectionLost
+from cdc.stream_errors import ConnectionLost, Untranslatable
 from cdc.translate import Translator
 
 Checkpoint = Callable[[str], None]
@@ -32,6 +32,7 @@ MOST_UNANSWERED = 512
 IDLE_ADVANCE = 1.0
 """Seconds after which a position without rows or messages of ours is written all the same."""
 IDLE_WAIT = 0.1
+SETTLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,9 @@ class Session:
         try:
             while not stop.is_set() and (until is None or self._target.applied < until):
                 self._turn()
+        except Untranslatable:
+            self._target.settle(SETTLE_SECONDS)
+            raise
         except psycopg.OperationalError as error:
             raise ConnectionLost("source" if self._source.is_broken else "target", str(error)) from error
 

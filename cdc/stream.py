@@ -9,7 +9,7 @@ import time
 from cdc.heartbeat import Heartbeat
 from cdc.session import CAREFUL, Checkpoint, Pace, Session
 from cdc.spec import OnProgress, Progress, StreamSpec, StreamState
-from cdc.stream_errors import ApplyMismatch, ConnectionLost, ForeignWrite, GuardRefused, PoisonRow
+from cdc.stream_errors import ApplyMismatch, ConnectionLost, ForeignWrite, GuardRefused, PoisonRow, Untranslatable
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Stream:
                         raise self._foreign(error) from error
                     _log.warning("stream %s: %s; reading the epoch again", self._spec.name, error.message)
                     refused, careful_until = error, session.received + 1 if session else None
-                except (ApplyMismatch, PoisonRow) as error:
+                except (ApplyMismatch, PoisonRow, Untranslatable) as error:
                     if careful_until is not None or session is None:
                         raise
                     _log.warning("stream %s: %s; once more, row by row", self._spec.name, error.message)

@@ -87,7 +87,13 @@ class ForeignWrite(StreamError):
         self.place = place
 
 
-class SchemaChanged(StreamError):
+class Untranslatable(StreamError):
+    """A message that the lens cannot turn into statements; everything before it can still be applied."""
+
+    code = "message-untranslatable"
+
+
+class SchemaChanged(Untranslatable):
     """The source's table is not the one that the stream was set up for."""
 
     code = "schema-changed"
@@ -101,7 +107,7 @@ class SchemaChanged(StreamError):
         self.differences = tuple(differences)
 
 
-class UnmappedTable(StreamError):
+class UnmappedTable(Untranslatable):
     """A row of a published table that no projection reads; dropping it would lose it silently."""
 
     code = "table-unmapped"
@@ -113,7 +119,7 @@ class UnmappedTable(StreamError):
         )
 
 
-class UnsentValue(StreamError):
+class UnsentValue(Untranslatable):
     """A value the target needs was not sent, because it is large and did not change."""
 
     code = "value-not-sent"

@@ -1,0 +1,255 @@
+"""What stops a stream, what it says, and that nothing was lost or applied when it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+import pytest
+
+from cdc import install, snapshot
+from cdc.spec import StreamSpec
+from cdc.stream_errors import (
+    ApplyMismatch,
+    ForeignWrite,
+    GuardRefused,
+    NotSetUp,
+    PoisonRow,
+    SchemaChanged,
+    SetUpError,
+    StalePosition,
+    StreamIdentityChanged,
+    UnmappedTable,
+)
+from tests.integration.cdc.stream.conftest import Pair, execute
+from tests.support.waiting import wait_until
+
+SECRET = "value-nobody-may-see"
+
+
+def guard(connection: psycopg.Connection[Any]) -> str:
+    """As the switch makes it: this session's epoch, in the statement."""
+    row = connection.execute("select epoch from fig.domain where domain = 'books'").fetchone()
+    assert row is not None
+    return f"select fig.guard_apply('books', {row[0]})"
+
+
+@pytest.fixture
+def guarded(copied: Pair) -> Pair:
+    """The service stands by at epoch 1, its tables fenced; the applier has to ask."""
+    sql = files("migration_plan").joinpath("side.sql").read_text()
+    execute(copied.forward.target_dsn, sql)
+    execute(
+        copied.forward.target_dsn,
+        "select fig.enroll('books', 'service', 'standby', array['volume', 'shelf', 'lending']::regclass[], 1000)::text",
+    )
+    copied.forward = replace(copied.forward, guard=guard)
+    return copied
+
+
+def set_row(pair: Pair, state: str, epoch: int) -> None:
+    pair.on_service("update fig.domain set state = %s, epoch = %s where domain = 'books'", state, epoch)
+
+
+def test_the_applier_passes_the_fence_that_refuses_everybody_else(guarded: Pair) -> None:
+    with pytest.raises(psycopg.Error) as refused:
+        guarded.on_service("delete from volume")
+    assert refused.value.sqlstate == "SF421"
+    with guarded.streaming():
+        guarded.on_monolith("insert into book (title) values ('b')")
+        guarded.caught_up()
+    assert len(guarded.on_service("select 1 from volume")) == 1
+
+
+def test_a_new_epoch_restarts_the_session_and_loses_nothing(guarded: Pair) -> None:
+    with guarded.streaming():
+        guarded.on_monolith("insert into book (title) values ('b1')")
+        guarded.caught_up()
+        set_row(guarded, "standby", 5)
+        guarded.on_monolith("insert into book (title) values ('b2')")
+        guarded.caught_up()
+    assert guarded.on_service("select name from volume order by 1") == [("b1",), ("b2",)]
+
+
+def test_on_an_owner_messages_advance_the_position_and_rows_are_a_foreign_write(guarded: Pair) -> None:
+    probe = """select pg_logical_emit_message(true, 'fig', '{"kind":"probe","domain":"books","id":"p"}')::text"""
+    with pytest.raises(ForeignWrite), guarded.streaming() as running:
+        guarded.on_monolith("insert into book (title) values ('b1')")
+        guarded.caught_up()
+        set_row(guarded, "owner", 3)
+        guarded.on_monolith(probe)
+        guarded.caught_up()
+        assert guarded.on_service("select probe from fig.position") == [("p",)]
+        [(lsn, xid)] = guarded.on_monolith(
+            "insert into book (title) values (%s) returning pg_current_wal_lsn()::text, pg_current_xact_id()::text",
+            SECRET,
+        )
+        error = running.fails(ForeignWrite)
+        assert "public.volume" in error.message
+        assert f"transaction {xid} (commit {lsn[:3]}" in error.message
+        assert SECRET not in error.message
+    assert guarded.on_service("select name from volume") == [("b1",)]
+
+
+def test_a_side_that_forgot_its_domain_refuses_rows(guarded: Pair) -> None:
+    spec = replace(guarded.forward, guard=lambda connection: "select fig.guard_apply('nobody', 1)")
+    with pytest.raises(GuardRefused), guarded.streaming(spec) as running:
+        guarded.on_monolith("insert into book (title) values ('b1')")
+        running.fails(GuardRefused)
+
+
+def test_two_appliers_of_one_stream_cannot_both_move_it(copied: Pair) -> None:
+    with pytest.raises(StalePosition), copied.streaming() as running:
+        copied.on_monolith("insert into book (title) values ('b')")
+        copied.caught_up()
+        copied.on_service("update fig.position set lsn = lsn + 1")
+        running.fails(StalePosition)
+
+
+def test_a_row_that_is_not_there_stops_the_stream_before_it(copied: Pair) -> None:
+    copied.on_monolith("insert into book (title) select 'b' from generate_series(1, 100)")
+    with copied.streaming():
+        copied.caught_up()
+    copied.on_service("delete from shelf where volume_id = 42")
+    [(xid,)] = copied.on_monolith("with u as (update book set stock = 7 returning 1) select pg_current_xact_id()::text")
+    with pytest.raises(ApplyMismatch), copied.streaming() as running:
+        error = running.fails(ApplyMismatch)
+        assert "update of public.shelf by volume_id" in error.message
+        assert f"transaction {xid} " in error.message
+    assert copied.on_service("select distinct available from shelf") == [(0,)]
+    copied.on_service("insert into shelf values (42, 0)")
+    with copied.streaming():
+        copied.caught_up()
+    assert copied.on_service("select available, count(*) from shelf group by 1") == [(7, 100)]
+
+
+@pytest.mark.parametrize(
+    ("poison", "mend", "named"),
+    [
+        (
+            "alter table volume add constraint short check (length(name) < 10)",
+            "alter table volume drop constraint short",
+            "short",
+        ),
+        ("alter table volume alter note set not null", "alter table volume alter note drop not null", "column note"),
+    ],
+)
+def test_a_poison_row_stops_the_stream_with_its_place_and_without_its_values(
+    copied: Pair, poison: str, mend: str, named: str
+) -> None:
+    copied.on_service(poison)
+    with pytest.raises(PoisonRow), copied.streaming() as running:
+        copied.on_monolith("insert into book (title, note) values ('fine', 'n')")
+        [(xid,)] = copied.on_monolith(
+            "insert into book (title) values (%s) returning pg_current_xact_id()::text", SECRET
+        )
+        error = running.fails(PoisonRow)
+        assert "insert of public.volume" in error.message
+        assert f"transaction {xid} (commit" in error.message
+        assert named in error.message
+        assert SECRET not in error.message
+    assert copied.on_service("select name from volume") == [("fine",)]
+    copied.on_service(mend)
+    with copied.streaming():
+        copied.caught_up()
+    assert copied.on_service("select name from volume order by id") == [("fine",), (SECRET,)]
+
+
+@pytest.mark.parametrize(
+    ("ddl", "named"),
+    [
+        ("alter table book add isbn text default 'x'", "column isbn is new"),
+        ("alter table book drop note", "column note is gone"),
+        ("alter table book alter stock type bigint", "column stock has another type"),
+        ("alter table book rename note to remark", "column remark is new; column note is gone"),
+    ],
+)
+def test_a_changed_source_table_pauses_the_stream_and_loses_nothing(copied: Pair, ddl: str, named: str) -> None:
+    with pytest.raises(SchemaChanged), copied.streaming() as running:
+        copied.on_monolith("insert into book (title) values ('before')")
+        copied.on_monolith(ddl)
+        copied.on_monolith("insert into book (title) values ('after')")
+        assert named in running.fails(SchemaChanged).message
+    assert copied.on_service("select name from volume") == [("before",)]
+    if "isbn" in ddl:
+        install.accept_schema(copied.forward)
+        with copied.streaming():
+            copied.caught_up()
+        assert len(copied.on_service("select 1 from volume")) == 2
+
+
+def test_rows_of_a_table_that_no_lens_reads_are_not_dropped_silently(copied: Pair) -> None:
+    copied.on_monolith("insert into other values (1)")
+    with copied.streaming():
+        copied.caught_up()
+    copied.on_monolith(f"alter publication {copied.forward.publication} add table other")
+    with pytest.raises(UnmappedTable, match=r"public\.other"), copied.streaming() as running:
+        copied.on_monolith("insert into other values (2)")
+        running.fails(UnmappedTable)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("set system_id = '1'", "system identifier was 1"),
+        ("set timeline = 9", "timeline was 9"),
+        ("set slot = 'fig_old'", "slot was fig_old"),
+        ("set lsn = lsn - 1000000", "has confirmed"),
+    ],
+)
+def test_another_source_than_the_positions_is_never_gone_on_from(copied: Pair, change: str, named: str) -> None:
+    with copied.streaming():
+        copied.on_monolith("insert into book (title) values ('b')")
+        copied.caught_up()
+    copied.on_service(f"update fig.position {change}")
+    with pytest.raises(StreamIdentityChanged, match=named), copied.streaming() as running:
+        running.fails(StreamIdentityChanged)
+    assert snapshot.copy(copied.forward).lsn > 0
+    with copied.streaming():
+        copied.caught_up()
+
+
+def test_a_lost_slot_is_named_and_a_new_snapshot_starts_over(copied: Pair) -> None:
+    copied.on_monolith("insert into book (title) values ('missed')")
+    copied.on_monolith("select pg_drop_replication_slot(%s)", copied.forward.slot)
+    with pytest.raises(StreamIdentityChanged, match="does not exist"), copied.streaming() as running:
+        running.fails(StreamIdentityChanged)
+    snapshot.copy(copied.forward)
+    assert copied.on_service("select name from volume") == [("missed",)]
+
+
+def test_a_stream_that_was_never_set_up_says_so(pair: Pair) -> None:
+    install.install(pair.forward)
+    with pytest.raises(NotSetUp), pair.streaming() as running:
+        running.fails(NotSetUp)
+
+
+def test_a_table_without_a_key_is_not_published(pair: Pair) -> None:
+    pair.on_monolith("alter table loan drop constraint loan_pkey")
+    with pytest.raises(SetUpError, match="no primary key"):
+        install.install(pair.forward)
+    pair.on_monolith("alter table loan add primary key (book_id, reader)")
+
+
+def test_a_lost_session_on_either_side_is_made_again(copied: Pair, caplog: pytest.LogCaptureFixture) -> None:
+    """What an administrator or a restart does to connections; told in the log, never silent."""
+    end: Callable[[StreamSpec, str], str] = lambda spec, name: (  # noqa: E731
+        f"select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = '{name} {spec.name}'"
+    )
+    with copied.streaming():
+        for query, name in (
+            (copied.on_monolith, "fig-stream"),
+            (copied.on_service, "fig-apply"),
+            (copied.on_service, "fig-gate"),
+        ):
+            copied.on_monolith("insert into book (title) values ('b')")
+            copied.caught_up()
+            before = len(caplog.records)
+            wait_until(lambda: query(end(copied.forward, name))[0][0] == 1, 10, "its session is there")  # noqa: B023
+            copied.on_monolith("insert into book (title) values ('b')")
+            copied.caught_up()
+            wait_until(lambda: len(caplog.records) > before, 5, "the log says so")  # noqa: B023
+    assert len(copied.on_service("select 1 from volume")) == 6
