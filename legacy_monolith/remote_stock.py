@@ -65,6 +65,9 @@ class RemoteStock:
     def settle(self) -> None:
         db.session.commit()
 
+    def close(self) -> None:
+        self._client.close()
+
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Repeat the same call, with the same key, until its outcome is known or patience ends."""
         if not self._internal_url:

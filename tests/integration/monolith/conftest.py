@@ -64,11 +64,11 @@ def shared_shop(prepared_server: PostgresServer, identity_key: Path) -> Iterator
 @pytest.fixture
 def shop(shared_shop: Shop) -> Shop:
     """An empty shop."""
-    shared_shop.query("truncate users, stock_reservations cascade")
+    shared_shop.clear()
     return shared_shop
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_shop(prepared_server: PostgresServer, identity_key: Path) -> Iterator[Callable[..., Shop]]:
     """Further shops, with settings of their own."""
     shops: list[Shop] = []

@@ -94,6 +94,13 @@ class Shop:
     def close(self) -> None:
         with self.app.app_context():
             db.engine.dispose()
+        self.app.extensions["remote_stock"].close()
+
+    def clear(self) -> None:
+        """Empty every table, past any fence."""
+        with psycopg.connect(self.server.dsn(self.database), autocommit=True) as connection:
+            connection.execute("set session_replication_role = replica")
+            connection.execute("truncate users, stock_reservations restart identity cascade")
 
     def visitor(self) -> Person:
         return Person(self.app.test_client())

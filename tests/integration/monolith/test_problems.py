@@ -46,7 +46,7 @@ def test_a_body_that_is_too_large_is_413(shop: Shop) -> None:
     assert problem(answer) == (413, "/problems/body-too-large")
 
 
-@pytest.mark.parametrize("body", ["", "{", "nul", '{"title": "\\ud800"}', '{"a": NaN}', "[" * 100_000, "\xff"])
+@pytest.mark.parametrize("body", ["", "{", "nul", '{"title": "\\ud800"}', "[" * 100_000, "\xff"])
 def test_what_is_not_json_is_400(shop: Shop, body: str) -> None:
     seller = shop.seller()
     answer = seller.client.post(

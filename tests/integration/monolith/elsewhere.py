@@ -1,0 +1,143 @@
+"""A catalog that is owned elsewhere: a second shop with its own database, behind a real server, and the seam to it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+
+from migration_plan.lifecycle import Side
+from migration_plan.side import SideDatabase
+from tests.integration.monolith.shop import Shop
+from tests.support.postgres import free_port
+from tests.support.waiting import wait_until
+
+TABLES = ["products", "stock_movements", "stock_reservations", "stock_reservation_lines"]
+ROOT = Path(__file__).parents[3]
+
+
+@dataclass
+class Program:
+    """A process of the monolith with the environment of a shop."""
+
+    shop: Shop
+    arguments: list[str]
+    log: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        environment = {
+            **os.environ,
+            "MONOLITH_DATABASE_URL": self.shop.url("shop_app"),
+            "SECRET_KEY": self.shop.app.config["SECRET_KEY"],
+            "IDENTITY_PRIVATE_KEY_FILE": str(self.shop.identity_key),
+            **self.environment,
+        }
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *self.arguments], env=environment, cwd=ROOT, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def require_running(self) -> None:
+        if self.process is None or self.process.poll() is not None:
+            self.start()
+
+    def end(self, signal_number: int) -> int:
+        """The signal goes to the whole process group, as workers would otherwise outlive a killed master."""
+        assert self.process is not None
+        os.killpg(self.process.pid, signal_number)
+        return self.process.wait(40)
+
+
+@dataclass
+class Server(Program):
+    """The monolith under gunicorn, with its own configuration."""
+
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        super().start()
+        wait_until(self.is_ready, 30, f"the monolith on port {self.port} is ready; log: {self.log}")
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5, trust_env=False).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+def server(shop: Shop, log: Path, **environment: str) -> Server:
+    port = free_port()
+    command = ["gunicorn", "-c", "legacy_monolith/gunicorn.conf.py", "-w", "1", "legacy_monolith:create_app()"]
+    return Server(shop, command, log, {**environment, "MONOLITH_BIND": f"127.0.0.1:{port}"}, port=port)
+
+
+def move_catalog_away(shop: Shop) -> None:
+    """As after a switch: the fence is up, and the row says that this side stands by."""
+    with psycopg.connect(shop.server.dsn(shop.database), autocommit=True) as admin:
+        if admin.execute("select 1 from pg_roles where rolname = 'fig'").fetchone() is None:
+            admin.execute("create role fig login replication")
+        admin.execute("grant shop_owner to fig; grant pg_monitor to fig")
+        admin.execute("grant set on parameter session_replication_role to fig")
+        admin.execute(f"grant create on database {shop.database} to fig")
+        admin.execute("create schema if not exists fig authorization fig")
+        admin.execute("set role fig")
+        admin.execute((ROOT / "cdc" / "stream.sql").read_text())
+    with closing(SideDatabase(Side.MONOLITH, shop.server.dsn(shop.database, "fig"))) as side:
+        side.install()
+        side.enroll("catalog", "standby", 1, [f"public.{table}" for table in TABLES], 5.0)
+
+
+def own_catalog(shop: Shop, owns: bool) -> None:
+    """What a switch changes in this side's database."""
+    shop.query("update fig.domain set state = %s", "owner" if owns else "standby")
+    shop.query("select fig.arm('catalog', %s)", not owns)
+
+
+def copy_product(origin: Shop, target: Shop, product_id: int) -> None:
+    """What the stream does: the row appears in the copy, past the fence."""
+    columns = "id, seller_id, title, description, category, price, stock"
+    [row] = origin.query(f"select {columns} from products where id = %s", product_id)
+    with psycopg.connect(target.server.dsn(target.database), autocommit=True) as admin:
+        admin.execute("set session_replication_role = replica")
+        admin.execute(f"insert into products ({columns}) values (%s, %s, %s, %s, %s, %s, %s)", row)
+
+
+def disagreements(front: Shop, catalog: Shop) -> list[tuple[Any, ...]]:
+    """Orders whose state and lines are not those of their reservation."""
+    reservations = {
+        key: (state, lines)
+        for key, state, lines in catalog.query(
+            "select r.key, r.state, array_agg((l.product_id, l.quantity)::text order by l.product_id)"
+            " filter (where l.product_id is not null)"
+            " from stock_reservations r left join stock_reservation_lines l on l.reservation_key = r.key group by 1, 2"
+        )
+    }
+    orders = front.query(
+        "select o.key, o.state, array_agg((l.product_id, l.quantity)::text order by l.product_id)"
+        " from orders o join order_lines l on l.order_id = o.id group by 1, 2"
+    )
+    wrong: list[tuple[Any, ...]] = []
+    for key, state, lines in orders:
+        reserved_state, reserved_lines = reservations.pop(key, ("released", None))
+        agreed = (state, reserved_state) in (
+            ("placed", "confirmed"), ("cancelled", "released"), ("failed", "released"),
+        )  # fmt: skip
+        if not agreed or (state == "placed" and lines != reserved_lines):
+            wrong.append((key, state, reserved_state, lines, reserved_lines))
+    wrong += [(key, "no order", *reservation) for key, reservation in reservations.items()]
+    return wrong
