@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, StaleEpoch
 from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import OWNER, Row, Side, Stage
+from migration_plan.preparation import restore_crossing_keys
 from migration_plan.recovery import Case, Decision, Intent, decide
 from migration_plan.switch import Parts, abort, finish_grant, read_rows
 from proxy.errors import ProxyUnreachable, RouteRefused
@@ -103,6 +104,7 @@ class Watch:
     unsettled_since: float | None = None
     unsettled_rows: str = ""
     alarmed: str = ""
+    kept_epoch: int = 0
     breaches: set[str] = field(default_factory=set)
 
 
@@ -176,6 +178,12 @@ class Controller:
             except ProxyUnreachable as error:
                 self._alarm_once(watch, str(error))
         self._watch_fences(watch, rows)
+        if watch.kept_epoch != owner.epoch and not watch.parts.journal.is_leased(watch.parts.domain):
+            # A controller that died after its switch may have left these two undone.
+            restore_crossing_keys(watch.parts, owner.side, _log.info)
+            if watch.parts.journal.stage(watch.parts.domain) is not Stage.MONOLITH:
+                watch.parts.journal.set_stage(watch.parts.domain, stage_of(watch.parts, owner.side), owner.epoch)
+            watch.kept_epoch = owner.epoch
 
     def _watch_fences(self, watch: Watch, rows: dict[Side, Row | None]) -> None:
         """The watchdog: a fence that is not as its row says is repaired and reported, by name."""

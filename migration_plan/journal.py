@@ -185,6 +185,12 @@ class Journal:
             ).fetchone()
         raise LeaseHeld(domain, held["holder"] if held else "somebody", max(0.0, held["left"]) if held else 0.0)
 
+    def is_leased(self, domain: str) -> bool:
+        """Whether somebody is at work on the domain."""
+        with self._session() as connection:
+            query = "select 1 from fig.lease where domain = %s and until > clock_timestamp()"
+            return connection.execute(query, [domain]).fetchone() is not None
+
     def renew(self, lease: Lease) -> bool:
         """Prolong; False when it was lost meanwhile."""
         with self._session() as connection:

@@ -10,10 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from migration_plan.controller import LEASE_SECONDS, open_intent, recover, stage_of
-from migration_plan.errors import FigError, JournalUnreachable, SideUnreachable, StageRefused
+from migration_plan.errors import FigError, JournalUnreachable, SideUnreachable, StageRefused, SwitchAborted
+from migration_plan.journal import Lease
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
 from migration_plan.plan import Plan
-from migration_plan.preparation import check_switch, start_sync, stop_sync
+from migration_plan.preparation import (
+    check_switch,
+    drop_crossing_keys,
+    restore_crossing_keys,
+    start_sync,
+    stop_sync,
+)
 from migration_plan.recovery import Decision, decide
 from migration_plan.switch import Parts, Switch, SwitchResult, no_checkpoint, read_rows
 
@@ -118,8 +125,11 @@ def steps(move: Move) -> list[Step]:
     assert move.owner is not None  # noqa: S101 - a switch starts from an owner.
     giver, taker, epoch = move.owner.side, move.owner.side.other, move.owner.epoch + 1
     limits = plan.limits
+    dropped = [name for name, decision in plan.crossing.foreign_keys.items() if decision == "drop"]
+    crossing = [Step("crossing", f"on {giver}, drop; on {taker}, restore: {', '.join(dropped)}")] if dropped else []
     return [
         Step("preflight", "refuse everything that can be refused, all reasons at once; a probe goes both ways"),
+        *crossing,
         Step("intent", f"journal: {giver} -> {taker}, epoch {epoch}"),
         Step("hold", f"every proxy holds writes of {', '.join(r.path for r in plan.routes)};"
              f" requests in flight end within {limits.requests} s"),
@@ -177,20 +187,23 @@ class Mover:
             if move.owner is None:
                 raise StageRefused(f'domain "{domain}" has no owner', f"fig resume {domain}")
             check_switch(self.parts, move.owner, self.say)
-            switch = Switch(
-                self.parts,
-                move.owner.side,
-                move.owner.epoch,
-                lease,
-                self.checkpoint,
-                self.cancelled,
-                self.say,
-            )
-            done = switch.run()
+            done = self._switch(move.owner, lease)
             journal.set_stage(domain, move.after, done.epoch)
             return replace(result, switch=done)
         finally:
             journal.give_back(lease)
+
+    def _switch(self, owner: Row, lease: Lease) -> SwitchResult:
+        """The switch itself, and around it the keys that cross the border: gone before, back where the owner is."""
+        switch = Switch(self.parts, owner.side, owner.epoch, lease, self.checkpoint, self.cancelled, self.say)
+        drop_crossing_keys(self.parts, owner.side, self.say)
+        try:
+            done = switch.run()
+        except SwitchAborted:
+            restore_crossing_keys(self.parts, owner.side, self.say)
+            raise
+        restore_crossing_keys(self.parts, owner.side.other, self.say)
+        return done
 
     def resume(self) -> Decision:
         """Apply the recovery table once, under the lease where the journal answers."""

@@ -11,6 +11,7 @@ import psycopg
 
 from cdc import install, snapshot
 from cdc.snapshot import SnapshotProgress
+from migration_plan import crossing
 from migration_plan.errors import FigError, PreflightRefused, TablesBusy
 from migration_plan.journal import Lease
 from migration_plan.lifecycle import Act, Row, Side, Stage
@@ -140,6 +141,29 @@ def stop_sync(parts: Parts, say: Say) -> None:
     parts.journal.set_stage(parts.domain, Stage.MONOLITH, epoch)
     for side in Side:
         _patiently(parts, lambda side=side: parts.sides[side].dismiss(parts.domain, parts.plan.limits.fence_lock))  # type: ignore[misc]
+
+
+def drop_crossing_keys(parts: Parts, giver: Side, say: Say) -> None:
+    """Before a side stops owning: the foreign keys that the plan says to drop, each one journaled."""
+    if "drop" not in parts.plan.crossing.foreign_keys.values():
+        return
+    for key in crossing.drop(parts.sides[giver], parts.plan, parts.plan.limits.patience):
+        say(f"dropped {key.name} of {key.relation}")
+        parts.journal.record(
+            parts.domain, "key-dropped", side=giver, relation=key.relation, name=key.name, definition=key.definition
+        )
+
+
+def restore_crossing_keys(parts: Parts, owner: Side, say: Say) -> None:
+    """Where a side owns again: what was dropped there comes back; rows that refer to nothing are named."""
+    if "drop" not in parts.plan.crossing.foreign_keys.values():
+        return
+    for restored in crossing.restore(parts.sides[owner], parts.plan, parts.plan.limits.patience):
+        say(str(restored))
+        kind, key = ("alarm" if restored.count else "key-restored"), restored.key
+        parts.journal.record(
+            parts.domain, kind, side=owner, relation=key.relation, name=key.name, orphans=list(restored.orphans)
+        )
 
 
 def _next_epoch(parts: Parts) -> int:
