@@ -1,0 +1,223 @@
+"""A lens is refused against live catalogues where it is not total, not invertible or does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import Connection
+
+from cdc.lens import Lens
+from tests.support.postgres import PostgresServer
+
+Sides = tuple[Connection[Any], Connection[Any]]
+NUMBERED = "create table t (id int primary key, {})"
+FLAGS = {"flags": ["a"], "values": {"false": "no", "true": "yes"}}
+LABELS = {"enum": "a", "values": {"x": "one", "y": "two"}}
+
+
+@pytest.fixture(scope="module")
+def servers(monolith_server: PostgresServer, services_server: PostgresServer) -> Iterator[Sides]:
+    with (
+        psycopg.connect(monolith_server.create_database("check_monolith"), autocommit=True) as monolith,
+        psycopg.connect(services_server.create_database("check_service"), autocommit=True) as service,
+    ):
+        yield monolith, service
+
+
+@pytest.fixture
+def sides(servers: Sides) -> Sides:
+    for connection in servers:
+        connection.execute("drop schema public cascade; create schema public")
+    return servers
+
+
+def check(sides: Sides, monolith: str, service: str, *entries: dict[str, Any]) -> list[str]:
+    sides[0].execute(monolith)
+    sides[1].execute(service)
+    return [str(problem) for problem in Lens.parse(entries).check(*sides)]
+
+
+def column(written: object) -> dict[str, Any]:
+    return {"monolith": "public.t", "service": {"public.t": {"id": "id", "x": written}}}
+
+
+@pytest.mark.parametrize(
+    ("monolith", "service", "written", "problem"),
+    [
+        # Types.
+        ("a int", "x bigint", "a", "a is integer, x is bigint: use cast"),
+        ("a varchar(9)", "x varchar(8)", "a", "use cast"),
+        ("a numeric(10,2)", "x numeric(12,2)", "a", "use cast"),
+        ("a int", "x text", {"cast": "a", "to": "bigint", "back": "int"}, "x is text, the lens says bigint"),
+        ("a text", "x bigint", {"cast": "a", "to": "bigint", "back": "int"}, "a is text, the lens says integer"),
+        # Scale.
+        ("a numeric(10,3)", "x bigint", {"scale": "a", "by": 100}, "lossy: a has 3 digits after the point"),
+        ("a numeric(10,1)", "x bigint", {"scale": "a", "by": 100}, "not invertible: a has 1 digits after the point"),
+        ("a numeric", "x bigint", {"scale": "a", "by": 100}, "scale needs numeric with a fixed number"),
+        ("a float", "x bigint", {"scale": "a", "by": 100}, "scale needs numeric with a fixed number"),
+        ("a numeric(10,2)", "x int", {"scale": "a", "by": 100}, "x is integer; scale needs bigint"),
+        # NULL.
+        ("a int", "x int not null", "a", "not total: a may be NULL, x may not"),
+        ("a int not null", "x int", "a", "not invertible: x may be NULL, a may not"),
+        ("a boolean", "x text not null check (x in ('no', 'yes'))", FLAGS, "not total: the flag a may be NULL"),
+        ("a boolean not null", "x text check (x in ('no', 'yes'))", FLAGS, "x may be NULL, the flags may not"),
+        # Flags and enums.
+        ("a int not null", "x text not null check (x in ('no', 'yes'))", FLAGS, "a is integer, no boolean"),
+        ("a boolean not null", "x text not null", FLAGS, "x may hold other values; a CHECK must confine it to no, yes"),
+        ("a boolean not null", "x text not null check (x in ('no', 'yes', 'maybe'))", FLAGS, "x may hold other values"),
+        ("a boolean not null", "x text not null check (x = 'no')", FLAGS, 'not invertible: a CHECK forbids "yes" in x'),
+        ("a boolean not null", "x int not null", FLAGS, "x is integer, neither an enum nor text"),
+        ("a xy", "x onetwothree", LABELS, 'not total: label "three" of x has no counterpart'),
+        ("a xyz", "x onetwo", LABELS, 'not total: label "z" of a has no counterpart'),
+        ("a xy", "x one", LABELS, 'x knows no label "two"'),
+        ("a xy", "x onetwo", "a", "a and x do not have the same labels: use enum"),
+        ("a text check (a in ('x', 'z'))", "x onetwo", LABELS, "a may hold other values"),
+        ("a text check (a in ('x', 'y')) not null", "x onetwo", LABELS, "not invertible: x may be NULL"),
+    ],
+)
+def test_a_column_that_does_not_fit_is_refused(
+    sides: Sides, monolith: str, service: str, written: object, problem: str
+) -> None:
+    enums = "".join(
+        f"create type {name} as enum ({labels});"
+        for name, labels in (("xy", "'x','y'"), ("xyz", "'x','y','z'"), ("one", "'one'"), ("onetwo", "'one','two'"),
+                             ("onetwothree", "'one','two','three'"))
+    )  # fmt: skip
+    found = check(sides, enums + NUMBERED.format(monolith), enums + NUMBERED.format(service), column(written))
+    assert [line for line in found if line.startswith("public.t → public.t.x: ") and problem in line], found
+    assert len(found) <= 2
+
+
+@pytest.mark.parametrize(
+    ("service", "constant", "problem"),
+    [
+        ("x char(3) not null", "EUR", "may hold other values; add CHECK (x = 'EUR')"),
+        ("x char(3) check (x = 'EUR')", "EUR", "may be NULL instead"),
+        ("x char(3) not null check (x = 'USD')", "EUR", "may hold other values"),
+        ("x char(3) not null check (x in ('EUR', 'USD'))", "EUR", "may hold other values"),
+        ("x char(3) not null", "EURO", '"EURO" is not how character(3) writes a value'),
+        ("x int not null check (x = 1)", "01", '"01" is not how integer writes a value'),
+        ("x int not null check (x = 1)", "one", '"one" is not how integer writes a value'),
+        ("x numeric(4,2) not null check (x = 1)", "1", '"1" is not how numeric(4,2) writes a value'),
+    ],
+)
+def test_a_constant_needs_a_check_that_proves_it(sides: Sides, service: str, constant: str, problem: str) -> None:
+    found = check(
+        sides, "create table t (id int primary key)", NUMBERED.format(service), column({"constant": constant})
+    )
+    assert len(found) == 1
+    assert problem in found[0]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "value"),
+    [
+        ("char(3)", "EUR"),
+        ("varchar(5)", "EUR"),
+        ("text", "it's"),
+        ("int", "7"),
+        ("numeric(4,2)", "1.50"),
+        ("boolean", "true"),
+    ],
+)
+def test_a_constant_with_its_check_is_accepted(sides: Sides, type_name: str, value: str) -> None:
+    literal = value.replace("'", "''")
+    both = NUMBERED.format(f"x {type_name} not null check (x = '{literal}')")
+    entry = column({"constant": value}) | {"monolith_only": {"x": {"constant": value}}}
+    assert check(sides, both, both, entry) == []
+
+
+def test_a_check_that_was_never_validated_proves_nothing(sides: Sides) -> None:
+    service = NUMBERED.format("x text not null") + "; alter table t add check (x = 'EUR') not valid"
+    (found,) = check(sides, "create table t (id int primary key)", service, column({"constant": "EUR"}))
+    assert "x may hold other values" in found
+
+
+def test_a_constant_of_the_monolith_needs_its_check_too(sides: Sides) -> None:
+    entry = {"monolith": "public.t", "service": {"public.t": {"id": "id"}}, "monolith_only": {"x": {"constant": "n"}}}
+    found = check(sides, NUMBERED.format("x text not null"), "create table t (id int primary key)", entry)
+    assert found == ["public.t: x: not invertible: x may hold other values; add CHECK (x = 'n')"]
+
+
+def test_every_column_of_either_side_is_mapped_and_exists(sides: Sides) -> None:
+    found = check(sides, NUMBERED.format("a int, b int"), NUMBERED.format("x int, y int"), column("c"))
+    assert found == [
+        "public.t: public.t has no column c",
+        "public.t: a of public.t is not mapped",
+        "public.t: b of public.t is not mapped",
+        "public.t → public.t: y of public.t is not mapped",
+    ]
+
+
+def test_generated_columns_need_no_mapping_and_take_none(sides: Sides) -> None:
+    generated = NUMBERED.format("a int, b int generated always as (a + 1) stored")
+    assert check(sides, generated, NUMBERED.format("x int"), column("a")) == []
+    found = [str(problem) for problem in Lens.parse([column("b")]).check(*sides)]
+    assert "public.t: b of public.t is generated; nobody can write it" in found
+
+
+def test_a_table_that_does_not_exist_or_is_a_view_is_named(sides: Sides) -> None:
+    found = check(sides, "create view t as select 1 as id", "select", column("a"))
+    assert found == [
+        "public.t: does not exist on the monolith's side",
+        "public.t → public.t: does not exist on the service's side",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("monolith", "service", "problem"),
+    [
+        ("id int, a int", "id int primary key, x int", "public.t has no primary key"),
+        ("id int primary key, a int", "id int, x int", "public.t has no primary key"),
+        ("id int, a int primary key", "id int primary key, x int not null", "the primary key of public.t is (a)"),
+        ("id int primary key, a int not null", "id int, x int, primary key (id, x)", "of public.t is (id, x)"),
+    ],
+)
+def test_the_key_is_the_primary_key_on_both_sides(sides: Sides, monolith: str, service: str, problem: str) -> None:
+    found = check(sides, f"create table t ({monolith})", f"create table t ({service})", column("a"))
+    assert any(problem in line for line in found), found
+
+
+PARTS = {"public.t": {"id": "id"}, "public.part": {"t_id": "id", "n": {"rename": "a", "absent": "0"}}}
+
+
+def test_a_parts_key_is_its_primary_key(sides: Sides) -> None:
+    service = "create table t (id int primary key); create table part (t_id int not null, n int not null primary key)"
+    found = check(sides, NUMBERED.format("a int not null"), service, {"monolith": "public.t", "service": PARTS})
+    assert found == ["public.t → public.part: the key of the lens is (t_id), the primary key of public.part is (n)"]
+
+
+@pytest.mark.parametrize(
+    ("absent", "problem"),
+    [
+        (None, "needs a value while the part has no row"),
+        ("none", '"none" is not how integer writes a value'),
+        (-1, 'a CHECK forbids "-1" in a'),
+    ],
+)
+def test_a_part_says_what_its_absence_means(sides: Sides, absent: object, problem: str) -> None:
+    service = "create table t (id int primary key); create table part (t_id int primary key, n int not null)"
+    parts = {"public.t": {"id": "id"}, "public.part": {"t_id": "id", "n": {"rename": "a", "absent": absent}}}
+    monolith = NUMBERED.format("a int not null check (a >= 0)")
+    (found,) = check(sides, monolith, service, {"monolith": "public.t", "service": parts})
+    assert problem in found
+
+
+def test_partitions_domains_and_odd_names_are_read_as_what_they_are(sides: Sides) -> None:
+    monolith = """
+        create domain kind as varchar(1) not null check (value <> '');
+        create table "T t" ("the key" uuid, day date, "no" kind check ("no" in ('D', 'W')),
+                            primary key ("the key", day)) partition by range (day);
+        create table "T 1" partition of "T t" for values from (minvalue) to ('2026-01-01');
+        create table "T 2" partition of "T t" for values from ('2026-01-01') to (maxvalue);
+    """
+    service = """
+        create type kind as enum ('deposit', 'withdrawal');
+        create table t (key uuid, day date, kind kind not null, primary key (day, key));
+    """
+    columns = {"key": "the key", "day": "day", "kind": {"enum": "no", "values": {"D": "deposit", "W": "withdrawal"}}}
+    entry = {"monolith": "public.T t", "key": ["the key", "day"], "service": {"public.t": columns}}
+    assert check(sides, monolith, service, entry) == []
