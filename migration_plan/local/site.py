@@ -11,6 +11,7 @@ from pathlib import Path
 
 from migration_plan.documents import DocumentInvalid
 from migration_plan.local import folder, stack
+from migration_plan.local.errors import StackNotRunning
 from migration_plan.local.stack import Stack
 
 _HIGHEST_BASE = 32500  # Ports above 32767 may be taken by outgoing connections at any time.
@@ -58,10 +59,9 @@ class Site:
 
 
 def open_site(place: Place, environment: Mapping[str, str], *, make: bool) -> Site:
-    """Read and settle the stack file. With `make`, missing secrets and keys are generated, else left out."""
+    """Read and settle the stack file. With `make`, missing secrets and keys are generated."""
     document, shape = stack.read(place.file)
     base = _base(place, environment)
-    known: dict[str, str] = {}
     if make:
         # A file with a mistake must change nothing, so it is settled once with stand-ins first.
         stand_ins = dict.fromkeys(shape.all_secrets(), "stand-in")
@@ -71,7 +71,9 @@ def open_site(place: Place, environment: Mapping[str, str], *, make: bool) -> Si
         folder.keys_for(place.state, shape.keys)
     elif (place.state / "secrets.json").exists():
         known = folder.secrets_for(place.state, ())
-    variables = _variables(place, shape, base, environment, dict.fromkeys(shape.all_secrets(), "") | known)
+    else:
+        raise StackNotRunning(place.state)
+    variables = _variables(place, shape, base, environment, known)
     settled = stack.settle(place.file, document, variables)
     ports = {_variable("PORT", name): variables[_variable("PORT", name)] for _, name, _ in shape.ports()}
     own = {"FIG_STATE": str(place.state), "FIG_PORT_BASE": str(base), "FIG_STACK": str(place.file)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections import deque
@@ -12,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from migration_plan.local import down, health, postgres, rabbitmq, roles, supervise
-from migration_plan.local.errors import PortTaken, ProcessUnhealthy, StepFailed
+from migration_plan.local import down, folder, health, ports, postgres, rabbitmq, roles, supervise
+from migration_plan.local.errors import ProcessUnhealthy, StepFailed
 from migration_plan.local.site import Site, saved_environment
 from migration_plan.local.stack import Health, Process, Step
 from migration_plan.local.supervise import Supervisor
@@ -29,13 +28,14 @@ def up(site: Site, say: Say) -> None:
     if supervisor.answers() and not _same_configuration(site):
         say("stack", "its settings have changed: starting anew")
         down.down(site.state, say)
-    running = _running(supervisor) if supervisor.answers() else set()
-    check_ports(site, running)
-    site.save_environment()
-    (site.state / "supervisord.conf").write_text(supervise.configuration(site), encoding="utf-8")
     if not supervisor.answers():
         down.end_leftovers(site.state, say)
+        ports.check(site, running=set())
+        site.save_environment()
+        folder.write_private(site.state / "supervisord.conf", supervise.configuration(site))
         supervisor = supervise.launch(site)
+    else:
+        ports.check(site, _running(supervisor))
     _Start(site, supervisor, say).run()
 
 
@@ -45,28 +45,6 @@ def check_installed(site: Site) -> None:
         postgres.programs()
     if any(process.rabbitmq for process in kinds):
         rabbitmq.check_installed()
-
-
-def check_ports(site: Site, running: set[str]) -> None:
-    """Every port of what does not run yet must be free; all that are not are named at once."""
-    taken = [
-        (process, name, site.port(offset))
-        for process, name, offset in site.stack.ports()
-        if process not in running and not _free(site.port(offset))
-    ]
-    if taken:
-        raise PortTaken(taken, site.base)
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: connections that linger from before are no reason to refuse.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _same_configuration(site: Site) -> bool:
@@ -118,7 +96,7 @@ class _Start:
                         self._begin(name, item)
                 progress = [self._look(name, pending) for name, pending in list(self.pending.items())]
                 if not any(progress):
-                    time.sleep(0.05)
+                    time.sleep(0.1)
 
     @contextmanager
     def _children_ended(self) -> Iterator[None]:

@@ -1,0 +1,25 @@
+"""One stack for all tests of this folder; a red test keeps its evidence in var/evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.stack import Stack, evidence_folder, running_stack
+
+
+@pytest.fixture(scope="package")
+def stack() -> Iterator[Stack]:
+    yield from running_stack()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):
+        folder = evidence_folder(item.nodeid)
+        stack.collect(folder)
+        report.sections.append(("evidence", f"logs and rendered configuration: {folder}"))
+    return report

@@ -1,0 +1,104 @@
+"""`fig down` leaves nothing behind, whatever happened before."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from migration_plan.local import ports, processes
+from tests.support.stack import private_stack
+from tests.support.waiting import wait_until
+
+TINY = Path(__file__).parent / "tiny.yml"
+
+BROKER = """
+processes:
+  broker:
+    ports: {amqp: 0, distribution: 1, epmd: 2}
+    rabbitmq: {account: nameko}
+"""
+
+
+def test_down_ends_every_process_promptly_and_once_more_is_no_error():
+    with private_stack(TINY) as stack:
+        stack.up()
+        session = stack.session()
+        began = time.monotonic()
+        stack.down()
+        assert time.monotonic() - began < 15, "the stop's own patience was not needed"
+        assert processes.of_session(session) == []
+        assert ports.is_free(stack.base)
+        assert stack.fig("status").returncode == 25
+        stack.down()
+
+
+def test_down_ends_what_a_killed_supervisor_left_running():
+    with private_stack(TINY) as stack:
+        stack.up()
+        session = stack.session()
+        os.kill(session, signal.SIGKILL)
+        wait_until(lambda: processes.describe(session) is None, 5, "the supervisor is gone")
+        assert processes.of_session(session), "its processes are still there"
+        stack.down()
+        assert processes.of_session(session) == []
+        assert ports.is_free(stack.base)
+
+
+def test_up_after_a_killed_supervisor_starts_from_a_clean_floor():
+    with private_stack(TINY) as stack:
+        stack.up()
+        former = stack.session()
+        os.kill(former, signal.SIGKILL)
+        wait_until(lambda: processes.describe(former) is None, 5, "the supervisor is gone")
+        stack.up()
+        assert processes.of_session(former) == []
+        stack.wait_until_healthy(seconds=5)
+
+
+def test_wipe_removes_the_state_and_the_next_up_begins_from_nothing():
+    with private_stack(TINY) as stack:
+        stack.up()
+        secrets = (stack.state / "secrets.json").read_text(encoding="utf-8")
+        assert stack.fig("down", "--wipe").returncode == 0
+        assert not stack.state.exists()
+        stack.up()
+        assert (stack.state / "secrets.json").read_text(encoding="utf-8") != secrets
+
+
+def test_a_folder_that_holds_no_stack_is_never_wiped(server_folder):
+    mine = server_folder / "mine"
+    mine.mkdir()
+    (mine / "letter").write_text("keep me", encoding="utf-8")
+    with private_stack(TINY) as stack:
+        refused = stack.fig("down", "--wipe", environment={"FIG_STATE": str(mine)})
+    assert refused.returncode == 24
+    assert "holds no stack" in refused.stderr
+    assert (mine / "letter").exists()
+
+
+def test_a_broker_answers_comes_back_and_leaves_neither_epmd_nor_erlang(tmp_path):
+    file = tmp_path / "stack.yml"
+    file.write_text(BROKER, encoding="utf-8")
+    with private_stack(file) as stack:
+        stack.up()
+        assert set(stack.status()) == {"broker", "broker-epmd"}
+        owner = Path(f"/proc/{stack.pid('broker')}").stat().st_uid
+        assert owner == (65534 if os.geteuid() == 0 else os.geteuid())
+        stack.wait_until_back("broker", stack.kill("broker"))
+        session = stack.session()
+        stack.down()
+        assert processes.of_session(session) == []
+        assert all(ports.is_free(stack.base + offset) for offset in range(3))
+        folder = str(stack.state)
+        assert [
+            pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if folder in command_line(pid)
+        ] == []
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
