@@ -76,7 +76,7 @@ class _Request:
 _current: ContextVar[_Request | None] = ContextVar("fig_request", default=None)
 
 
-def guard(target: str | Callable[..., Any]) -> Application:
+def guard(target: str | Callable[..., Any]) -> Guarded:
     """The application that `target` names, with the middleware around it."""
     _watch_psycopg()
     _watch_sqlalchemy()

@@ -69,7 +69,7 @@ class Origin:
         self.port = new_port()
         self.arrivals: list[Arrival] = []
         self.behaviour: Behaviour = lambda _: Answer(body=name.encode())
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
 
     @property
     def address(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import flask
 import psycopg
@@ -43,7 +44,7 @@ def dsn(monolith_server):
 class Statements:
     """One way to a database: runs statements; "commit" and "rollback" are the driver's own."""
 
-    def __init__(self, open_connection: Callable[[], object]) -> None:
+    def __init__(self, open_connection: Callable[[], Any]) -> None:
         self.open_connection = open_connection
 
     def __call__(self, *statements: str) -> None:
@@ -84,7 +85,7 @@ def run(request, dsn):
         engine.dispose()
 
 
-def served(view: Callable[[], object], method: str = "POST"):
+def served(view: Callable[[], Any], method: str = "POST"):
     """What a Flask application with this one view answers behind the middleware."""
     application = flask.Flask("sample")
     application.add_url_rule("/", view_func=view, methods=["GET", "POST"], endpoint="view")
