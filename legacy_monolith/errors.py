@@ -30,6 +30,11 @@ class AlreadySeeded(ShopError):
         super().__init__(f"already seeded: {users} users, {products} products, {orders} orders")
 
 
+class SeedImpossible(ShopError):
+    code = "seed-impossible"
+    next_step = "Choose other numbers; see --help."
+
+
 class ReservationLost(ShopError):
     """A placed order's reservation is released: nobody but the order itself may do that."""
 
