@@ -44,7 +44,7 @@ def guarded(copied: Pair) -> Pair:
     execute(copied.forward.target_dsn, sql)
     execute(
         copied.forward.target_dsn,
-        "select fig.enroll('books', 'service', 'standby', array['volume', 'shelf', 'lending']::regclass[], 1000)::text",
+        "select fig.enroll('books', 'service', 'standby', 1, array['volume', 'shelf', 'lending']::regclass[], 1000)::text",
     )
     copied.forward = replace(copied.forward, guard=guard)
     return copied
