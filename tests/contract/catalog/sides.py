@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import uuid
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.integration.catalog.identities import Issuer
@@ -28,11 +28,12 @@ class Person:
     id: int = 0
 
     def get(self, path: str) -> Answer:
-        return self.client.get(path)
+        return self.send("GET", path)
 
     def send(self, method: str, path: str, body: object = None, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.request(method, path, body, named)
+        # A copy, because a client makes one request at a time and a person may be in a hurry.
+        return replace(self.client, _connection=None).request(method, path, body, named)
 
     def offer(self, **fields: Any) -> dict[str, Any]:
         """A new product of this seller."""
