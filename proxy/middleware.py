@@ -40,7 +40,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
@@ -409,7 +409,7 @@ def _resolve(target: str | Callable[..., Any]) -> Application:
     called = found() if _needs_nothing(found) else found
     if not callable(called):
         raise TypeError(f"{target!r} is neither a WSGI application nor a factory of one")
-    return called  # type: ignore[no-any-return]
+    return cast(Application, called)
 
 
 def _needs_nothing(found: Callable[..., Any]) -> bool:

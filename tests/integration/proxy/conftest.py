@@ -153,7 +153,7 @@ def _set_back(world: World) -> World:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
+def pytest_runtest_makereport(item, call):
     """A red test brings nginx's own words."""
     report = yield
     if report.failed:

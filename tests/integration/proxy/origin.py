@@ -6,7 +6,7 @@ import hashlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -48,6 +48,11 @@ def fenced(domain: str = "catalog", epoch: int = 1) -> Behaviour:
         return Answer(421, b'{"status":421}', {"X-Fig-Fenced": f"{domain} {epoch}"})
 
     return behave
+
+
+def at_least(things: Sized, count: int) -> Callable[[], bool]:
+    """A condition to wait for: `things` has grown to this length."""
+    return lambda: len(things) >= count
 
 
 _given: set[int] = set()
@@ -101,11 +106,11 @@ class _Server(ThreadingHTTPServer):
         super().__init__(*arguments)  # type: ignore[arg-type]
         self.open: set[object] = set()
 
-    def process_request(self, request, client_address):  # type: ignore[no-untyped-def]
+    def process_request(self, request, client_address):
         self.open.add(request)
         super().process_request(request, client_address)
 
-    def shutdown_request(self, request):  # type: ignore[no-untyped-def]
+    def shutdown_request(self, request):
         self.open.discard(request)
         super().shutdown_request(request)
 
@@ -118,7 +123,7 @@ class _Server(ThreadingHTTPServer):
             except OSError:
                 continue  # The other end was quicker.
 
-    def handle_error(self, request, client_address):  # type: ignore[no-untyped-def]
+    def handle_error(self, request, client_address):
         """A peer that goes away is part of these tests."""
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.proxy.origin import Answer, fenced
+from tests.integration.proxy.origin import Answer, at_least, fenced
 from tests.support.waiting import wait_until
 
 PATH = "/api/catalog/products"
@@ -229,16 +229,18 @@ def test_under_load_with_client_aborts_each_write_is_done_once_at_the_owner_of_i
     world.monolith.behaviour = owner.behaviour("monolith")
     world.catalog.behaviour = world.catalog_two.behaviour = owner.behaviour("service")
     bounces = world.figure('fig_bounces_total{domain="catalog"}')
-    stop, sent, answered = threading.Event(), {}, {}
+    stop = threading.Event()
+    sent: dict[str, str] = {}
+    answered: dict[str, int] = {}
     with ThreadPoolExecutor(8) as pool:
         running = [pool.submit(send_until, stop, world, number, sent, answered) for number in range(8)]
         try:
             for _ in range(20):
                 goal = len(owner.done) + 15
-                wait_until(lambda goal=goal: len(owner.done) >= goal, 20, "writes go on", every=0.002)
+                wait_until(at_least(owner.done, goal), 20, "writes go on", every=0.002)
                 wait_until(owner.move, 20, "the last move is over", every=0.002)
                 goal = len(owner.refused) + 3
-                wait_until(lambda goal=goal: len(owner.refused) >= goal, 20, "some meet the fence")
+                wait_until(at_least(owner.refused, goal), 20, "some meet the fence")
                 world.client.set_route("catalog", owner.epoch, owner.side)
         finally:
             stop.set()

@@ -9,16 +9,17 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from proxy import nginx
 from proxy.client import ProxyClient
 from proxy.config import Domain, Route, Side
 from proxy.errors import NginxRefused, ProxyRejected, ProxyUnreachable, RouteRefused
-from tests.integration.proxy.origin import Answer
+from tests.integration.proxy.origin import Answer, at_least
 from tests.support.waiting import wait_until
 
 PATH = "/api/catalog/products"
@@ -171,7 +172,9 @@ def load(world, stop, number, answers):
 
 
 def test_switches_under_load_fail_no_request_and_none_reaches_the_old_side_after_the_drain(world):
-    stop, answers, late = threading.Event(), [], []
+    stop = threading.Event()
+    answers: list[tuple[str, int]] = []
+    late: list[tuple[str, float, float]] = []
     origins = {"monolith": [world.monolith], "service": [world.catalog, world.catalog_two]}
     with ThreadPoolExecutor(6) as pool:
         running = [pool.submit(load, world, stop, number, answers) for number in range(6)]
@@ -179,7 +182,7 @@ def test_switches_under_load_fail_no_request_and_none_reaches_the_old_side_after
             for turn in range(40):
                 old, new = ("monolith", "service") if turn % 2 == 0 else ("service", "monolith")
                 goal = len(answers) + 10
-                wait_until(lambda goal=goal: len(answers) >= goal, 10, "requests go on", every=0.001)
+                wait_until(at_least(answers, goal), 10, "requests go on", every=0.001)
                 epoch = epoch_of(world)
                 world.client.hold("catalog", epoch, 5)
                 wait_until(lambda: world.client.inflight("catalog") == 0, 5, "drained", every=0.001)
@@ -262,11 +265,15 @@ def test_a_lock_of_a_killed_worker_is_replaced(own_world):
             for _ in range(15):
                 before = read_epoch(world)
                 os.kill(random.choice(world.workers()), signal.SIGKILL)
-                wait_until(lambda before=before: read_epoch(world) > before + 5, 10, "routes go on changing")
+                wait_until(partial(epoch_passed, world, before + 5), 10, "routes go on changing")
         finally:
             stop.set()
         for future in running:
             future.result()
+
+
+def epoch_passed(world, epoch):
+    return read_epoch(world) > epoch
 
 
 def read_epoch(world):
@@ -279,7 +286,8 @@ def read_epoch(world):
 def test_a_reload_in_the_middle_of_a_hold_fails_no_request_and_keeps_routes_and_holds(own_world):
     world = own_world
     state = flip(world, "service")
-    stop, answers = threading.Event(), []
+    stop = threading.Event()
+    answers: list[tuple[str, int]] = []
     with ThreadPoolExecutor(4) as pool:
         running = [pool.submit(load, world, stop, number, answers) for number in range(3)]
         try:
@@ -404,4 +412,4 @@ def test_only_whoever_may_enter_the_folder_may_administrate(world):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can lower its workers")
 def test_workers_of_root_run_unprivileged(world):
-    assert {psutil.Process(worker).uids().effective for worker in world.workers()} != {0}
+    assert 0 not in {Path(f"/proc/{worker}").stat().st_uid for worker in world.workers()}
