@@ -21,6 +21,8 @@ class Sample:
     failed: bool
     touches: bool
     """Whether answering it reads or writes tables of the domain that moves."""
+    read: bool = True
+    new_connection: bool = False
 
 
 @dataclass

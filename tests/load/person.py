@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.load.answers import WrongAnswer
 from tests.load.figures import Sample
-from tests.support.clients import Answer, Client, Outcome
+from tests.support.clients import SAFE_METHODS, Answer, Client, Outcome
 from tests.support.history import Act, Operation
 
 PASSWORD = "correct horse battery staple"
@@ -101,7 +101,17 @@ class Person:
         self.operations.append(operation)
         domain = attempt.path.split("/")[2].partition("?")[0]
         touches = not attempt.path.startswith(UNTOUCHED)
-        self.samples.append(Sample(domain, attempt.started, attempt.seconds, not expected, touches))
+        self.samples.append(
+            Sample(
+                domain,
+                attempt.started,
+                attempt.seconds,
+                not expected,
+                touches,
+                attempt.method in SAFE_METHODS,
+                attempt.new_connection,
+            )
+        )
         return operation
 
 
