@@ -21,7 +21,6 @@ from tests.support.stack import PROJECT, Stack, evidence_folder, private_stack
 from tests.support.waiting import wait_until
 
 AWKWARD = Path(__file__).parents[1] / "awkward"
-KEYS = ("Account_memberId_fkey", "statements_accountId_fkey")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from migration_plan.errors import Refusal
 from migration_plan.lifecycle import Act
 from migration_plan.preflight import inspect, notes
 from tests.awkward.databases import ORIGIN_FUNCTIONS
-from tests.integration.preflight.conftest import Change, Trial
+from tests.integration.preflight.conftest import Change, Trial, fingerprint
 from tests.support.postgres import PostgresServer, free_port
 
 
@@ -264,3 +264,12 @@ def test_who_may_write_and_which_views_read_is_told_and_not_refused(trial: Trial
 def test_a_switch_cannot_be_judged_without_its_facts(trial: Trial):
     with pytest.raises(ValueError, match="SwitchFacts"):
         trial.refusals(act=Act.SWITCH)
+
+
+@pytest.mark.parametrize("sql", ["create table acme.more ()", "grant select on acme.members to public",
+                                 "insert into acme.audit_log (what) values ('x')"])  # fmt: skip
+def test_the_proof_that_nothing_changed_notices_changes(trial: Trial, sql: str):
+    before = fingerprint(trial.databases)
+    assert fingerprint(trial.databases) == before
+    trial.databases.acme.run(sql)
+    assert fingerprint(trial.databases) != before
