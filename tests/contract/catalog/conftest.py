@@ -43,7 +43,7 @@ def start_monolith(server: PostgresServer, folder: Path) -> Iterator[Side]:
         "MONOLITH_BIND": f"127.0.0.1:{port}",
     }
     gunicorn = Path(sys.executable).with_name("gunicorn")
-    command = [gunicorn, "-c", "legacy_monolith/gunicorn.conf.py", "legacy_monolith:create_app()"]
+    command = [str(gunicorn), "-c", "legacy_monolith/gunicorn.conf.py", "legacy_monolith:create_app()"]
     with (folder / "monolith.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     visitor = Client(f"http://127.0.0.1:{port}", keep_alive=False)

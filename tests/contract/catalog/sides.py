@@ -40,7 +40,8 @@ class Person:
         usual = {"title": "Chair", "description": "Oak", "category": "home", "price": "12.34", "stock": 5}
         answer = self.send("POST", PRODUCTS, {**usual, **fields})
         assert answer.status == 201, str(answer)
-        return answer.json()
+        product: dict[str, Any] = answer.json()
+        return product
 
     def adjust(self, product_id: int, delta: int, key: str = "") -> Answer:
         body = {"delta": delta, "request_key": key or new_key()}
@@ -54,7 +55,7 @@ class Person:
         return self.send("POST", f"{RESERVATIONS}/{key}/{how}")
 
     def stock(self, product_id: int) -> int:
-        return self.get(f"{PRODUCTS}/{product_id}").json()["stock"]
+        return int(self.get(f"{PRODUCTS}/{product_id}").json()["stock"])
 
 
 @dataclass

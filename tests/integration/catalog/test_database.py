@@ -40,13 +40,23 @@ def test_no_request_fails_once_a_restarted_database_is_back(
     pool = _fill_pool(service)
     assert {answer.status for answer in pool} == {200}
     own_server.stop(how)
+    own_server.start()
+    # Nothing was asked meanwhile: each open connection is dead and the service has yet to find out.
+    assert [answer.status for answer in _fill_pool(service)] == [200] * len(pool)
+
+
+def test_requests_are_told_to_come_back_while_the_database_is_away(
+    own_server: PostgresServer, start_service: Starter
+) -> None:
+    database = create_catalog_database(own_server, "catalog")
+    service = start_service(CATALOG_DATABASE_URL=database.url())
+    own_server.stop()
     answer = service.client().get("/api/catalog/products")
     assert answer.status == 503
     assert "retry-after" in answer.headers
     assert service.client().get("/readyz").status == 503
     own_server.start()
-    # As many as connections were open: each of them would fail once if it were used again.
-    assert [answer.status for answer in _fill_pool(service)] == [200] * len(pool)
+    assert service.client().get("/api/catalog/products").status == 200
     assert service.client().get("/readyz").status == 200
 
 

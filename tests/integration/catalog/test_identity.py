@@ -31,7 +31,7 @@ def forgeries(issuer: Issuer) -> dict[str, str]:
     now = int(time.time())
     return {
         "of another key": Issuer().token(7),
-        "unsigned": jwt.encode(issuer.claims(7), None, algorithm="none"),
+        "unsigned": jwt.encode(issuer.claims(7), "", algorithm="none"),
         "signed with the public key as a shared secret": f"{part({'alg': 'HS256'})}.{body}.{signature}",
         "with a changed user": f"{head}.{part(issuer.claims(8))}.{signature}",
         "with a cut signature": good[:-8],
