@@ -16,6 +16,9 @@ from cdc.projection import Projection, Table, quoted
 Key: TypeAlias = tuple[str, ...]
 """A primary key's values as text."""
 
+ROW = "r"
+"""The table's alias in every statement."""
+
 
 @dataclass(frozen=True)
 class KeyColumn:
@@ -59,7 +62,8 @@ class View:
         return f"SELECT count(*), coalesce(sum({self._hash}), 0) FROM {self._rows(within)}"  # noqa: S608
 
     def boundary(self, within: Range, rows: int) -> str:
-        """The key of the last row of the next `rows` rows."""
+        """The key of the last row of the next `rows` rows. An unqualified name in ORDER BY would mean the output,
+        which is text."""
         order = ", ".join(column.order for column in self.key)
         return (
             f"SELECT {self._key_cells} FROM {self._rows(within)}"  # noqa: S608
@@ -73,7 +77,11 @@ class View:
     def row(self) -> str:
         """The cells of the row with the given key."""
         found = " AND ".join(f"{column.order} = {column.value}" for column in self.key)
-        return f"SELECT {', '.join(self.cells)} FROM {_safe(self.table.quoted)} WHERE {found}"  # noqa: S608
+        return f"SELECT {', '.join(self.cells)} FROM {self._from} WHERE {found}"  # noqa: S608
+
+    @property
+    def _from(self) -> str:
+        return f"{_safe(self.table.quoted)} {ROW}"
 
     @property
     def _hash(self) -> str:
@@ -89,27 +97,27 @@ class View:
         bounds = [(">", within.after), ("<=", within.upto)]
         conditions = [f"({key}) {operator} ({values})" for operator, bound in bounds if bound is not None]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        return _safe(self.table.quoted) + where
+        return self._from + where
 
 
 def image(projection: Projection, monolith: LiveTable) -> View:
     """The monolith's rows through the lens."""
-    references = {name: quoted(name) for column in projection.columns for name in column.sources}
+    references = {name: f"{ROW}.{quoted(name)}" for column in projection.columns for name in column.sources}
     cells = tuple(_safe(f"({column.sql(references)})::text") for column in projection.columns)
     return View(projection.source, _key(monolith, [source for source, _ in projection.key]), cells)
 
 
 def plain(projection: Projection, service: LiveTable) -> View:
     """The service's rows as they are."""
-    cells = tuple(_safe(f"{quoted(column.target)}::text") for column in projection.columns)
+    cells = tuple(_safe(f"{ROW}.{quoted(column.target)}::text") for column in projection.columns)
     return View(projection.target, _key(service, [target for _, target in projection.key]), cells)
 
 
 def _key(live: LiveTable, names: list[str]) -> tuple[KeyColumn, ...]:
     return tuple(
-        KeyColumn(_safe(quoted(name)), "text", ' COLLATE "C"')
+        KeyColumn(_safe(f"{ROW}.{quoted(name)}"), "text", ' COLLATE "C"')
         if live.columns[name].sorts_by_collation
-        else KeyColumn(_safe(quoted(name)), live.columns[name].cast_type, "")
+        else KeyColumn(_safe(f"{ROW}.{quoted(name)}"), live.columns[name].cast_type, "")
         for name in names
     )
 
