@@ -77,8 +77,9 @@ class Running:
     def fails(self, kind: type[BaseException], seconds: float = 10) -> Any:
         """Wait for the stream to stop by itself with this error."""
         wait_until(lambda: not self.thread.is_alive(), seconds, f"the stream stops with {kind.__name__}")
-        assert isinstance(self.error, kind), self.error
-        return self.error
+        error, self.error = self.error, None
+        assert isinstance(error, kind), error
+        return error
 
 
 @dataclass

@@ -44,7 +44,8 @@ def guarded(copied: Pair) -> Pair:
     execute(copied.forward.target_dsn, sql)
     execute(
         copied.forward.target_dsn,
-        "select fig.enroll('books', 'service', 'standby', 1, array['volume', 'shelf', 'lending']::regclass[], 1000)::text",
+        "select fig.enroll('books', 'service', 'standby', 1, array['volume', 'shelf', 'lending']::regclass[],"
+        " 1000)::text",
     )
     copied.forward = replace(copied.forward, guard=guard)
     return copied
@@ -76,7 +77,7 @@ def test_a_new_epoch_restarts_the_session_and_loses_nothing(guarded: Pair) -> No
 
 def test_on_an_owner_messages_advance_the_position_and_rows_are_a_foreign_write(guarded: Pair) -> None:
     probe = """select pg_logical_emit_message(true, 'fig', '{"kind":"probe","domain":"books","id":"p"}')::text"""
-    with pytest.raises(ForeignWrite), guarded.streaming() as running:
+    with guarded.streaming() as running:
         guarded.on_monolith("insert into book (title) values ('b1')")
         guarded.caught_up()
         set_row(guarded, "owner", 3)
@@ -96,13 +97,13 @@ def test_on_an_owner_messages_advance_the_position_and_rows_are_a_foreign_write(
 
 def test_a_side_that_forgot_its_domain_refuses_rows(guarded: Pair) -> None:
     spec = replace(guarded.forward, guard=lambda connection: "select fig.guard_apply('nobody', 1)")
-    with pytest.raises(GuardRefused), guarded.streaming(spec) as running:
+    with guarded.streaming(spec) as running:
         guarded.on_monolith("insert into book (title) values ('b1')")
         running.fails(GuardRefused)
 
 
 def test_two_appliers_of_one_stream_cannot_both_move_it(copied: Pair) -> None:
-    with pytest.raises(StalePosition), copied.streaming() as running:
+    with copied.streaming() as running:
         copied.on_monolith("insert into book (title) values ('b')")
         copied.caught_up()
         copied.on_service("update fig.position set lsn = lsn + 1")
@@ -115,7 +116,7 @@ def test_a_row_that_is_not_there_stops_the_stream_before_it(copied: Pair) -> Non
         copied.caught_up()
     copied.on_service("delete from shelf where volume_id = 42")
     [(xid,)] = copied.on_monolith("with u as (update book set stock = 7 returning 1) select pg_current_xact_id()::text")
-    with pytest.raises(ApplyMismatch), copied.streaming() as running:
+    with copied.streaming() as running:
         error = running.fails(ApplyMismatch)
         assert "update of public.shelf by volume_id" in error.message
         assert f"transaction {xid} " in error.message
@@ -141,7 +142,7 @@ def test_a_poison_row_stops_the_stream_with_its_place_and_without_its_values(
     copied: Pair, poison: str, mend: str, named: str
 ) -> None:
     copied.on_service(poison)
-    with pytest.raises(PoisonRow), copied.streaming() as running:
+    with copied.streaming() as running:
         copied.on_monolith("insert into book (title, note) values ('fine', 'n')")
         [(xid,)] = copied.on_monolith(
             "insert into book (title) values (%s) returning pg_current_xact_id()::text", SECRET
@@ -168,7 +169,7 @@ def test_a_poison_row_stops_the_stream_with_its_place_and_without_its_values(
     ],
 )
 def test_a_changed_source_table_pauses_the_stream_and_loses_nothing(copied: Pair, ddl: str, named: str) -> None:
-    with pytest.raises(SchemaChanged), copied.streaming() as running:
+    with copied.streaming() as running:
         copied.on_monolith("insert into book (title) values ('before')")
         copied.on_monolith(ddl)
         copied.on_monolith("insert into book (title) values ('after')")
@@ -186,9 +187,9 @@ def test_rows_of_a_table_that_no_lens_reads_are_not_dropped_silently(copied: Pai
     with copied.streaming():
         copied.caught_up()
     copied.on_monolith(f"alter publication {copied.forward.publication} add table other")
-    with pytest.raises(UnmappedTable, match=r"public\.other"), copied.streaming() as running:
+    with copied.streaming() as running:
         copied.on_monolith("insert into other values (2)")
-        running.fails(UnmappedTable)
+        assert "public.other" in running.fails(UnmappedTable).message
 
 
 @pytest.mark.parametrize(
@@ -205,8 +206,8 @@ def test_another_source_than_the_positions_is_never_gone_on_from(copied: Pair, c
         copied.on_monolith("insert into book (title) values ('b')")
         copied.caught_up()
     copied.on_service(f"update fig.position {change}")
-    with pytest.raises(StreamIdentityChanged, match=named), copied.streaming() as running:
-        running.fails(StreamIdentityChanged)
+    with copied.streaming() as running:
+        assert named in running.fails(StreamIdentityChanged).message
     assert snapshot.copy(copied.forward).lsn > 0
     with copied.streaming():
         copied.caught_up()
@@ -215,15 +216,15 @@ def test_another_source_than_the_positions_is_never_gone_on_from(copied: Pair, c
 def test_a_lost_slot_is_named_and_a_new_snapshot_starts_over(copied: Pair) -> None:
     copied.on_monolith("insert into book (title) values ('missed')")
     copied.on_monolith("select pg_drop_replication_slot(%s)", copied.forward.slot)
-    with pytest.raises(StreamIdentityChanged, match="does not exist"), copied.streaming() as running:
-        running.fails(StreamIdentityChanged)
+    with copied.streaming() as running:
+        assert "does not exist" in running.fails(StreamIdentityChanged).message
     snapshot.copy(copied.forward)
     assert copied.on_service("select name from volume") == [("missed",)]
 
 
 def test_a_stream_that_was_never_set_up_says_so(pair: Pair) -> None:
     install.install(pair.forward)
-    with pytest.raises(NotSetUp), pair.streaming() as running:
+    with pair.streaming() as running:
         running.fails(NotSetUp)
 
 

@@ -130,7 +130,8 @@ def test_an_old_transaction_is_named_within_the_patience_and_nothing_is_left(pai
 
 def test_several_tables_are_copied_into_one_through_parts(pair: Pair) -> None:
     pair.on_service(
-        "insert into volume select g, 'v' || g, g * 100, 'hidden', null, null, now(), 'EUR' from generate_series(1, 50) g;"
+        "insert into volume select g, 'v' || g, g * 100, 'hidden', null, null, now(), 'EUR'"
+        " from generate_series(1, 50) g;"
         " insert into shelf select g, g from generate_series(1, 40) g"
     )
     snapshot.copy(pair.backward)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from cdc.pgoutput import UNCHANGED, Begin, Commit, decode
+from cdc.pgoutput import UNCHANGED, Begin, Commit, Row, decode
 from cdc.projection import Column, Projection, Role, Table
 from cdc.runs import Batch
 from cdc.spec import StreamSpec
@@ -71,7 +71,7 @@ def test_values_that_were_not_sent_are_left_out() -> None:
 
 
 def test_a_full_old_row_gives_what_was_not_sent() -> None:
-    old = [b"1", b"T", b"2", b"3"]
+    old: Row = [b"1", b"T", b"2", b"3"]
     found = translate([wire.update(1, [b"1", UNCHANGED, b"9", b"3"], old, b"O")])
     assert found == [(Op.UPDATE, 1, [b"T", b"9", b"3", b"1"])]
 
@@ -108,7 +108,7 @@ def test_a_part_deleted_before_its_row_is_reset_and_after_it_needs_nothing() -> 
 
 
 def test_a_part_deleted_after_its_row_came_back_is_reset() -> None:
-    row = [b"1", b"T", b"2", b"3"]
+    row: Row = [b"1", b"T", b"2", b"3"]
     again = [wire.delete(1, [b"1", None, None, None]), wire.insert(1, row), wire.delete(2, [b"1", None])]
     assert [op for op, *_ in translate(again)] == [Op.DELETE, Op.INSERT, Op.UPDATE]
 
