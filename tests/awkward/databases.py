@@ -35,8 +35,10 @@ class Database:
     def dsn(self, user: str = "postgres") -> str:
         return self.server.dsn(self.name, user)
 
-    def connect(self, user: str = "postgres", autocommit: bool = True, **options: str) -> psycopg.Connection:
-        return psycopg.connect(self.dsn(user), autocommit=autocommit, **options)
+    def connect(
+        self, user: str = "postgres", autocommit: bool = True, application_name: str = ""
+    ) -> psycopg.Connection:
+        return psycopg.connect(self.dsn(user), autocommit=autocommit, application_name=application_name)
 
     def run(self, sql: str, user: str = "postgres") -> None:
         with self.connect(user) as connection:

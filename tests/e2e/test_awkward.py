@@ -20,6 +20,7 @@ from tests.support.clients import Attempt, Client
 from tests.support.stack import PROJECT, Stack, evidence_folder, private_stack
 from tests.support.waiting import wait_until
 
+KEYS = ("Account_memberId_fkey", "statements_accountId_fkey")
 AWKWARD = Path(__file__).parents[1] / "awkward"
 
 
@@ -57,6 +58,11 @@ class People:
         answer = client.post("/members", {"email": f"{next(self._numbers)}@example.org", "name": "N"})
         assert answer.status == 201, answer
         return answer.json()["id"]
+
+    def join_and_leave(self) -> None:
+        """The monolith's own cascade into the domain must not meet the fence while the domain is away."""
+        with self.client() as client:
+            client.request("DELETE", f"/members/{self.join(client)}")
 
     def open_account(self, client: Client, member: str) -> str:
         answer = client.post("/ledger/accounts", {"member": member, "label": f"a{next(self._numbers)}"})
@@ -128,6 +134,15 @@ def nightly(stack: Stack) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+def crossing_keys(stack: Stack) -> dict[str, bool]:
+    """The crossing foreign keys that the monolith has, and whether each is valid."""
+    with psycopg.connect(stack.env["FIG_ACME_DSN"]) as connection:
+        found = connection.execute(
+            "select conname, convalidated from pg_constraint where conname = any (%s)", [list(KEYS)]
+        ).fetchall()
+    return dict(found)
+
+
 def sums(dsn: str, query: str) -> dict[str, tuple[Decimal, Decimal]]:
     with psycopg.connect(dsn) as connection:
         return {str(account): (balance, total) for account, balance, total in connection.execute(query)}
@@ -149,8 +164,11 @@ def test_a_domain_of_a_strange_monolith_goes_there_and_back_while_people_use_it(
             refused = nightly(stack)
             assert refused.returncode == 3, refused
             assert 'domain "ledger" is not owned here: this is the monolith side' in refused.stderr
+            assert crossing_keys(stack) == {}
+            people.join_and_leave()
             fig(stack, "verify", "ledger")
             assert fig(stack, "rollback", "ledger")["stage"] == "sync"
+            assert crossing_keys(stack) == dict.fromkeys(KEYS, True)
         before = len(people.attempts)
         wait_until(lambda: len(people.attempts) > before + 40, 30, "people go on after the last switch")
     assert people.failures() == []

@@ -75,7 +75,7 @@ def test_a_prepared_transaction_anywhere_on_the_server_keeps_a_slot_from_being_m
     trial: Trial, new_database, monolith_server: PostgresServer
 ):
     elsewhere = Database(
-        monolith_server, psycopg.conninfo.conninfo_to_dict(new_database(monolith_server))["dbname"], "", ""
+        monolith_server, str(psycopg.conninfo.conninfo_to_dict(new_database(monolith_server))["dbname"]), "", ""
     )
     with prepared(elsewhere, "create table t ()", "far away"):
         found = refused(trial, "prepared-transaction")

@@ -193,7 +193,7 @@ def test_a_side_that_does_not_answer_does_not_hide_what_the_other_one_has(trial:
     trial.databases.acme.run('alter table acme."Entry" drop constraint "Entry_pkey"')
     trial.databases.book.run("alter table book.entry set unlogged")
     dead = f"host=127.0.0.1 port={free_port()} user=fig dbname=none password=SECRET"
-    refusals = trial.refusals(**{f"FIG_{side}_DSN": dead})
+    refusals = trial.refusals(None, Act.START_SYNC, **{f"FIG_{side}_DSN": dead})
     said = of_code(refusals, "side-unreachable")
     assert ("monolith" if side == "ACME" else "service") in said
     assert "SECRET" not in said

@@ -40,14 +40,20 @@ def side(trial: Trial, plan: Plan) -> Iterator[SideDatabase]:
 @pytest.fixture
 def fenced(trial: Trial, side: SideDatabase) -> Trial:
     with trial.databases.acme.connect("acme_app") as app:
-        member = app.execute(MEMBER).fetchone()[0]
+        (member,) = app.execute(MEMBER).fetchall()[0]
         app.execute("""insert into acme."Account" ("memberId", "Label") values (%s, 'a')""", [member])
     side.fence("ledger", 1, 0.5, [])
     return trial
 
 
 def test_psql_is_told_domain_side_state_and_epoch(fenced: Trial):
-    program = [postgres_programs() / "psql", fenced.databases.acme.dsn("acme_app"), "-v", "ON_ERROR_STOP=1", "-c"]
+    program: list[str | Path] = [
+        postgres_programs() / "psql",
+        fenced.databases.acme.dsn("acme_app"),
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-c",
+    ]
     done = subprocess.run([*program, 'update acme."Account" set closed = true'], capture_output=True, text=True)
     assert done.returncode != 0
     assert REFUSED in done.stderr
