@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from types import TracebackType
 
 import psycopg
@@ -91,9 +91,50 @@ class Arena:
             finally:
                 connection.execute(f"alter database {journal} allow_connections true")
 
-    def expect_no_broken_promise(self) -> None:
+    def wait_for_writes(self, number: int, seconds: float = 60) -> None:
+        """People have made so many more changes."""
+        before = self.watched.acknowledged_writes()
+        wait_until(lambda: self.watched.acknowledged_writes() >= before + number, seconds, "people write on", every=0.2)
+
+    def admin_dsn(self, side: Side) -> str:
+        return self.stack.env["FIG_MONOLITH_ADMIN_DSN" if side is Side.MONOLITH else "FIG_CATALOG_ADMIN_DSN"]
+
+    @contextmanager
+    def nothing_flushed(self, side: Side) -> Iterator[None]:
+        """The side's WAL writer is frozen: what commits asynchronously stays in memory until something flushes."""
+        with psycopg.connect(self.admin_dsn(side), autocommit=True) as connection:
+            row = connection.execute("select pid from pg_stat_activity where backend_type = 'walwriter'").fetchone()
+        assert row, f"no WAL writer on the {side} side"
+        os.kill(row[0], signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            # The crash has taken it along, unless the case failed before.
+            with suppress(ProcessLookupError):
+                os.kill(row[0], signal.SIGCONT)
+
+    def wait_for_unflushed(self, side: Side, seconds: float = 30) -> None:
+        """Something is in the WAL's memory that is not on disk."""
+        with psycopg.connect(self.admin_dsn(side), autocommit=True) as connection:
+
+            def unflushed() -> bool:
+                row = connection.execute("select pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()").fetchone()
+                return bool(row and row[0])
+
+            wait_until(unflushed, seconds, f"rows in memory only on the {side} side", every=0.001)
+
+    def new_violations(self) -> list[Violation]:
         """Judge everything since the beginning; what an earlier case broke is not held against this one."""
         verdict = self.watched.judge(faultless=False)
         new = [violation for violation in verdict.violations if violation not in self._known]
         self._known.update(new)
+        return new
+
+    def expect_no_broken_promise(self) -> None:
+        new = self.new_violations()
         assert not new, "\n".join(map(str, new[:20]))
+
+
+def server_of(side: Side) -> str:
+    """The process that holds a side's rows."""
+    return "pg-monolith" if side is Side.MONOLITH else "pg-services"

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from migration_plan import bootstrap
-from migration_plan.errors import FigError, LeaseHeld, PreflightRefused
+from migration_plan.errors import FigError, LeaseHeld, PreflightRefused, SwitchAborted
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.moves import Mover, MoveResult, Unsettled, current
 from migration_plan.recovery import decide
@@ -19,8 +19,13 @@ from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
 
-def move_when_allowed(mover: Mover, forward: bool, patience: float = 30.0) -> MoveResult:
-    """A refusal changed nothing, and its reason may be over in a moment: a transaction, a lease that runs out."""
+def move_when_allowed(
+    mover: Mover, forward: bool, patience: float = 30.0, again: Callable[[], bool] = lambda: False
+) -> MoveResult:
+    """A refusal changed nothing, and its reason may be over in a moment: a transaction, a lease that runs out.
+
+    A switch that took itself back is tried again only if `again` says so.
+    """
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -28,7 +33,10 @@ def move_when_allowed(mover: Mover, forward: bool, patience: float = 30.0) -> Mo
         except (PreflightRefused, LeaseHeld, Unsettled):
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.1)
+        except SwitchAborted:
+            if not again():
+                raise
+        time.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -67,13 +75,17 @@ class Moving:
         """Make `side` the owner, by a switch if it is not."""
         self.wait_until_settled()
         if self.owner() is not side:
-            self.switch(forward=side is Side.SERVICE)
+            mover = bootstrap.build(self.domain, self.environment)
+            with closing(mover.parts):
+                move_when_allowed(mover, side is Side.SERVICE, again=lambda: True)
             self.wait_until_settled()
 
-    def switch(self, forward: bool, checkpoint: Callable[[str], None] = no_checkpoint) -> MoveResult:
+    def switch(
+        self, forward: bool, checkpoint: Callable[[str], None] = no_checkpoint, patience: float = 30.0
+    ) -> MoveResult:
         mover = bootstrap.build(self.domain, self.environment, checkpoint)
         with closing(mover.parts):
-            return move_when_allowed(mover, forward)
+            return move_when_allowed(mover, forward, patience)
 
     def settled(self) -> bool:
         """One owner, one standby, no open intent, and every proxy knows it."""

@@ -12,7 +12,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,20 +25,23 @@ from tests.support.waiting import wait_until
 PROJECT = Path(__file__).parents[2]
 
 
-def strike(at: str, number: signal.Signals, victim: int) -> Callable[[str], None]:
+@dataclass
+class Strike:
     """A checkpoint callable that sends the signal once, at the named step; victim 0 is oneself."""
-    struck: list[str] = []
 
-    def checkpoint(name: str) -> None:
-        if name != at or struck:
+    at: str
+    number: signal.Signals
+    victim: int
+    done: bool = False
+
+    def __call__(self, checkpoint: str) -> None:
+        if checkpoint != self.at or self.done:
             return
-        struck.append(name)
-        if victim:
-            os.killpg(victim, number)
+        self.done = True
+        if self.victim:
+            os.killpg(self.victim, self.number)
         else:
-            os.kill(os.getpid(), number)
-
-    return checkpoint
+            os.kill(os.getpid(), self.number)
 
 
 @dataclass
@@ -113,11 +116,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--signal", default="KILL")
     parser.add_argument("--victim", type=int, default=0, help="a process group; without it the controller itself")
     options = parser.parse_args(arguments)
-    checkpoint = strike(options.at, signal.Signals[f"SIG{options.signal}"], options.victim)
-    mover = bootstrap.build(options.domain, checkpoint=checkpoint)
+    strike = Strike(options.at, signal.Signals[f"SIG{options.signal}"], options.victim)
+    mover = bootstrap.build(options.domain, checkpoint=strike)
     with closing(mover.parts):
         try:
-            result = move_when_allowed(mover, options.direction == "forward")
+            result = move_when_allowed(mover, options.direction == "forward", again=lambda: not strike.done)
         except FigError as error:
             print(json.dumps(error.as_json()))
             return error.exit_code

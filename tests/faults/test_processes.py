@@ -1,0 +1,75 @@
+"""Whoever else dies in the middle of a switch while people shop: one owner, nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from migration_plan.lifecycle import Side
+from migration_plan.switch import CHECKPOINTS
+from tests.faults.arena import Arena, server_of
+from tests.support.stack import Stack
+
+SERVERS = ("pg-monolith", "pg-services")
+VICTIMS = ("nginx", "streams", "catalog-1", "monolith", "monolith-jobs", "controller", "rabbitmq", *SERVERS)
+# Where each death hurts most: rows are on their way, or the decision has just fallen.
+WORST = {"after-fence": VICTIMS, "after-release": (*SERVERS, "nginx", "streams"), "after-drain": SERVERS}
+
+
+@pytest.fixture(scope="module")
+def arena(stack: Stack) -> Iterator[Arena]:
+    with Arena(stack, "processes") as arena:
+        yield arena
+
+
+def cases() -> Iterator[object]:
+    """The worst ones always, every step at full size."""
+    for checkpoint in CHECKPOINTS:
+        for victim in VICTIMS:
+            marks = [] if victim in WORST.get(checkpoint, ()) else [pytest.mark.full]
+            yield pytest.param(checkpoint, victim, marks=marks, id=f"{victim}-{checkpoint}")
+
+
+@pytest.mark.parametrize("giver", list(Side), ids=["cutover", "rollback"])
+@pytest.mark.parametrize(("checkpoint", "victim"), cases())
+def test_whoever_dies_during_a_switch_nothing_is_lost(arena: Arena, checkpoint: str, victim: str, giver: Side) -> None:
+    arena.prepare(giver)
+    # An immediate stop is a server's crash: nothing is flushed, nobody is told.
+    number = signal.SIGQUIT if victim in SERVERS else signal.SIGKILL
+    former = arena.stack.pid(victim)
+    with arena.people():
+        with arena.controller(giver, checkpoint, number, victim=former) as controller:
+            controller.wait_until_ended()
+        arena.stack.wait_until_back(victim, former)
+        arena.moving.wait_until_settled()
+    arena.expect_no_broken_promise()
+
+
+@pytest.mark.parametrize("owner", list(Side), ids=["monolith-owns", "service-owns"])
+@pytest.mark.parametrize("victim", VICTIMS)
+def test_whoever_dies_at_rest_nothing_is_lost(arena: Arena, victim: str, owner: Side) -> None:
+    arena.prepare(owner)
+    with arena.people():
+        arena.wait_for_writes(10)
+        former = arena.stack.kill(victim, signal.SIGQUIT if victim in SERVERS else signal.SIGKILL)
+        arena.stack.wait_until_back(victim, former)
+        arena.wait_for_writes(10)
+    assert arena.moving.owner() is owner
+    arena.expect_no_broken_promise()
+
+
+@pytest.mark.parametrize("giver", list(Side), ids=["cutover", "rollback"])
+def test_rows_that_were_applied_but_not_flushed_come_again(arena: Arena, giver: Side) -> None:
+    """The taker crashes after the drain was seen, and comes back without the rows that the drain had counted."""
+    taker = server_of(giver.other)
+    arena.prepare(giver)
+    former = arena.stack.pid(taker)
+    with arena.people(), arena.nothing_flushed(giver.other):
+        with arena.controller(giver, "after-drain", signal.SIGQUIT, victim=former) as controller:
+            arena.wait_for_unflushed(giver.other)
+            controller.wait_until_ended()
+        arena.stack.wait_until_back(taker, former)
+        arena.moving.wait_until_settled()
+    arena.expect_no_broken_promise()
