@@ -11,13 +11,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import psycopg
+
+from cdc.errors import CdcError
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, StaleEpoch
 from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import OWNER, Row, Side, Stage
 from migration_plan.preparation import restore_crossing_keys
 from migration_plan.recovery import Case, Decision, Intent, decide
 from migration_plan.switch import Parts, abort, finish_grant, read_rows
-from proxy.errors import ProxyUnreachable, RouteRefused
+from proxy.errors import ProxyError, ProxyUnreachable
 
 LEASE_SECONDS = 3.0
 _log = logging.getLogger("fig.controller")
@@ -121,7 +124,7 @@ class Controller:
             for watch in self._watches:
                 try:
                     self._look(watch)
-                except (FigError, ProxyUnreachable, RouteRefused) as error:
+                except (FigError, CdcError, ProxyError, psycopg.Error) as error:
                     self._alarm_once(watch, str(error))
 
     def _look(self, watch: Watch) -> None:

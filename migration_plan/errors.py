@@ -71,6 +71,16 @@ class SideUnreachable(FigError):
         self.side = side
 
 
+class SideRefused(FigError):
+    """A side's database refuses a move for a reason that the switch does not know."""
+
+    code = "side-refused"
+    exit_code = 5
+
+    def __init__(self, domain: str, side: str, reason: str) -> None:
+        super().__init__(f'domain "{domain}": the {side} side refuses: {reason}', f"fig plan check {domain}")
+
+
 @dataclass(frozen=True)
 class Blocker:
     """A session or prepared transaction that holds a lock in the way; never its query text."""

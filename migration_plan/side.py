@@ -17,7 +17,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
-from migration_plan.errors import Blocker, NotCaughtUp, SideUnreachable, StaleEpoch, TablesBusy
+from migration_plan.errors import Blocker, NotCaughtUp, SideRefused, SideUnreachable, StaleEpoch, TablesBusy
 from migration_plan.lifecycle import Row, Side
 
 CONNECT = {
@@ -215,7 +215,9 @@ class SideDatabase:
                     raise StaleEpoch(domain, self.side, _found(error)) from error
                 if error.sqlstate == "SF425":
                     raise NotCaughtUp(str(error.diag.message_primary), "fig status") from error
-                raise
+                if isinstance(error, psycopg.OperationalError):
+                    raise  # Lost, perhaps: `connection` knows.
+                raise SideRefused(domain, self.side, f"{error.sqlstate}: {error.diag.message_primary}") from error
 
 
 def _row(found: dict[str, Any]) -> Row:

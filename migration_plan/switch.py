@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+import psycopg
+
+from cdc.projection import Table
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, SwitchAborted, TablesBusy
 from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import Row, Side
 from migration_plan.plan import Plan
 from migration_plan.side import SideDatabase
 from proxy.client import ProxyClient
-from proxy.errors import ProxyUnreachable, RouteRefused
+from proxy.errors import ProxyError, ProxyUnreachable, RouteRefused
 
 CHECKPOINTS = (
     "before-intent", "after-intent", "after-hold", "after-requests", "after-fence", "after-drain", "after-release",
@@ -54,7 +57,7 @@ class Parts:
         return f"{self.domain}_to_{side}"
 
     def sequences_from(self, giver: Side) -> list[tuple[str, str]]:
-        pairs = [(pair.monolith, pair.service) for pair in self.plan.sequences]
+        pairs = [(Table.parse(pair.monolith).quoted, Table.parse(pair.service).quoted) for pair in self.plan.sequences]
         return pairs if giver is Side.MONOLITH else [(service, monolith) for monolith, service in pairs]
 
     def route(self, epoch: int, owner: Side) -> list[str]:
@@ -148,7 +151,7 @@ class Switch:
             fenced = self._fence_within_patience()
             drained = self._drain(fenced)
             self._release(fenced)
-        except (FigError, ProxyUnreachable, RouteRefused) as error:
+        except (FigError, ProxyError, psycopg.Error) as error:
             raise self._abort(error) from error
         # The giver has let go; whatever fails from here on is repeated, here or by whoever recovers.
         finish_grant(self.parts, self.giver, fenced, self._lock)
