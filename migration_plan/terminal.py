@@ -9,8 +9,11 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 import click
+import psycopg
 
+from cdc.errors import CdcError
 from migration_plan.errors import FigError
+from proxy.errors import ProxyError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,6 +26,19 @@ class FigGroup(click.Group):
             return super().invoke(ctx)
         except FigError as error:
             _end_with(error)
+        except (CdcError, ProxyError) as error:
+            _end_with(Underlying(error))
+        except psycopg.Error as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            _end_with(FigError(f"a database refused what fig asked of it: {reason}", "fig status"))
+
+
+class Underlying(FigError):
+    """An error of the stream or of a proxy, said in fig's words."""
+
+    def __init__(self, error: CdcError | ProxyError) -> None:
+        super().__init__(str(error), error.next_step)
+        self.code = error.code
 
 
 def _end_with(error: FigError) -> NoReturn:
