@@ -13,16 +13,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from flask import Flask, current_app, request, session
 from flask_login import LoginManager, UserMixin, current_user
 from flask_wtf.csrf import CSRFProtect, validate_csrf
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 
-from legacy_monolith.database import db
+from legacy_monolith.database import SAFE_METHODS, db
 from legacy_monolith.errors import CsrfTokenInvalid, NotAuthenticated, RoleRequired
 from legacy_monolith.users.models import User
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 ROLES = {"buyer": ("buyer",), "seller": ("buyer", "seller")}
 STATEMENT_SECONDS = 60
 
@@ -31,10 +30,11 @@ login_manager = LoginManager()
 # A session is bound to its user's session epoch, not to the address and browser it came from.
 login_manager.session_protection = None
 
-_BY_ID = select(User.id, User.role, User.session_epoch)
+users = User.__table__.c
+_BY_ID = select(users.id, users.role, users.session_epoch).where(users.id == bindparam("id"))
 
 
-class Account(UserMixin):  # type: ignore[misc]
+class Account(UserMixin):
     """The user behind a session, as little of it as every request needs."""
 
     def __init__(self, user_id: int, role: str, session_epoch: int) -> None:
@@ -43,12 +43,12 @@ class Account(UserMixin):  # type: ignore[misc]
         self.session_epoch = session_epoch
 
 
-@login_manager.user_loader  # type: ignore[untyped-decorator]
+@login_manager.user_loader
 def load_account(user_id: str) -> Account | None:
     """None ends the session: the user is gone, or has logged out since the cookie was made."""
     if not user_id.isdecimal():
         return None
-    row = db.session.execute(_BY_ID.where(User.id == int(user_id))).first()
+    row = db.session.execute(_BY_ID, {"id": int(user_id)}).first()
     if row is None or row.session_epoch != session.get("epoch"):
         return None
     return Account(row.id, row.role, row.session_epoch)

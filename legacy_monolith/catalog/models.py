@@ -30,7 +30,7 @@ SEARCHED = "setweight(to_tsvector('english', title), 'A') || setweight(to_tsvect
 ACTIVE = text("not is_hidden and not is_withdrawn")
 
 
-class Product(db.Model):  # type: ignore[name-defined,misc]
+class Product(db.Model):  # type: ignore[name-defined]
     __tablename__ = "products"
     __table_args__ = (
         CheckConstraint("stock >= 0", name="stock"),
@@ -63,7 +63,7 @@ class Product(db.Model):  # type: ignore[name-defined,misc]
     search: Mapped[str] = mapped_column(TSVECTOR, Computed(SEARCHED, persisted=True))
 
 
-class StockMovement(db.Model):  # type: ignore[name-defined,misc]
+class StockMovement(db.Model):  # type: ignore[name-defined]
     """Every change of stock; the sum of a product's movements is its stock."""
 
     __tablename__ = "stock_movements"
@@ -81,7 +81,7 @@ class StockMovement(db.Model):  # type: ignore[name-defined,misc]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
-class StockReservation(db.Model):  # type: ignore[name-defined,misc]
+class StockReservation(db.Model):  # type: ignore[name-defined]
     __tablename__ = "stock_reservations"
     __table_args__ = (CheckConstraint("state in ('held', 'confirmed', 'released')", name="state"),)
 
@@ -91,7 +91,7 @@ class StockReservation(db.Model):  # type: ignore[name-defined,misc]
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
-class StockReservationLine(db.Model):  # type: ignore[name-defined,misc]
+class StockReservationLine(db.Model):  # type: ignore[name-defined]
     __tablename__ = "stock_reservation_lines"
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from legacy_monolith.catalog.forms import NewProduct, ProductEdit, StockAdjustment
-from legacy_monolith.catalog.listing import SHOWN
+from legacy_monolith.catalog.listing import SHOWN, products
 from legacy_monolith.catalog.models import Product, StockMovement
 from legacy_monolith.database import Record, db
 from legacy_monolith.errors import (
@@ -22,9 +22,11 @@ from legacy_monolith.errors import (
 )
 from legacy_monolith.validation import LARGEST_STOCK
 
+_BY_ID = select(*SHOWN).where(products.id == bindparam("id"))
+
 
 def find(product_id: int) -> Record:
-    row = db.session.execute(select(*SHOWN).where(Product.id == product_id)).first()
+    row = db.session.execute(_BY_ID, {"id": product_id}).first()
     if row is None:
         raise NotFound(f"There is no product {product_id}.")
     return row

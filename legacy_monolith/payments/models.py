@@ -26,7 +26,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from legacy_monolith.database import db
 
 
-class CartItem(db.Model):  # type: ignore[name-defined,misc]
+class CartItem(db.Model):  # type: ignore[name-defined]
     __tablename__ = "cart_items"
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity"),
@@ -38,7 +38,7 @@ class CartItem(db.Model):  # type: ignore[name-defined,misc]
     quantity: Mapped[int] = mapped_column(Integer)
 
 
-class Order(db.Model):  # type: ignore[name-defined,misc]
+class Order(db.Model):  # type: ignore[name-defined]
     """`key` is the client's Idempotency-Key and the key of the order's reservation.
 
     pending -> placed | cancelling; placed -> cancelling; cancelling -> cancelled, or failed if never placed.
@@ -64,7 +64,7 @@ class Order(db.Model):  # type: ignore[name-defined,misc]
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
 
-class OrderLine(db.Model):  # type: ignore[name-defined,misc]
+class OrderLine(db.Model):  # type: ignore[name-defined]
     __tablename__ = "order_lines"
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity"),

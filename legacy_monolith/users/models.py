@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from legacy_monolith.database import db
 
 
-class User(db.Model):  # type: ignore[name-defined,misc]
+class User(db.Model):  # type: ignore[name-defined]
     __tablename__ = "users"
     __table_args__ = (
         CheckConstraint("role in ('buyer', 'seller')", name="role"),
