@@ -44,6 +44,9 @@ _ESTIMATE = """
 """
 
 
+_COMPARE_WITH_PLAN = "Compare both schemas with the plan: fig plan check"
+
+
 @dataclass(frozen=True)
 class LiveColumn:
     """One column as the catalogue has it; a domain's column has the type under the domain."""
@@ -70,6 +73,12 @@ class LiveTable:
     columns: dict[str, LiveColumn]
     primary_key: tuple[str, ...]
 
+    def column(self, name: str) -> LiveColumn:
+        """The column; an error if there is none."""
+        if name not in self.columns:
+            raise CatalogueError(f"table {self.table} has no column {name}", _COMPARE_WITH_PLAN)
+        return self.columns[name]
+
 
 class Catalogue:
     """One side's catalogue, read through a connection that may be inside any transaction."""
@@ -88,7 +97,7 @@ class Catalogue:
         """The table; an error if there is none."""
         found = self.find(table)
         if found is None:
-            raise CatalogueError(f"table {table} does not exist", "Compare both schemas with the plan: fig plan check")
+            raise CatalogueError(f"table {table} does not exist", _COMPARE_WITH_PLAN)
         return found
 
     def estimate(self, table: Table) -> int:
@@ -118,7 +127,7 @@ class Catalogue:
 
     def _excludes(self, table: Table, column: str, comparisons: Sequence[tuple[str, str]]) -> bool:
         """The planner proves from the CHECKs that no row can match; nobody else reads CHECKs reliably."""
-        live = self.get(table).columns[column]
+        live = self.get(table).column(column)
         subject, type_name = sql.Composed([sql.Identifier(column)]), sql.SQL(live.cast_type)
         if live.cast_type == "character varying":  # PostgreSQL compares these as text in CHECKs too.
             subject, type_name = subject + sql.SQL("::text"), sql.SQL("text")

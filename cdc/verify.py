@@ -20,7 +20,7 @@ from cdc.difference import Difference
 from cdc.errors import ComparisonFailed
 from cdc.projection import Direction, Projection
 from cdc.verify_pair import CHUNK_ROWS, OnRows, Pair, Tally
-from cdc.verify_view import View, image, plain
+from cdc.verify_view import View, views
 
 MOST_DIFFERENCES = 100
 
@@ -77,12 +77,13 @@ def compare(
     for connection in (source, target):
         for name, value in _PINNED.items():
             connection.execute("select set_config(%s, %s, false)", [name, value])
-    views = [(p, *_views(p, direction, Catalogue(source), Catalogue(target))) for p in projections]
-    tally = Tally(on_rows, expected=sum(Catalogue(source).estimate(view.table) for _, view, _ in views))
+    catalogues = Catalogue(source), Catalogue(target)
+    seen = [(projection, _views(projection, direction, *catalogues)) for projection in projections]
+    tally = Tally(on_rows, expected=sum(catalogues[0].estimate(view.table) for _, (view, _) in seen))
 
     def differences(threads: ThreadPoolExecutor) -> Iterator[Difference]:
-        for projection, *both in views:
-            pair = Pair(projection, (source, target), (both[0], both[1]), threads, chunk_rows)
+        for projection, both in seen:
+            pair = Pair(projection, (source, target), both, threads, chunk_rows)
             try:
                 yield from pair.differences(tally)
             except Error as error:
@@ -96,5 +97,6 @@ def compare(
 def _views(projection: Projection, direction: Direction, source: Catalogue, target: Catalogue) -> tuple[View, View]:
     """What to read on the source and on the target."""
     if direction is Direction.TO_SERVICE:
-        return image(projection, source.get(projection.source)), plain(projection, target.get(projection.target))
-    return plain(projection, source.get(projection.target)), image(projection, target.get(projection.source))
+        return views(projection, source.get(projection.source), target.get(projection.target))
+    image, plain = views(projection, target.get(projection.source), source.get(projection.target))
+    return plain, image

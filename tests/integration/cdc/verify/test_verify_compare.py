@@ -129,6 +129,20 @@ def test_values_that_moved_to_the_next_column_are_different(sides: Sides) -> Non
     assert len(found(sides, lens(["k"], "x", "y"))) == 2
 
 
+def test_values_that_a_collation_calls_equal_are_different(sides: Sides) -> None:
+    both(
+        sides,
+        """create collation blind (provider = icu, locale = 'und-u-ks-level1', deterministic = false);
+                   create table t (k int primary key, x text collate blind not null, y text collate blind)""",
+    )
+    sides[0].execute("insert into t values (1, 'cafe', 'a'), (2, 'b', 'naive'), (3, 'c', 'c')")
+    sides[1].execute("insert into t values (1, 'CAFÉ', 'a'), (2, 'b', 'naïve'), (3, 'c', 'c')")
+    assert found(sides, lens(["k"], "x", "y")) == [
+        'public.t (k 1), x: source "cafe", target "CAFÉ"',
+        'public.t (k 2), y: source "naive", target "naïve"',
+    ]
+
+
 def test_equal_rows_are_equal_whatever_the_sessions_settings(sides: Sides) -> None:
     both(sides, """
         create table t (k timestamptz primary key, a timestamp, b interval, c float8, d bytea, e date, f money);
@@ -222,6 +236,9 @@ def test_a_table_that_is_gone_is_named(sides: Sides) -> None:
     sides[0].execute("create table t (k int primary key)")
     with pytest.raises(CatalogueError, match=r"table public\.t does not exist"):
         found(sides, lens(["k"]))
+    sides[1].execute("create table t (k int primary key)")
+    with pytest.raises(CatalogueError, match=r"table public\.t has no column x"):
+        found(sides, lens(["k"], "x"))
 
 
 def test_labels_with_percent_signs_and_braces_compare(sides: Sides) -> None:
