@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -235,7 +235,7 @@ class TargetSession:
             self._waiting.append(_Sent("rows", group, batch.shape))
         return name
 
-    def _query(self, name: bytes, parameters: list[Any], sent: _Sent) -> None:
+    def _query(self, name: bytes, parameters: Sequence[Any], sent: _Sent) -> None:
         self._pgconn.send_query_prepared(name, parameters)
         self._waiting.append(sent)
 

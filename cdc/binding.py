@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
-from cdc.pgoutput import UNCHANGED, Delete, Insert, OldRow, Relation, Row, Unchanged, Update, Value
+from cdc.pgoutput import UNCHANGED, Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Column, Projection, Role, Table
-from cdc.runs import Change, Params, RowKey
+from cdc.runs import Change, RowKey
 from cdc.statements import Cell, Op, Shape
 from cdc.stream_errors import SchemaChanged, UnsentValue
 from cdc.target_tables import TargetTable
@@ -29,6 +31,13 @@ def differences(relation: Relation, expected: SetUpColumns) -> list[str]:
     ]
 
 
+Pick = Callable[[Row], tuple[Any, ...]]
+"""Takes the values that a statement needs out of a source row."""
+
+Made = tuple[Shape, Pick]
+"""A shape, and what it takes out of the new row; the key comes from the old one."""
+
+
 class Binding:
     """One relation and one projection. Keeps the shapes it has made."""
 
@@ -38,10 +47,11 @@ class Binding:
         self._target = target
         self._index = {column.name: i for i, column in enumerate(relation.columns)}
         self._require_columns(relation)
-        self._key = tuple(self._index[source] for source, _target in projection.key)
+        self._row_key = _pick([self._index[source] for source, _target in projection.key])
         key_targets = {target for _source, target in projection.key}
         columns = {column.target: column for column in projection.columns}
         self._key_cells = tuple(self._cell(columns[name]) for _source, name in projection.key)
+        self._key_values = self._pick(self._key_cells)
         self._all_cells = tuple(self._cell(column) for column in projection.columns)
         self._is_part = projection.role is Role.PART
         # A constant was written with the row; only a part, which comes to a row that is there, writes it again.
@@ -51,73 +61,72 @@ class Binding:
             if cell.column.target not in key_targets and (cell.column.sources or self._is_part)
         )
         reset = tuple(self._cell(Column(name, (), literal)) for name, literal in projection.reset)
-        self._key_picks = self._picks(self._key_cells)
         self._insert = Shape(Op.INSERT, projection.target, (*self._all_cells, *reset), ())
-        self._insert_picks = self._picks(self._all_cells)
+        self._insert_values = self._pick(self._all_cells)
         self._delete = Shape(Op.DELETE, projection.target, (), self._key_cells)
         self._reset = self._update_shape(reset)
-        self._updates: dict[tuple[int, ...], tuple[Shape, tuple[int, ...]] | None] = {}
-        self._moves: dict[tuple[int, ...], tuple[Shape, tuple[int, ...]] | None] = {}
+        self._updates: dict[tuple[int, ...], Made | None] = {}
+        self._moves: dict[tuple[int, ...], Made | None] = {}
 
-    def insert(self, message: Insert, gone: Gone) -> Iterator[Change]:
+    def insert(self, message: Insert, gone: Gone) -> Iterable[Change]:
         """PRIMARY: a new row. PART: its columns of a row that is there."""
+        new = message.new
         if self._is_part:
-            yield from self._set(message.new, message.new)
-            return
-        key = self._row_key(message.new)
-        gone.discard((self._projection.target, key))
-        yield Change(self._insert, self._values(message.new, self._insert_picks), ())
+            return self._set(new, ())
+        if gone:
+            gone.discard((self._projection.target, self._row_key(new)))
+        return (Change(self._insert, self._insert_values(new), ()),)
 
-    def update(self, message: Update, gone: Gone) -> Iterator[Change]:
+    def update(self, message: Update, gone: Gone) -> Iterable[Change]:
         """Columns whose value was not sent stay as they are."""
         new = _filled(message)
-        old = new if message.old_is is OldRow.ABSENT else message.old
+        unsent = tuple([i for i, value in enumerate(new) if value is UNCHANGED]) if UNCHANGED in new else ()
+        if unsent:
+            self._require_sent(self._key_cells, unsent, "it is part of the key")
+        if message.old_is is OldRow.ABSENT:
+            return self._set(new, unsent)
+        old, target = message.old, self._projection.target
         old_key, new_key = self._row_key(old), self._row_key(new)
         if old_key == new_key:
-            yield from self._set(new, new)
-        elif self._is_part:
-            if (self._projection.target, old_key) not in gone:
-                self._require_all(new)
-                yield self._change(self._reset, (), old, old)
-            yield from self._set(new, new)
-        else:
-            gone.add((self._projection.target, old_key))
-            gone.discard((self._projection.target, new_key))
-            yield from self._move(old, new)
-
-    def delete(self, message: Delete, gone: Gone) -> Iterator[Change]:
-        """PRIMARY: the row goes. PART: its columns are reset, unless the row has gone before."""
-        key = (self._projection.target, self._row_key(message.old))
+            return self._set(new, unsent)
         if not self._is_part:
-            gone.add(key)
-            yield self._change(self._delete, (), message.old, message.old)
-        elif key not in gone and self._reset.cells:
-            yield self._change(self._reset, (), message.old, message.old)
+            gone.add((target, old_key))
+            gone.discard((target, new_key))
+            return self._move(old, new, unsent)
+        if (target, old_key) in gone:
+            return self._set(new, unsent)
+        self._require_sent(self._other_cells, unsent, "it goes to another row")
+        return (Change(self._reset, self._key_values(old), (old_key,)), *self._set(new, unsent))
 
-    def _set(self, found: Row, new: Row) -> Iterator[Change]:
-        unsent = tuple(i for i, value in enumerate(new) if value is UNCHANGED) if UNCHANGED in new else ()
+    def delete(self, message: Delete, gone: Gone) -> Iterable[Change]:
+        """PRIMARY: the row goes. PART: its columns are reset, unless the row has gone before."""
+        key = self._row_key(message.old)
+        if not self._is_part:
+            gone.add((self._projection.target, key))
+            return (Change(self._delete, self._key_values(message.old), (key,)),)
+        if (self._projection.target, key) in gone or not self._reset.cells:
+            return ()
+        return (Change(self._reset, self._key_values(message.old), (key,)),)
+
+    def _set(self, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._updates:
             self._updates[unsent] = self._without(unsent, self._other_cells)
         made = self._updates[unsent]
-        if made:
-            yield self._change(*made, found, new)
+        if made is None:
+            return ()
+        shape, values = made
+        return (Change(shape, values(new) + self._key_values(new), (self._row_key(new),)),)
 
-    def _move(self, old: Row, new: Row) -> Iterator[Change]:
-        unsent = tuple(i for i, value in enumerate(new) if value is UNCHANGED) if UNCHANGED in new else ()
+    def _move(self, old: Row, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._moves:
             self._moves[unsent] = self._without(unsent, self._all_cells, one_by_one=True)
         made = self._moves[unsent]
-        if made:
-            yield self._change(*made, old, new)
+        if made is None:
+            return ()
+        shape, values = made
+        return (Change(shape, values(new) + self._key_values(old), (self._row_key(old), self._row_key(new))),)
 
-    def _change(self, shape: Shape, picks: tuple[int, ...], old: Row, new: Row) -> Change:
-        params = self._values(new, picks) + self._values(old, self._key_picks)
-        key = self._row_key(old)
-        return Change(shape, params, (key,) if old is new else (key, self._row_key(new)))
-
-    def _without(
-        self, unsent: tuple[int, ...], cells: tuple[Cell, ...], one_by_one: bool = False
-    ) -> tuple[Shape, tuple[int, ...]] | None:
+    def _without(self, unsent: tuple[int, ...], cells: tuple[Cell, ...], one_by_one: bool = False) -> Made | None:
         """The update of those cells whose sources were all sent; None if there is none."""
         missing = {name for name, i in self._index.items() if i in unsent}
         kept = []
@@ -130,7 +139,7 @@ class Binding:
                 raise UnsentValue(self._relation, min(absent), why)
         if not kept:
             return None
-        return self._update_shape(tuple(kept), one_by_one), self._picks(tuple(kept))
+        return self._update_shape(tuple(kept), one_by_one), self._pick(tuple(kept))
 
     def _update_shape(self, cells: tuple[Cell, ...], one_by_one: bool = False) -> Shape:
         touches_unique = any(cell.column.target in self._target.unique for cell in cells)
@@ -142,26 +151,15 @@ class Binding:
             raise SchemaChanged(str(self._projection.target), [f"target column {column.target} does not exist"])
         return Cell(column, type_name)
 
-    def _picks(self, cells: tuple[Cell, ...]) -> tuple[int, ...]:
-        return tuple(self._index[name] for cell in cells for name in cell.column.sources)
+    def _pick(self, cells: tuple[Cell, ...]) -> Pick:
+        return _pick([self._index[name] for cell in cells for name in cell.column.sources])
 
-    def _values(self, row: Row, picks: tuple[int, ...]) -> Params:
-        return [self._sent(row[i], i) for i in picks]
-
-    def _row_key(self, row: Row) -> RowKey:
-        return tuple([self._sent(row[i], i) for i in self._key])
-
-    def _sent(self, value: Value, index: int) -> bytes | None:
-        if isinstance(value, Unchanged):
-            raise UnsentValue(self._relation, self._name(index), "it is part of the key or of a moved row")
-        return value
-
-    def _require_all(self, row: Row) -> None:
-        for cell in self._other_cells:
-            self._values(row, self._picks((cell,)))
-
-    def _name(self, index: int) -> str:
-        return next(name for name, i in self._index.items() if i == index)
+    def _require_sent(self, cells: tuple[Cell, ...], unsent: tuple[int, ...], why: str) -> None:
+        """No value that was not sent may get into a statement."""
+        needed = {name for cell in cells for name in cell.column.sources}
+        missing = [name for name, i in self._index.items() if i in unsent and name in needed]
+        if missing:
+            raise UnsentValue(self._relation, missing[0], why)
 
     def _require_columns(self, relation: Relation) -> None:
         """Everything the projection reads, and a replica identity that names the row by its key."""
@@ -173,6 +171,14 @@ class Binding:
             problems.append(f"the replica identity does not hold {', '.join(sorted(keys - identity))}")
         if problems:
             raise SchemaChanged(self._relation, problems)
+
+
+def _pick(indexes: Sequence[int]) -> Pick:
+    """`itemgetter` runs in C; with one index it gives no tuple, with none it cannot be made."""
+    if len(indexes) == 1:
+        only = indexes[0]
+        return lambda row: (row[only],)
+    return itemgetter(*indexes) if indexes else lambda row: ()
 
 
 def _filled(message: Update) -> Row:

@@ -7,8 +7,8 @@ makes long runs in both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from cdc.projection import Table
 from cdc.statements import BATCHES, Shape
@@ -16,8 +16,9 @@ from cdc.statements import BATCHES, Shape
 MOST_PARAMETERS = 65535
 """Of one statement, says the protocol."""
 
-Params = list[bytes | None]
-RowKey = tuple[bytes | None, ...]
+Params = Sequence[Any]
+"""bytes or None, in the order of the statement's placeholders."""
+RowKey = tuple[Any, ...]
 
 
 class Change(NamedTuple):
@@ -40,13 +41,12 @@ class Batch(NamedTuple):
 class _Run:
     """Consecutive changes of one table that fit into one statement."""
 
+    __slots__ = ("keys", "rows", "shape")
+
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.rows: list[Params] = []
         self.keys: set[RowKey] = set()
-
-    def takes(self, change: Change) -> bool:
-        return change.shape is self.shape and self.keys.isdisjoint(change.keys)
 
     def batches(self) -> Iterator[Batch]:
         start, rows = 0, self.rows
@@ -67,21 +67,25 @@ class Runs:
     def __bool__(self) -> bool:
         return bool(self._runs)
 
-    def add(self, change: Change) -> Iterator[Batch]:
+    def add(self, change: Change) -> Iterable[Batch]:
         """Take one change; gives back what has to go out before it or is full with it."""
-        run = self._runs.get(change.shape.target)
-        if run is None or not run.takes(change):
-            if run is not None:
-                yield from run.batches()
-            run = self._runs[change.shape.target] = _Run(change.shape)
-        run.rows.append(change.params)
-        run.keys.update(change.keys)
-        if len(run.rows) == self._longest:
-            del self._runs[change.shape.target]
-            yield from run.batches()
+        shape, params, keys = change
+        ended: Iterable[Batch] = ()
+        run = self._runs.get(shape.target)
+        if run is None:
+            run = self._runs[shape.target] = _Run(shape)
+        elif run.shape is not shape or not run.keys.isdisjoint(keys):
+            ended = run.batches()
+            run = self._runs[shape.target] = _Run(shape)
+        run.rows.append(params)
+        if keys:
+            run.keys.update(keys)
+        if len(run.rows) >= self._longest:
+            del self._runs[shape.target]
+            return (*ended, *run.batches())
+        return ended
 
-    def close(self) -> Iterator[Batch]:
+    def close(self) -> Iterable[Batch]:
         """Everything that is left."""
-        for run in self._runs.values():
-            yield from run.batches()
-        self._runs.clear()
+        runs, self._runs = self._runs, {}
+        return [batch for run in runs.values() for batch in run.batches()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,11 @@ from cdc.pgoutput import (
     Origin,
     Relation,
     Truncate,
-    TypeName,
     Update,
 )
 from cdc.position import lsn_text
 from cdc.projection import Role, Table
-from cdc.runs import Batch, Runs
+from cdc.runs import Batch, Change, Runs
 from cdc.spec import StreamSpec
 from cdc.statements import delete_all, reset_all
 from cdc.stream_errors import MalformedMessage, SchemaChanged, UnmappedTable
@@ -97,49 +96,43 @@ class Translator:
             raise MalformedMessage("a commit outside of a transaction", b"C")
         return ended
 
-    def take(self, message: Message) -> Iterator[Statement]:
+    def take(self, message: Message) -> Iterable[Statement]:
         """One message inside or between transactions; gives back what has to go to the target now."""
+        if isinstance(message, Insert | Update | Delete | Truncate):
+            if self.transaction is None:
+                raise MalformedMessage("a change outside of a transaction", b"")
+            return () if self.transaction.is_ours else self._change(message)
         if isinstance(message, Relation):
             if self._relations.get(message.oid) != message:
                 self._relations[message.oid] = message
                 self._bindings.pop(message.oid, None)
         elif isinstance(message, LogicalMessage):
             self._note(message)
-        elif isinstance(message, TypeName):
-            pass  # Values travel as text; names of types are not needed.
-        elif self.transaction is None:
-            raise MalformedMessage("a change outside of a transaction", b"")
-        elif isinstance(message, Origin):
+        elif isinstance(message, Origin) and self.transaction is not None:
             self.transaction.is_ours = message.name.startswith(OUR_ORIGINS)
-        elif not self.transaction.is_ours:
-            yield from self._change(message)
+        return ()  # Names of types, too: values travel as text.
 
     @property
     def has_changes(self) -> bool:
         """Whether changes wait for more of their kind."""
         return bool(self._runs)
 
-    def close(self) -> Iterator[Statement]:
+    def close(self) -> Iterable[Statement]:
         """The changes that still wait, before the target commits."""
         return self._runs.close()
 
-    def _change(self, message: Message) -> Iterator[Statement]:
-        add, gone = self._runs.add, self._gone
-        if isinstance(message, Insert):
-            for bound in self._bound(message.relation):
-                for change in bound.insert(message, gone):
-                    yield from add(change)
-        elif isinstance(message, Update):
-            for bound in self._bound(message.relation):
-                for change in bound.update(message, gone):
-                    yield from add(change)
-        elif isinstance(message, Delete):
-            for bound in self._bound(message.relation):
-                for change in bound.delete(message, gone):
-                    yield from add(change)
-        elif isinstance(message, Truncate):
-            yield from self._runs.close()
-            yield from self._truncate(message)
+    def _change(self, message: Insert | Update | Delete | Truncate) -> Iterable[Statement]:
+        if isinstance(message, Truncate):
+            return [*self._runs.close(), *self._truncate(message)]
+        changes: list[Change] = []
+        for bound in self._bound(message.relation):
+            if isinstance(message, Insert):
+                changes.extend(bound.insert(message, self._gone))
+            elif isinstance(message, Update):
+                changes.extend(bound.update(message, self._gone))
+            else:
+                changes.extend(bound.delete(message, self._gone))
+        return [statement for change in changes for statement in self._runs.add(change)]
 
     def _truncate(self, message: Truncate) -> Iterator[Statement]:
         """First the resets of parts, then the deletions of primaries, which may take the same rows."""

@@ -57,7 +57,7 @@ def translate(
         else:
             statements.extend(translator.take(message))
     statements.extend(translator.close())
-    return [(s.shape.op, s.rows, s.params) if isinstance(s, Batch) else (None, 0, [s.sql.encode()]) for s in statements]
+    return [(s.shape.op, s.rows, list(s.params)) if isinstance(s, Batch) else (None, 0, [s.sql.encode()]) for s in statements]
 
 
 def test_an_insert_of_the_primary_row_inserts_and_one_of_a_part_updates() -> None:
