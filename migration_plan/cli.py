@@ -39,6 +39,7 @@ def up(as_json: bool) -> None:
       fig up
       FIG_PORT_BASE=8400 FIG_STATE=var/second fig up     a second stack beside the first
     """
+    from migration_plan.local.folder import locked
     from migration_plan.local.site import Place, open_site
     from migration_plan.local.status import status
     from migration_plan.local.up import up
@@ -47,7 +48,8 @@ def up(as_json: bool) -> None:
     if place.moved:
         click.echo(place.moved, err=True)
     site = open_site(place, os.environ, make=True)
-    up(site, _silent if as_json else _say)
+    with locked(site.state):
+        up(site, _silent if as_json else _say)
     if as_json:
         click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)]}))
     elif "FIG_PUBLIC_URL" in site.environment:
@@ -65,12 +67,14 @@ def down(wipe: bool) -> None:
       fig down --wipe     the next 'fig up' begins from nothing
     """
     from migration_plan.local import down as ending
+    from migration_plan.local.folder import locked
     from migration_plan.local.site import Place
 
     state = Place.of(os.environ).state
-    ending.down(state, _say)
-    if wipe:
-        ending.wipe(state)
+    with locked(state):
+        ending.down(state, _say)
+        if wipe:
+            ending.wipe(state)
     click.echo(f"nothing runs in {state}" + (", and nothing is kept" if wipe else ""))
 
 

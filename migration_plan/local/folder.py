@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import pwd
 import secrets
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -70,6 +72,17 @@ def prepare(folder: Path) -> None:
     folder.chmod(0o755)
     for name in ("logs", "keys", "run", "done"):
         (folder / name).mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One `fig up` or `fig down` at a time in a folder; a second one waits for the first."""
+    if not (folder / MARK).exists():
+        yield
+        return
+    with (folder / MARK).open(encoding="utf-8") as mark:
+        fcntl.flock(mark, fcntl.LOCK_EX)  # Ends with the process, however that ends.
+        yield
 
 
 def write_private(path: Path, text: str) -> None:

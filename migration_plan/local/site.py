@@ -69,7 +69,7 @@ def open_site(place: Place, environment: Mapping[str, str], *, make: bool) -> Si
         folder.prepare(place.state)
         known = folder.secrets_for(place.state, shape.all_secrets())
         folder.keys_for(place.state, shape.keys)
-    elif (place.state / "secrets.json").exists():
+    elif (place.state / folder.MARK).exists():
         known = folder.secrets_for(place.state, ())
     else:
         raise StackNotRunning(place.state)

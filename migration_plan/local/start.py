@@ -16,6 +16,15 @@ from pathlib import Path
 from migration_plan.local import processes
 
 
+def is_starting(pid: int) -> bool:
+    """Is this process still here and not yet the command that it will become?"""
+    try:
+        words = (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return b"migration_plan.local.start" in words
+
+
 def end_predecessor(name: str, run: Path) -> None:
     """Kill what is left of the process group that bore this name before, if it is of our own session."""
     record = run / f"{name}.group"
@@ -46,7 +55,10 @@ def main(arguments: list[str]) -> None:
     own, command = arguments[: arguments.index("--")], arguments[arguments.index("--") + 1 :]
     end_predecessor(own[0], Path(os.environ["FIG_STATE"]) / "run")
     give_up_root(own[own.index("--user") + 1] if "--user" in own else None)
-    os.execvp(command[0], command)  # noqa: S606 (the stack file's own command)
+    try:
+        os.execvp(command[0], command)  # noqa: S606 (the stack file's own command)
+    except OSError as error:
+        sys.exit(f"{command[0]} cannot be started: {error.strerror}")
 
 
 if __name__ == "__main__":

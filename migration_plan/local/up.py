@@ -11,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from migration_plan.local import down, folder, health, ports, postgres, rabbitmq, roles, supervise
+from migration_plan.local import down, folder, health, ports, postgres, rabbitmq, roles, start, supervise
 from migration_plan.local.errors import ProcessUnhealthy, StepFailed
 from migration_plan.local.site import Site, saved_environment
 from migration_plan.local.stack import Health, Process, Step
 from migration_plan.local.supervise import Supervisor
 
 Say = Callable[[str, str], None]  # (name, what is the case with it)
+_A_WHILE = 1.0
 _ENOUGH_ENDS = 3  # A process that ended so often during its start will not become healthy.
 
 
@@ -75,6 +76,15 @@ class _Pending:
     child: subprocess.Popen[bytes] | None = None
     ends: set[int] = field(default_factory=set)
     reason: str = "has not answered yet"
+    command: tuple[int, float] = (0, 0.0)  # Its pid, and since when it is the command and no more our starter.
+
+    def lives(self, pid: int) -> bool:
+        """Without a health check: has the command itself run for a while?"""
+        if start.is_starting(pid):
+            return False
+        if self.command[0] != pid:
+            self.command = (pid, time.monotonic())
+        return time.monotonic() - self.command[1] >= _A_WHILE
 
 
 class _Start:
@@ -170,10 +180,10 @@ class _Start:
             if len(pending.ends) >= _ENOUGH_ENDS:
                 self._fail(name, f"ends again and again ({info['spawnerr'] or 'see its log'})")
         check = health_of(self.site, name, process)
-        if check is None:
-            return bool(info["statename"] == "RUNNING")
         if not info["pid"]:
             return False
+        if check is None:
+            return pending.lives(info["pid"])
         pending.reason = health.look(check, self.site.environment)
         if pending.reason:
             return False

@@ -156,9 +156,9 @@ def private_stack(file: Path | None = None, extra: Mapping[str, str] | None = No
         if (stack.state / "session.json").exists():
             for process in processes.of_session(stack.session()):
                 os.kill(process.pid, signal.SIGCONT)
-        done = stack.fig("down", "--wipe")
+        done = stack.fig("down", "--wipe") if stack.state.exists() else None
         shutil.rmtree(folder, ignore_errors=True)
-        assert done.returncode == 0, f"fig down:\n{done.stdout}{done.stderr}"
+        assert done is None or done.returncode == 0, f"fig down:\n{done.stdout}{done.stderr}"
 
 
 def running_stack(extra: Mapping[str, str] | None = None) -> Iterator[Stack]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -91,14 +92,14 @@ def test_a_broker_answers_comes_back_and_leaves_neither_epmd_nor_erlang(tmp_path
         stack.down()
         assert processes.of_session(session) == []
         assert all(ports.is_free(stack.base + offset) for offset in range(3))
-        folder = str(stack.state)
-        assert [
-            pid for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))) if folder in command_line(pid)
-        ] == []
+        assert mentioning(str(stack.state)) == []
 
 
-def command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
+def mentioning(text: str) -> list[str]:
+    """Processes of the whole machine with this text in their command line."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # It has ended meanwhile.
+            if text in (line := file.read_text(encoding="utf-8", errors="replace")):
+                found.append(line)
+    return found

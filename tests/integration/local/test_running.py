@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -95,8 +96,8 @@ def test_logs_shows_the_named_log_or_refuses_the_name(small):
 def test_the_server_is_set_up_for_logical_replication_and_keeps_what_it_acknowledged(small):
     with psycopg.connect(small.env["SMALL_FIG_DSN"]) as connection:
         wanted = {"wal_level": "logical", "fsync": "on", "synchronous_commit": "on", "max_prepared_transactions": "10"}
-        shown = {name: connection.execute(f"show {name}").fetchone()[0] for name in wanted}
-    assert shown == wanted
+        shown = {name: connection.execute("select current_setting(%s)", [name]).fetchone() for name in wanted}
+    assert shown == {name: (value,) for name, value in wanted.items()}
 
 
 def test_the_application_has_dml_and_nothing_more(small):
@@ -164,6 +165,14 @@ def test_a_changed_environment_starts_the_stack_anew_with_it(small):
     environment = Path(f"/proc/{small.pid('web')}/environ").read_text(encoding="utf-8")
     assert "GREETING=good morning\0" in environment
     assert not set(pids(small).values()) & set(before.values())
+
+
+def test_two_starts_at_the_same_time_make_one_stack(small):
+    small.down()
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: small.fig("up"), range(2)))
+    assert [one.returncode for one in done] == [0, 0], [one.stderr for one in done]
+    assert len([p for p in processes.of_session(small.session()) if p.parent == small.session()]) == 3
 
 
 def test_a_terminated_process_is_started_again_too(small):
