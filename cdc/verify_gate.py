@@ -28,6 +28,9 @@ What the applier does:
   It ends an exporting transaction by itself after SNAPSHOT_SECONDS. `done` is never answered.
 - To refuse: {"id": I, "refused": "<reason, one sentence>"}.
 
+A stream that is just connecting does not hear a `hold`, and one in the middle of a long transaction may drop it
+before it answers. So a verifier without an answer says `done` and begins again under another id.
+
 The verifier, after (3), emits a transactional WAL message on the source (prefix `fig`, kind `probe`), so that
 an idle stream reaches g too. If it dies anywhere, the two limits above undo everything.
 """
@@ -95,15 +98,14 @@ class SnapshotPair:
 
 @contextmanager
 def exact_pair(source_dsn: str, target_dsn: str, stream: str, patience: float = 10.0) -> Iterator[SnapshotPair]:
-    """Both sides of a running stream at one point. GateError, with nothing left behind, when that cannot be had
-    within `patience` seconds for each answer of the applier."""
+    """Both sides of a running stream at one point. GateError, with nothing left behind, when the stream does not
+    stand still, or does not reach the point, within `patience` seconds."""
     with ExitStack() as stack:
         source = stack.enter_context(_connection(source_dsn, "source"))
         target = stack.enter_context(_connection(target_dsn, "target"))
         gate = stack.enter_context(_Gate(target_dsn, stream))
         with closing(_replication(source_dsn)) as slot:
-            gate.ask("hold")
-            gate.answer("held", patience)
+            gate.hold(patience)
             began = time.monotonic()
             point, snapshot = _temporary_slot(slot, source)
             gate.ask("snapshot_at", lsn=point)
@@ -120,7 +122,7 @@ class _Gate:
 
     def __init__(self, target_dsn: str, stream: str) -> None:
         self._stream = stream
-        self._id = uuid4().hex
+        self._id = ""
         self._connection = _connection(target_dsn, "target")
 
     def __enter__(self) -> _Gate:
@@ -136,12 +138,29 @@ class _Gate:
         finally:
             self._connection.close()
 
+    def hold(self, patience: float) -> None:
+        """Until the applier stands still for us."""
+        deadline = time.monotonic() + patience
+        while (left := deadline - time.monotonic()) > 0:
+            self._id = uuid4().hex
+            self.ask("hold")
+            if self._answer("held", min(left, HOLD_SECONDS)) is not None:
+                return
+            self.ask("done")
+        raise self._silent("held", patience)
+
     def ask(self, what: str, **more: str) -> None:
         request = json.dumps({"id": self._id, "do": what, **more})
         self._connection.execute("select pg_notify(%s, %s)", [request_channel(self._stream), request])
 
     def answer(self, expected: str, patience: float) -> str:
-        """The value of `expected` in the applier's next answer to this exchange."""
+        """The value of `expected` in the applier's answer."""
+        answered = self._answer(expected, patience)
+        if answered is None:
+            raise self._silent(expected, patience)
+        return answered
+
+    def _answer(self, expected: str, patience: float) -> str | None:
         deadline = time.monotonic() + patience
         while (left := deadline - time.monotonic()) > 0:
             for notice in self._connection.notifies(timeout=left, stop_after=1):
@@ -154,7 +173,10 @@ class _Gate:
                     )
                 if expected in answer:
                     return str(answer[expected])
-        raise GateError(
+        return None
+
+    def _silent(self, expected: str, patience: float) -> GateError:
+        return GateError(
             f'stream {self._stream} has not answered "{expected}" within {patience:g} s',
             "See that the stream runs and how far it is behind: fig status",
         )

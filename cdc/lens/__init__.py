@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from psycopg import Connection
 
@@ -41,9 +41,11 @@ class Lens:
         return tuple(p for table_lens in self.table_lenses for p in table_lens.projections(direction))
 
     def tables(self, side: str) -> tuple[Table, ...]:
-        if side == "monolith":
-            return tuple(table_lens.monolith for table_lens in self.table_lenses)
-        return tuple(part.table for table_lens in self.table_lenses for part in table_lens.service)
+        """The tables of one side, `monolith` or `service`."""
+        return {
+            "monolith": tuple(table_lens.monolith for table_lens in self.table_lenses),
+            "service": tuple(part.table for table_lens in self.table_lenses for part in table_lens.service),
+        }[side]
 
     def check(self, monolith: Connection[Any], service: Connection[Any]) -> list[LensProblem]:
         """What the live catalogues say against this lens; empty when it is total and invertible there."""
