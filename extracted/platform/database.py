@@ -44,7 +44,8 @@ class Database:
         url = make_url(setting(name))
         if url.drivername != DRIVER:
             raise SettingWrong(name, f"its driver is {url.drivername}", f"begin the URL with {DRIVER}://")
-        reading = _engine(url, application, workers, isolation_level="AUTOCOMMIT")
+        # Nothing is ever open in autocommit, so there is nothing to reset when a connection comes back.
+        reading = _engine(url, application, workers, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
         return cls(reading, _engine(url, application, workers))
 
     @contextmanager
