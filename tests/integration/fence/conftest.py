@@ -26,9 +26,7 @@ class FencedSide:
     side: SideDatabase
 
     def connect(self, user: str = "app", **kwargs) -> psycopg.Connection:
-        return psycopg.connect(
-            self.server.dsn(self.database, user), application_name=f"test-{user}", **kwargs
-        )
+        return psycopg.connect(self.server.dsn(self.database, user), application_name=f"test-{user}", **kwargs)
 
     def say_applied(self, epoch: int, lsn: str = "0/20") -> None:
         """What the stream records when it has applied the other side's fence marker."""
@@ -44,7 +42,7 @@ class FencedSide:
 
 
 def prepare(server: PostgresServer, dsn: str, side: Side, state: str) -> FencedSide:
-    database = psycopg.conninfo.conninfo_to_dict(dsn)["dbname"]
+    database = str(psycopg.conninfo.conninfo_to_dict(dsn)["dbname"])
     with psycopg.connect(dsn, autocommit=True) as admin:
         for role in ("owner", "app", "fig"):
             if admin.execute("select 1 from pg_roles where rolname = %s", [role]).fetchone() is None:
@@ -52,14 +50,10 @@ def prepare(server: PostgresServer, dsn: str, side: Side, state: str) -> FencedS
         admin.execute(
             "grant owner to fig; grant pg_monitor to fig; grant set on parameter session_replication_role to fig"
         )
-        admin.execute(
-            f'grant create on database "{database}" to fig; grant create, usage on schema public to owner'
-        )
+        admin.execute(f'grant create on database "{database}" to fig; grant create, usage on schema public to owner')
         admin.execute("set role owner")
         admin.execute("create table book (id bigserial primary key, title text not null default '')")
-        admin.execute(
-            "create table loan (id bigint, year int, primary key (id, year)) partition by range (year)"
-        )
+        admin.execute("create table loan (id bigint, year int, primary key (id, year)) partition by range (year)")
         admin.execute("create table loan_2026 partition of loan for values from (2026) to (2027)")
         admin.execute("grant select, insert, update, delete, truncate on all tables in schema public to app")
         admin.execute("grant usage on all sequences in schema public to app; reset role")
@@ -73,9 +67,7 @@ def prepare(server: PostgresServer, dsn: str, side: Side, state: str) -> FencedS
 
 
 @pytest.fixture
-def owner_side(
-    monolith_server: PostgresServer, new_database: Callable[[PostgresServer], str]
-) -> Iterator[FencedSide]:
+def owner_side(monolith_server: PostgresServer, new_database: Callable[[PostgresServer], str]) -> Iterator[FencedSide]:
     side = prepare(monolith_server, new_database(monolith_server), Side.MONOLITH, "owner")
     yield side
     side.side.close()
