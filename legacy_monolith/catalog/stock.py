@@ -3,22 +3,55 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Integer, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.sql import bindparam
+from sqlalchemy import text
 
-from legacy_monolith.catalog.models import Product, StockMovement, StockReservation, StockReservationLine
 from legacy_monolith.database import Record, db
 from legacy_monolith.errors import NotAvailable, NotFound, OutOfStock, RequestKeyReused, ReservationReleased
 
 Quantities = Mapping[int, int]
 """How many units of which product."""
+
+# Each action writes first and reads afterwards: a side that does not own is refused before it judges by stale rows.
+_RESERVE = text("""
+    insert into stock_reservations (key, state) values (:key, 'held') on conflict (key) do nothing returning key
+""")
+_CONFIRM = text("""
+    update stock_reservations set state = 'confirmed', updated_at = now() where key = :key and state = 'held'
+""")
+# The lock on the row lets concurrent releases through one by one; the later ones change nothing.
+_RELEASE = text("""
+    insert into stock_reservations (key, state) values (:key, 'released')
+    on conflict (key) do update set state = 'released', updated_at = now()
+    where stock_reservations.state <> 'released' returning key
+""")
+# By id, so that two reservations never wait for each other; foreign keys may still point to the rows.
+_LOCK = text("""
+    select id, title, price, stock, not is_hidden and not is_withdrawn as for_sale from products
+    where id = any(:ids) order by id for no key update
+""")
+_MOVE = text("""
+    with moved as (select * from unnest(cast(:ids as bigint[]), cast(:deltas as int[]), cast(:keys as uuid[]))
+                   as m (id, delta, key)),
+         changed as (update products p set stock = p.stock + m.delta from moved m where p.id = m.id)
+    insert into stock_movements (product_id, delta, reason, request_key)
+    select id, delta, :reason, key from moved order by id
+""")
+_KEEP_LINES = text("""
+    insert into stock_reservation_lines (reservation_key, product_id, quantity, unit_price, title)
+    select :key, p.id, w.quantity, p.price, p.title
+    from unnest(cast(:ids as bigint[]), cast(:quantities as int[])) as w (id, quantity) join products p using (id)
+""")
+_FIND = text("""
+    select r.state, l.product_id, l.quantity, l.unit_price, l.title
+    from stock_reservations r left join stock_reservation_lines l on l.reservation_key = r.key
+    where r.key = :key order by l.product_id
+""")
 
 
 @dataclass(frozen=True)
@@ -38,24 +71,21 @@ class Reservation:
 
 def reserve(key: UUID, quantities: Quantities) -> Reservation:
     """Take the units, all or none; the same key again gives the same reservation."""
-    row = insert(StockReservation).values(key=key, state="held")
-    is_new = db.session.execute(row.on_conflict_do_nothing().returning(StockReservation.key)).scalar()
-    if is_new is None:
+    if db.session.execute(_RESERVE, {"key": key}).first() is None:
         return _reserved_before(key, quantities)
     found = _lock_products(quantities)
     for product_id in sorted(quantities):
         _require(found.get(product_id), product_id, quantities[product_id])
     _move(key, quantities, "sale")
-    lines = tuple(
-        ReservedLine(product.id, quantities[product.id], product.price, product.title) for product in found.values()
-    )
-    db.session.execute(insert(StockReservationLine).values([_line_values(key, line) for line in lines]))
-    return Reservation(key, "held", lines)
+    ids = list(found)
+    wanted = {"key": key, "ids": ids, "quantities": [quantities[product_id] for product_id in ids]}
+    db.session.execute(_KEEP_LINES, wanted)
+    lines = (ReservedLine(row.id, quantities[row.id], row.price, row.title) for row in found.values())
+    return Reservation(key, "held", tuple(lines))
 
 
 def confirm(key: UUID) -> Reservation:
-    statement = update(StockReservation).where(StockReservation.key == key, StockReservation.state == "held")
-    db.session.execute(statement.values(state="confirmed", updated_at=func.now()))
+    db.session.execute(_CONFIRM, {"key": key})
     reservation = find(key)
     if reservation.state == "released":
         raise ReservationReleased(f"Reservation {key} has been released.")
@@ -64,17 +94,9 @@ def confirm(key: UUID) -> Reservation:
 
 def release(key: UUID) -> Reservation:
     """Give the units back, once. An unknown key is released for good, so that a late reserve is refused."""
-    statement = insert(StockReservation).values(key=key, state="released")
-    # The lock on the row lets concurrent releases through one by one; the later ones change nothing.
-    changed = db.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=[StockReservation.key],
-            set_={"state": "released", "updated_at": func.now()},
-            where=StockReservation.state != "released",
-        ).returning(StockReservation.key)
-    ).scalar()
+    is_first = db.session.execute(_RELEASE, {"key": key}).first() is not None
     reservation = find(key)
-    if changed is not None and reservation.lines:
+    if is_first and reservation.lines:
         quantities = {line.product_id: line.quantity for line in reservation.lines}
         _lock_products(quantities)
         _move(key, quantities, "return")
@@ -82,19 +104,12 @@ def release(key: UUID) -> Reservation:
 
 
 def find(key: UUID) -> Reservation:
-    state = db.session.execute(select(StockReservation.state).where(StockReservation.key == key)).scalar()
-    if state is None:
+    rows = db.session.execute(_FIND, {"key": key}).all()
+    if not rows:
         raise NotFound(f"There is no reservation {key}.")
-    columns = (
-        StockReservationLine.product_id,
-        StockReservationLine.quantity,
-        StockReservationLine.unit_price,
-        StockReservationLine.title,
-    )
-    rows = db.session.execute(
-        select(*columns).where(StockReservationLine.reservation_key == key).order_by(StockReservationLine.product_id)
-    )
-    return Reservation(key, state, tuple(ReservedLine(*row) for row in rows))
+    # A tombstone has no lines: its one row is all null but for the state.
+    lines = (ReservedLine(*line) for state, *line in rows if line[0] is not None)
+    return Reservation(key, rows[0].state, tuple(lines))
 
 
 def _reserved_before(key: UUID, quantities: Quantities) -> Reservation:
@@ -107,26 +122,12 @@ def _reserved_before(key: UUID, quantities: Quantities) -> Reservation:
 
 
 def _lock_products(quantities: Quantities) -> dict[int, Record]:
-    """By id, so that two reservations never wait for each other; foreign keys may still point here."""
-    columns = (
-        Product.id,
-        Product.title,
-        Product.price,
-        Product.stock,
-        Product.is_hidden,
-        Product.is_withdrawn,
-    )
-    rows = db.session.execute(
-        select(*columns)
-        .where(Product.id == func.any(_array("ids", sorted(quantities), BigInteger())))
-        .order_by(Product.id)
-        .with_for_update(key_share=True)
-    )
+    rows: Any = db.session.execute(_LOCK, {"ids": list(quantities)})
     return {row.id: row for row in rows}
 
 
 def _require(product: Record | None, product_id: int, quantity: int) -> None:
-    if product is None or product.is_hidden or product.is_withdrawn:
+    if product is None or not product.for_sale:
         raise NotAvailable(f"Product {product_id} is not for sale.", product_id=product_id)
     if product.stock < quantity:
         detail = f"Product {product_id} has {product.stock} in stock."
@@ -134,38 +135,13 @@ def _require(product: Record | None, product_id: int, quantity: int) -> None:
 
 
 def _move(key: UUID, quantities: Quantities, reason: Literal["sale", "return"]) -> None:
-    """Change the stock of locked products and write the movements, in one statement each."""
+    """Change the stock of locked products and write the movements."""
     sign = -1 if reason == "sale" else 1
     ids = sorted(quantities)
-    moved = select(
-        func.unnest(_array("ids", ids, BigInteger())).label("id"),
-        func.unnest(_array("deltas", [sign * quantities[i] for i in ids], Integer())).label("delta"),
-    ).subquery("moved")
-    db.session.execute(
-        update(Product).where(Product.id == moved.c.id).values(stock=Product.stock + moved.c.delta),
-        execution_options={"synchronize_session": False},
-    )
-    movements = [
-        {
-            "product_id": product_id,
-            "delta": sign * quantities[product_id],
-            "reason": reason,
-            "request_key": uuid.uuid5(key, f"{product_id}:{reason}"),
-        }
-        for product_id in ids
-    ]
-    db.session.execute(insert(StockMovement).values(movements))
-
-
-def _line_values(key: UUID, line: ReservedLine) -> dict[str, Any]:
-    return {
-        "reservation_key": key,
-        "product_id": line.product_id,
-        "quantity": line.quantity,
-        "unit_price": line.unit_price,
-        "title": line.title,
+    values = {
+        "ids": ids,
+        "deltas": [sign * quantities[product_id] for product_id in ids],
+        "keys": [uuid.uuid5(key, f"{product_id}:{reason}") for product_id in ids],
+        "reason": reason,
     }
-
-
-def _array(name: str, values: Sequence[int], of: BigInteger | Integer) -> Any:
-    return bindparam(name, list(values), type_=ARRAY(of))
+    db.session.execute(_MOVE, values)
