@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from flask import request
+from flask import current_app, request
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,7 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
-from legacy_monolith.errors import InvalidFields, MalformedRequest, UnsupportedMediaType
+from legacy_monolith.errors import BodyTooLarge, InvalidFields, MalformedRequest, UnsupportedMediaType
 
 LARGEST_STOCK = 1_000_000_000
 LARGEST_QUANTITY = 1_000_000
@@ -75,8 +75,12 @@ def body(form: type[Form]) -> Form:
     """The JSON body as `form`."""
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("The body has to be application/json.")
+    content = request.get_data(cache=False)
+    # A body of unannounced length is cut at the limit.
+    if request.content_length is None and len(content) >= current_app.config["MAX_CONTENT_LENGTH"]:
+        raise BodyTooLarge("A body is at most 262,144 bytes.")
     try:
-        return form.model_validate_json(request.get_data(cache=False))
+        return form.model_validate_json(content)
     except ValidationError as error:
         problems = error.errors(include_url=False, include_context=False)
         if problems[0]["type"] == "json_invalid":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 
 import pytest
@@ -43,6 +44,17 @@ def test_a_method_that_an_address_does_not_know_is_405_and_names_those_it_knows(
 
 def test_a_body_that_is_too_large_is_413(shop: Shop) -> None:
     answer = shop.seller().post(PRODUCTS, {**FORM, "description": "x" * 262_144})
+    assert problem(answer) == (413, "/problems/body-too-large")
+
+
+def test_a_body_of_unannounced_length_that_is_too_large_is_413(shop: Shop) -> None:
+    seller = shop.seller()
+    answer = seller.client.post(
+        PRODUCTS,
+        input_stream=io.BytesIO(b" " * 300_000),
+        headers={"X-CSRF-Token": seller.csrf_token, "Content-Type": "application/json"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
     assert problem(answer) == (413, "/problems/body-too-large")
 
 

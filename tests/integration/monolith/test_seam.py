@@ -238,6 +238,65 @@ def test_a_checkout_that_nobody_could_finish_in_time_is_given_up_and_its_cart_co
     apart.require_agreement()
 
 
+def meanwhile(apart: Apart, monkeypatch: pytest.MonkeyPatch, call: str, event: Callable[[], object]) -> None:
+    """Let something happen between the answer to `call` and what the caller does with it, or just before `call`."""
+    remote = apart.front.app.extensions["remote_stock"]
+    real = getattr(remote, call)
+
+    def interrupted(*arguments: object) -> object:
+        monkeypatch.setattr(remote, call, real)
+        if call == "confirm":
+            event()
+        answer = real(*arguments)
+        if call == "reserve":
+            event()
+        return answer
+
+    monkeypatch.setattr(remote, call, interrupted)
+
+
+def in_another_process(event: Callable[[], object]) -> None:
+    """With a database session of its own."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(event).result()
+
+
+def test_a_checkout_that_comes_back_late_finds_that_it_was_given_up(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buyer = apart.front.person()
+    product = apart.offer(stock=5)
+    buyer.put_in_cart(product, 2)
+
+    def give_up() -> None:
+        apart.front.query("update orders set created_at = created_at - interval '1 hour'")
+        in_another_process(apart.finish_orders)
+
+    meanwhile(apart, monkeypatch, "reserve", give_up)
+    assert problem(buyer.check_out()) == (409, "checkout-expired")
+    assert apart.states() == ["failed"]
+    assert (buyer.cart(), apart.catalog.stock(product)) == ({product: 2}, 5)
+    apart.require_agreement()
+
+
+def test_an_order_that_is_cancelled_before_it_is_confirmed_stays_cancelled(
+    apart: Apart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buyer = apart.front.person()
+    product = apart.offer(stock=5)
+    buyer.put_in_cart(product, 2)
+    impatient = apart.front.same_person(buyer)
+
+    def cancel() -> None:
+        order = impatient.get(ORDERS).get_json()["items"][0]["id"]
+        assert impatient.post(f"{ORDERS}/{order}/cancel").get_json()["state"] == "cancelled"
+
+    meanwhile(apart, monkeypatch, "confirm", lambda: in_another_process(cancel))
+    assert buyer.check_out().get_json()["state"] == "cancelled"
+    assert apart.catalog.stock(product) == 5
+    apart.require_agreement()
+
+
 def test_an_order_begun_on_one_side_of_a_switch_is_finished_on_the_other(
     apart: Apart, monkeypatch: pytest.MonkeyPatch
 ) -> None:
