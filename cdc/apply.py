@@ -27,8 +27,8 @@ from cdc.statements import Shape, statement
 from cdc.stream_errors import NotSetUp
 from cdc.translate import Statement, Transaction, WholeTable
 
-# Every statement of ours finds its rows by primary key. No plan may depend on statistics of a table that was
-# empty when the stream began.
+# Every statement of ours finds its rows by primary key, one after the other as they are listed. No plan may depend
+# on statistics of a table that was empty when the stream began.
 _SETTINGS = """
     set search_path = pg_catalog;
     set session_replication_role = replica;

@@ -11,7 +11,6 @@ from cdc.projection import Column, Projection, Role, Table
 from cdc.runs import Change, RowKey
 from cdc.statements import Cell, Op, Shape
 from cdc.stream_errors import SchemaChanged, UnsentValue
-from cdc.target_tables import TargetTable
 
 Gone = set[tuple[Table, RowKey]]
 """Target rows whose primary source row was deleted, or got another key, earlier in the same transaction."""
@@ -31,6 +30,9 @@ def differences(relation: Relation, expected: SetUpColumns) -> list[str]:
     ]
 
 
+ColumnTypes = Mapping[str, str]
+"""Of a target table: its columns, and their types as SQL names them without modifiers."""
+
 Pick = Callable[[Row], tuple[Any, ...]]
 """Takes the values that a statement needs out of a source row."""
 
@@ -41,10 +43,10 @@ Made = tuple[Shape, Pick]
 class Binding:
     """One relation and one projection. Keeps the shapes it has made."""
 
-    def __init__(self, relation: Relation, projection: Projection, target: TargetTable) -> None:
+    def __init__(self, relation: Relation, projection: Projection, types: ColumnTypes) -> None:
         self._relation = f"{relation.schema}.{relation.name}"
         self._projection = projection
-        self._target = target
+        self._types = types
         self._index = {column.name: i for i, column in enumerate(relation.columns)}
         self._require_columns(relation)
         self._row_key = _pick([self._index[source] for source, _target in projection.key])
@@ -119,14 +121,14 @@ class Binding:
 
     def _move(self, old: Row, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._moves:
-            self._moves[unsent] = self._without(unsent, self._all_cells, one_by_one=True)
+            self._moves[unsent] = self._without(unsent, self._all_cells)
         made = self._moves[unsent]
         if made is None:
             return ()
         shape, values = made
         return (Change(shape, values(new) + self._key_values(old), (self._row_key(old), self._row_key(new))),)
 
-    def _without(self, unsent: tuple[int, ...], cells: tuple[Cell, ...], one_by_one: bool = False) -> Made | None:
+    def _without(self, unsent: tuple[int, ...], cells: tuple[Cell, ...]) -> Made | None:
         """The update of those cells whose sources were all sent; None if there is none."""
         missing = {name for name, i in self._index.items() if i in unsent}
         kept = []
@@ -139,14 +141,13 @@ class Binding:
                 raise UnsentValue(self._relation, min(absent), why)
         if not kept:
             return None
-        return self._update_shape(tuple(kept), one_by_one), self._pick(tuple(kept))
+        return self._update_shape(tuple(kept)), self._pick(tuple(kept))
 
-    def _update_shape(self, cells: tuple[Cell, ...], one_by_one: bool = False) -> Shape:
-        touches_unique = any(cell.column.target in self._target.unique for cell in cells)
-        return Shape(Op.UPDATE, self._projection.target, cells, self._key_cells, one_by_one or touches_unique)
+    def _update_shape(self, cells: tuple[Cell, ...]) -> Shape:
+        return Shape(Op.UPDATE, self._projection.target, cells, self._key_cells)
 
     def _cell(self, column: Column) -> Cell:
-        type_name = self._target.types.get(column.target)
+        type_name = self._types.get(column.target)
         if type_name is None:
             raise SchemaChanged(str(self._projection.target), [f"target column {column.target} does not exist"])
         return Cell(column, type_name)
@@ -189,7 +190,7 @@ def _filled(message: Update) -> Row:
 
 
 def bind(
-    relation: Relation, projections: Sequence[Projection], targets: Mapping[Table, TargetTable]
+    relation: Relation, projections: Sequence[Projection], targets: Mapping[Table, ColumnTypes]
 ) -> tuple[Binding, ...]:
     """The relation's bindings, one for each projection that reads it."""
     source = Table(relation.schema, relation.name)

@@ -2,7 +2,8 @@
 
 The order is kept for each target table on its own: nobody can see the order between tables inside a
 transaction, and foreign keys are not checked for a replica. So one wide source row that fills two tables still
-makes long runs in both.
+makes long runs in both. No statement finds a row twice, so the order inside of it matters to a unique constraint at
+most; then the target refuses it, and it is done again row by row (`cdc.stream`).
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class _Run:
     def batches(self) -> Iterator[Batch]:
         start, rows = 0, self.rows
         while start < len(rows):
-            most = 1 if self.shape.one_by_one else min(len(rows) - start, MOST_PARAMETERS // self.shape.width)
+            most = min(len(rows) - start, MOST_PARAMETERS // self.shape.width)
             size = next(size for size in BATCHES if size <= most)
             yield Batch(self.shape, size, [value for row in rows[start : start + size] for value in row])
             start += size

@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from cdc import install, position, slots, source, target_tables
+from cdc.binding import ColumnTypes
 from cdc.position import Position, lsn_text
 from cdc.projection import Projection, Role, quoted
 from cdc.session import Checkpoint
@@ -23,7 +24,6 @@ from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.statements import Cell, Op, Shape
 from cdc.stream_errors import ApplyMismatch, GuardRefused
-from cdc.target_tables import TargetTable
 
 Connection = psycopg.Connection[Any]
 BUFFER = 256 * 1024
@@ -127,33 +127,33 @@ def _take_guard(spec: StreamSpec, target: Connection, guard: str | None) -> None
 
 
 def _load_primary(
-    projection: Projection, table: TargetTable, origin: Connection, target: Connection, reporter: _Reporter
+    projection: Projection, types: ColumnTypes, origin: Connection, target: Connection, reporter: _Reporter
 ) -> None:
     """COPY straight into the table; columns that only parts fill get their reset values."""
     columns = [column.target for column in projection.columns] + [column for column, _ in projection.reset]
     resets = "".join(f", {literal}" for _, literal in projection.reset)
     names = ", ".join(quoted(column) for column in columns)
     query = f"SELECT s.*{resets} FROM ({projection.select()}) s"  # noqa: S608  Names quoted, literals the lens's.
-    into = f"COPY {table.table.quoted} ({names}) FROM STDIN"
+    into = f"COPY {projection.target.quoted} ({names}) FROM STDIN"
     _pipe(origin, query, target, into, projection, reporter)
 
 
 def _load_part(
-    projection: Projection, table: TargetTable, origin: Connection, target: Connection, reporter: _Reporter
+    projection: Projection, types: ColumnTypes, origin: Connection, target: Connection, reporter: _Reporter
 ) -> None:
     """COPY into a temporary table of texts, then one UPDATE of the rows that are there."""
     names = ", ".join(f"{quoted(column.target)} text" for column in projection.columns)
     target.execute(f"create temp table fig_part ({names}) on commit drop".encode())
     copied = _pipe(origin, projection.select(), target, "COPY pg_temp.fig_part FROM STDIN", projection, reporter)
     keys = {name for _, name in projection.key}
-    values = {c.target: f"CAST(p.{quoted(c.target)} AS {table.types[c.target]})" for c in projection.columns}
+    values = {c.target: f"CAST(p.{quoted(c.target)} AS {types[c.target]})" for c in projection.columns}
     sets = ", ".join(f"{quoted(name)} = {value}" for name, value in values.items() if name not in keys)
     found = " AND ".join(f"t.{quoted(name)} = {value}" for name, value in values.items() if name in keys)
-    update = f"UPDATE {table.table.quoted} t SET {sets} FROM pg_temp.fig_part p WHERE {found}"  # noqa: S608
+    update = f"UPDATE {projection.target.quoted} t SET {sets} FROM pg_temp.fig_part p WHERE {found}"  # noqa: S608
     changed = target.execute(update.encode()).rowcount
     target.execute("drop table pg_temp.fig_part")
     if changed != copied:
-        shape = Shape(Op.UPDATE, table.table, tuple(Cell(c, "") for c in projection.columns), ())
+        shape = Shape(Op.UPDATE, projection.target, tuple(Cell(c, "") for c in projection.columns), ())
         raise ApplyMismatch(str(shape), f"{changed} rows changed instead of {copied}", "in the snapshot")
 
 

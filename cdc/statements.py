@@ -50,8 +50,6 @@ class Shape:
     """Written (insert, update)."""
     keys: tuple[Cell, ...]
     """What finds the row (update, delete)."""
-    one_by_one: bool = False
-    """Values of a unique column may pass from row to row: one row a statement, in the source's order."""
 
     @property
     def width(self) -> int:

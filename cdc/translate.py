@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cdc import binding
-from cdc.binding import Binding, Gone, SetUpColumns
+from cdc.binding import Binding, ColumnTypes, Gone, SetUpColumns
 from cdc.pgoutput import (
     Begin,
     Delete,
@@ -26,7 +26,6 @@ from cdc.runs import Batch, Change, Runs
 from cdc.spec import StreamSpec
 from cdc.statements import delete_all, reset_all
 from cdc.stream_errors import MalformedMessage, SchemaChanged, UnmappedTable
-from cdc.target_tables import TargetTable
 
 OUR_ORIGINS = "fig_"
 """Transactions of appliers, whichever stream they belong to, are never sent on."""
@@ -70,7 +69,7 @@ class Translator:
     def __init__(
         self,
         spec: StreamSpec,
-        targets: Mapping[Table, TargetTable],
+        targets: Mapping[Table, ColumnTypes],
         set_up: Mapping[Table, SetUpColumns],
         longest_run: int,
     ) -> None:

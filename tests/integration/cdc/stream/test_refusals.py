@@ -168,18 +168,22 @@ def test_a_poison_row_stops_the_stream_with_its_place_and_without_its_values(
         ("alter table book rename note to remark", "column remark is new; column note is gone"),
     ],
 )
-def test_a_changed_source_table_pauses_the_stream_and_loses_nothing(copied: Pair, ddl: str, named: str) -> None:
+def test_a_changed_source_table_pauses_the_stream_right_after_what_came_before_it(
+    copied: Pair, ddl: str, named: str
+) -> None:
+    with psycopg.connect(copied.monolith, autocommit=True) as writer:
+        for n in range(300):
+            writer.execute("insert into book (title) values (%s)", [str(n)])
+    copied.on_monolith(ddl)
+    copied.on_monolith("insert into book (title) values ('after')")
     with copied.streaming() as running:
-        copied.on_monolith("insert into book (title) values ('before')")
-        copied.on_monolith(ddl)
-        copied.on_monolith("insert into book (title) values ('after')")
         assert named in running.fails(SchemaChanged).message
-    assert copied.on_service("select name from volume") == [("before",)]
+    assert copied.on_service("select count(*) from volume") == [(300,)]
     if "isbn" in ddl:
         install.accept_schema(copied.forward)
         with copied.streaming():
             copied.caught_up()
-        assert len(copied.on_service("select 1 from volume")) == 2
+        assert copied.on_service("select count(*) from volume") == [(301,)]
 
 
 def test_rows_of_a_table_that_no_lens_reads_are_not_dropped_silently(copied: Pair) -> None:

@@ -52,11 +52,6 @@ def test_two_tables_in_turn_still_make_long_batches() -> None:
     assert sorted(sizes(batches(mixed, Runs()))) == [16, 16]
 
 
-def test_shapes_that_pass_unique_values_on_go_one_by_one() -> None:
-    single = Shape(Op.UPDATE, BOOK, (TITLE,), (ID,), one_by_one=True)
-    assert sizes(batches((change(single, n) for n in range(5)), Runs())) == [1] * 5
-
-
 def test_a_statement_never_has_more_parameters_than_the_protocol_takes() -> None:
     wide = Shape(Op.INSERT, BOOK, tuple(Cell(Column(f"c{n}", ("id",), "{id}"), "text") for n in range(1500)), ())
     assert sizes(batches((change(wide, n) for n in range(64)), Runs())) == [16, 16, 16, 16]

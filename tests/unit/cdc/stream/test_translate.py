@@ -12,7 +12,6 @@ from cdc.runs import Batch
 from cdc.spec import StreamSpec
 from cdc.statements import Op
 from cdc.stream_errors import MalformedMessage, SchemaChanged, UnmappedTable, UnsentValue
-from cdc.target_tables import TargetTable
 from cdc.translate import Translator, WholeTable
 from tests.unit.cdc.stream import wire
 
@@ -29,9 +28,7 @@ PART = Projection(
     Role.PART, (("available", "0"),),
 )  # fmt: skip
 SPEC = StreamSpec("books_to_x", "books", "", "", "s", "p", "fig_o", (PRIMARY, PART))
-TARGET = TargetTable(
-    VOLUME, {"id": "bigint", "name": "text", "size": "text", "currency": "bpchar", "available": "integer"}, frozenset()
-)
+TARGET = {"id": "bigint", "name": "text", "size": "text", "currency": "bpchar", "available": "integer"}
 COLUMNS = {
     BOOK: [("id", 20, -1), ("title", 25, -1), ("w", 25, -1), ("h", 25, -1)],
     SHELF: [("book_id", 20, -1), ("stock", 23, -1)],
@@ -42,11 +39,9 @@ BOOK_RELATION = wire.relation(
 SHELF_RELATION = wire.relation(2, "public", "shelf", [("book_id", 20, True), ("stock", 23, False)])
 
 
-def translate(
-    messages: Sequence[bytes], target: TargetTable = TARGET
-) -> list[tuple[Op | None, int, list[bytes | None]]]:
+def translate(messages: Sequence[bytes]) -> list[tuple[Op | None, int, list[bytes | None]]]:
     """(kind, rows, parameters) of the statements of one transaction; None for statements about whole tables."""
-    translator = Translator(SPEC, {VOLUME: target}, COLUMNS, 64)
+    translator = Translator(SPEC, {VOLUME: TARGET}, COLUMNS, 64)
     statements: list[Batch | WholeTable] = []
     for data in (wire.begin(), BOOK_RELATION, SHELF_RELATION, *messages, wire.commit()):
         message = decode(data)
@@ -57,7 +52,10 @@ def translate(
         else:
             statements.extend(translator.take(message))
     statements.extend(translator.close())
-    return [(s.shape.op, s.rows, list(s.params)) if isinstance(s, Batch) else (None, 0, [s.sql.encode()]) for s in statements]
+    return [
+        (s.shape.op, s.rows, list(s.params)) if isinstance(s, Batch) else (None, 0, [s.sql.encode()])
+        for s in statements
+    ]
 
 
 def test_an_insert_of_the_primary_row_inserts_and_one_of_a_part_updates() -> None:
@@ -113,13 +111,12 @@ def test_a_part_deleted_after_its_row_came_back_is_reset() -> None:
     assert [op for op, *_ in translate(again)] == [Op.DELETE, Op.INSERT, Op.UPDATE]
 
 
-def test_columns_of_secondary_unique_constraints_are_written_row_by_row() -> None:
-    unique = TargetTable(VOLUME, TARGET.types, frozenset({"name"}))
-    updates = [wire.update(1, [str(n).encode(), b"T", b"2", b"3"]) for n in range(5)]
-    assert [rows for _, rows, _ in translate(updates, unique)] == [1] * 5
-    assert [rows for _, rows, _ in translate(updates)] == [4, 1]
-    unsent = [wire.update(1, [str(n).encode(), UNCHANGED, b"2", b"3"]) for n in range(4)]
-    assert [rows for _, rows, _ in translate(unsent, unique)] == [4]
+def test_rows_that_change_keys_with_each_other_are_not_in_one_statement() -> None:
+    row: Row = [b"T", b"2", b"3"]
+    apart = [wire.update(1, [str(n + 10).encode(), *row], [str(n).encode(), *row]) for n in range(4)]
+    chain = [wire.update(1, [str(n + 1).encode(), *row], [str(n).encode(), *row]) for n in (3, 2, 1)]
+    assert [rows for _, rows, _ in translate(apart)] == [4]
+    assert [rows for _, rows, _ in translate(chain)] == [1, 1, 1]
 
 
 def test_truncating_a_primary_table_empties_its_target_and_truncating_a_part_resets_its_columns() -> None:
