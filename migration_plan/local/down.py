@@ -34,18 +34,23 @@ def _stop_programs(supervisor: Supervisor, say: Say) -> None:
     for name in supervisor.all_info():
         groups[_is_server(supervisor.state, name)].append(name)
     for names in (groups[False], groups[True]):
-        for name in names:
-            supervisor.stop_program(name)
-        deadline = time.monotonic() + _PATIENCE
-        while time.monotonic() < deadline:
-            # Each question also makes supervisord look after its children at once.
-            if not any(info["pid"] for name, info in supervisor.all_info().items() if name in names):
-                break
-            time.sleep(0.03)
-        else:
-            raise SupervisorFailed(f"these do not stop: {', '.join(names)}", "fig down, once more")
-        for name in names:
-            say(name, "stopped")
+        _stop_together(supervisor, names, say)
+
+
+def _stop_together(supervisor: Supervisor, names: list[str], say: Say) -> None:
+    began = time.monotonic()
+    for name in names:
+        supervisor.stop_program(name)
+    left = set(names)
+    while left:
+        # Each question also makes supervisord look after its children at once.
+        running = {name for name, info in supervisor.all_info().items() if info["pid"]}
+        for name in sorted(left - running):
+            say(name, f"stopped after {time.monotonic() - began:.1f} s")
+        left &= running
+        if left and time.monotonic() - began > _PATIENCE:
+            raise SupervisorFailed(f"these do not stop: {', '.join(sorted(left))}", "fig down, once more")
+        time.sleep(0.03)
 
 
 def _is_server(state: Path, name: str) -> bool:

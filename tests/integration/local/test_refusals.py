@@ -14,6 +14,7 @@ from migration_plan.local import folder
 from tests.support.stack import private_stack
 
 TINY = Path(__file__).parent / "tiny.yml"
+SMALL = Path(__file__).parent / "small.yml"
 
 ONE = "processes:\n  one: {command: [sleep, infinity]"
 
@@ -95,7 +96,7 @@ def test_a_folder_that_servers_cannot_reach_is_replaced_and_said_so():
     wanted = closed / "state"
     instead, _ = folder.choose(wanted)
     try:
-        with private_stack(TINY) as stack:
+        with private_stack(SMALL) as stack:
             settings = {"FIG_STATE": str(wanted)}
             done = stack.fig("up", environment=settings)
             assert done.returncode == 0, done.stderr
