@@ -107,6 +107,10 @@ class SideDatabase:
         """Make a running autovacuum yield, before anyone is held."""
         self._move(domain, "select fig.settle(%s, %s)", [domain, _ms(patience)])
 
+    def rehearse(self) -> None:
+        """Make this connection warm: fence and un-fence a table of ours, which nobody writes."""
+        self._move("fig_rehearsal", "select fig.rehearse(%s)", [1000])
+
     def fence(self, domain: str, epoch: int, lock: float, sequences: Sequence[tuple[str, str]]) -> Row:
         """owner, epoch -> fenced, epoch + 1, with the marker in the WAL. `sequences`: (here, there)."""
         pairs = json.dumps([{"here": here, "there": there} for here, there in sequences])

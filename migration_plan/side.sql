@@ -313,6 +313,21 @@ begin
     delete from fig.domain where domain = p_domain;
 end $$;
 
+-- A table of ours, in a domain of ours, on which the moves are rehearsed before anyone is held: the first call of a
+-- session costs ten times what the second one does (functions to compile, catalogs to read).
+create table if not exists fig.rehearsal (id int primary key);
+
+create or replace function fig.rehearse(p_lock_ms int) returns void
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain;
+begin
+    here := fig.enroll('fig_rehearsal', 'monolith', 'owner', 1, array['fig.rehearsal']::regclass[], p_lock_ms);
+    here := fig.fence('fig_rehearsal', here.epoch, p_lock_ms, '[]');
+    perform fig.marker_applied(here.epoch, 'fig_rehearsal', here.marker);
+    here := fig.unfence('fig_rehearsal', here.epoch, p_lock_ms);
+end $$;
+
 -- What the watchdog compares: each table whose fence is not as the row says, and partitions without one.
 create or replace view fig.fence_breach as
     select d.domain, d.side, d.state, d.epoch, t.relation::regclass::text as relation,

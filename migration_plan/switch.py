@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
@@ -199,6 +199,9 @@ class Switch:
     def _fence_within_patience(self) -> Row:
         """2 hold, 3 fence; each failed attempt releases the hold before it waits for whoever is in the way."""
         deadline = time.monotonic() + self.parts.plan.limits.patience
+        for database in self.parts.sides.values():
+            database.rehearse()
+        pauses = back_off()
         while True:
             self._make_way(deadline)
             try:
@@ -207,7 +210,9 @@ class Switch:
                 self.parts.release_hold(self.epoch)
                 if time.monotonic() > deadline:
                     raise
-                self.say(f"not yet: {busy}")
+                pause = next(pauses)
+                self.say(f"not yet, {pause:g} s for everybody else: {busy}")
+                self.cancelled.wait(pause)
 
     def _make_way(self, deadline: float) -> None:
         """Wait, with nobody held, until no transaction is in the fence's or the grant's way."""
@@ -308,6 +313,13 @@ class Switch:
                 self.parts.journal.record(self.parts.domain, what, self.epoch + 1, self.id, at, **more)
         except JournalUnreachable as error:
             self.say(f"the outcome is not in the journal yet (the controller will write it): {error}")
+
+
+def back_off(first: float = 0.1, longest: float = 2.0) -> Iterator[float]:
+    """Growing pauses, in seconds, without end: whoever was held up by an attempt gets more than that back."""
+    while True:
+        yield first
+        first = min(2 * first, longest)
 
 
 class RequestsBusy(FigError):
