@@ -25,13 +25,10 @@ INT4, INT8 = 2**31, 2**63
 
 @pytest.fixture(scope="module")
 def sides(monolith_server: PostgresServer, services_server: PostgresServer) -> Iterator[Sides]:
-    """Both databases, with sessions set up differently on purpose."""
     made = (monolith_server.create_database("lens_monolith"), services_server.create_database("lens_service"))
     with psycopg.connect(made[0], autocommit=True) as monolith, psycopg.connect(made[1], autocommit=True) as service:
         monolith.execute(schemas.MONOLITH)
         service.execute(schemas.SERVICE)
-        monolith.execute("set timezone = 'Asia/Kolkata'")
-        service.execute("set timezone = 'America/St_Johns'")
         yield monolith, service
 
 
@@ -98,6 +95,11 @@ ways = pytest.mark.parametrize("carry", [by_copy, by_values])
 Carry = Callable[[Connection[Any], Connection[Any], Any], None]
 
 
+def rows_of(connection: Connection[Any], query: str) -> list[Any]:
+    connection.execute("set timezone = 'UTC'")
+    return connection.execute(query.encode()).fetchall()
+
+
 def insert(connection: Connection[Any], table: str, key: dict[str, str], row: dict[str, str | None]) -> None:
     values = key | row
     query = sql.SQL("insert into {} ({}) values ({})").format(
@@ -108,13 +110,21 @@ def insert(connection: Connection[Any], table: str, key: dict[str, str], row: di
     connection.execute(query, list(values.values()))
 
 
+def set_apart(sides: Sides) -> None:
+    """What a lens makes of a value must not depend on the session; comparing has made both alike."""
+    sides[0].execute("set timezone = 'Asia/Kolkata'")
+    sides[1].execute("set timezone = 'America/St_Johns'")
+
+
 def to_service(sides: Sides, carry: Carry) -> None:
+    set_apart(sides)
     sides[1].execute(schemas.EMPTY_SERVICE)
     for projection in LENS.projections(Direction.TO_SERVICE):
         carry(sides[0], sides[1], projection)
 
 
 def to_monolith(sides: Sides, carry: Carry) -> None:
+    set_apart(sides)
     sides[0].execute(schemas.EMPTY_MONOLITH)
     for projection in LENS.projections(Direction.TO_MONOLITH):
         carry(sides[1], sides[0], projection)
@@ -129,11 +139,11 @@ def test_rows_of_the_monolith_come_back_as_they_were(
     sides[0].execute(schemas.EMPTY_MONOLITH)
     for number, row in enumerate(rows):
         insert(sides[0], "odd Table", {"the id": str(number)}, row)
-    before = sides[0].execute(schemas.MONOLITH_ROWS).fetchall()
+    before = rows_of(sides[0], schemas.MONOLITH_ROWS)
     to_service(sides, carry)
     assert compare(*sides, LENS.projections(Direction.TO_SERVICE)).differences == ()
     to_monolith(sides, carry)
-    assert sides[0].execute(schemas.MONOLITH_ROWS).fetchall() == before
+    assert rows_of(sides[0], schemas.MONOLITH_ROWS) == before
 
 
 @ways
@@ -146,12 +156,12 @@ def test_rows_of_the_service_come_back_as_they_were(
     for number, (thing, stocked) in enumerate(rows):
         insert(sides[1], "thing", {"id": str(number)}, thing)
         insert(sides[1], "stocked", {"thing_id": str(number)}, stocked)
-    before = sides[1].execute(schemas.SERVICE_ROWS).fetchall()
+    before = rows_of(sides[1], schemas.SERVICE_ROWS)
     to_monolith(sides, carry)
     found = compare(sides[1], sides[0], LENS.projections(Direction.TO_SERVICE), Direction.TO_MONOLITH)
     assert found.differences == ()
     to_service(sides, carry)
-    assert sides[1].execute(schemas.SERVICE_ROWS).fetchall() == before
+    assert rows_of(sides[1], schemas.SERVICE_ROWS) == before
 
 
 PLAIN = {
@@ -182,4 +192,4 @@ def test_a_value_without_a_counterpart_stops_the_row(
     insert(sides[1], "thing", {"id": "1"}, PLAIN | change)
     with pytest.raises(psycopg.DataError, match=said.replace("(", r"\(").replace(")", r"\)")):
         to_monolith(sides, carry)
-    assert sides[0].execute(schemas.MONOLITH_ROWS).fetchall() == []
+    assert rows_of(sides[0], schemas.MONOLITH_ROWS) == []

@@ -41,7 +41,7 @@ def test_both_snapshots_stay_at_one_moment_while_rows_go_on(shop: Shop) -> None:
 
 
 def test_an_idle_stream_reaches_the_point(shop: Shop) -> None:
-    """Neither writers nor heartbeats: the verifier's own message is what moves it on."""
+    """Neither writers nor heartbeats."""
     quiet = replace(shop.forward, heartbeat=0)
     with streaming(quiet), exact_pair(shop.monolith, shop.service, quiet.name, patience=10) as pair:
         assert pair.held < HOLD_SECONDS
@@ -90,6 +90,21 @@ def test_a_transaction_that_keeps_the_snapshot_away_is_named_and_the_stream_goes
 def notify(shop: Shop, **request: str) -> None:
     channel = request_channel(shop.forward.name)
     execute(shop.service, f"select pg_notify('{channel}', '{json.dumps(request)}')")
+
+
+def test_a_verifier_that_fails_lets_the_stream_go_at_once(shop: Shop) -> None:
+    with (
+        streaming(shop.forward),
+        psycopg.connect(shop.monolith) as blocker,
+        psycopg.connect(shop.service, autocommit=True) as listener,
+    ):
+        wait_until_caught_up(shop.forward)
+        listener.execute(f'listen "{request_channel(shop.forward.name)}"'.encode())
+        blocker.execute("update products set stock = stock + 1 where id = 1")
+        with pytest.raises(GateError), exact_pair(shop.monolith, shop.service, shop.forward.name):
+            pass
+        said = [json.loads(notice.payload)["do"] for notice in listener.notifies(timeout=10, stop_after=2)]
+        assert said == ["hold", "done"]
 
 
 def test_a_verifier_that_dies_holds_the_stream_for_seconds_only(shop: Shop) -> None:
