@@ -71,9 +71,7 @@ def test_what_cannot_be_meant_is_refused_with_what_could(synced: Stack, argument
 
 def test_a_database_that_does_not_answer_is_named(synced: Stack):
     before = rows(synced)
-    done = synced.fig(
-        "advance", "catalog", environment={"FIG_CATALOG_DSN": "postgresql://fig:x@127.0.0.1:1/catalog"}
-    )
+    done = synced.fig("advance", "catalog", environment={"FIG_CATALOG_DSN": "postgresql://fig:x@127.0.0.1:1/catalog"})
     assert done.returncode not in (0, 1)
     assert "service side does not answer" in done.stderr
     assert rows(synced) == before

@@ -183,9 +183,7 @@ class Client:
     def post(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
         return self.request("POST", path, body, headers)
 
-    def request(
-        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    def request(self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Make exactly one attempt; whatever happens is in the answer and in the record."""
         payload = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         request = self._encode(method, path, payload, body is not None, headers or {})
@@ -220,9 +218,7 @@ class Client:
         self._connection = Connection(parts.hostname or "127.0.0.1", parts.port or 80, self.patience)
         return self._connection, True
 
-    def _encode(
-        self, method: str, path: str, payload: bytes, has_body: bool, headers: Mapping[str, str]
-    ) -> bytes:
+    def _encode(self, method: str, path: str, payload: bytes, has_body: bool, headers: Mapping[str, str]) -> bytes:
         lines = {"Host": urlsplit(self.url).netloc, "Accept": "application/json", **self.headers}
         if not self.keep_alive:
             lines["Connection"] = "close"

@@ -40,9 +40,7 @@ def no_key_moves_stock_twice(history: History, findings: Findings) -> None:
             ids[movement.key].append(movement.id)
         for key, found in ids.items():
             if key:
-                findings.expect(
-                    "I3", len(found) == 1, f"key {key}", f"movements {found} of the {side.name} side"
-                )
+                findings.expect("I3", len(found) == 1, f"key {key}", f"movements {found} of the {side.name} side")
     orders = defaultdict(set)
     for operation in history.operations:
         if operation.act is Act.CHECKOUT and operation.outcome is Outcome.ACKNOWLEDGED:
@@ -50,9 +48,7 @@ def no_key_moves_stock_twice(history: History, findings: Findings) -> None:
     for order in history.orders.values():
         orders[order.key].add(order.id)
     for key, ids_of_key in orders.items():
-        findings.expect(
-            "I3", len(ids_of_key) == 1, f"checkout {key}", f"has orders {sorted(ids_of_key, key=str)}"
-        )
+        findings.expect("I3", len(ids_of_key) == 1, f"checkout {key}", f"has orders {sorted(ids_of_key, key=str)}")
 
 
 def orders_and_movements_agree(history: History, findings: Findings) -> None:
@@ -65,9 +61,7 @@ def orders_and_movements_agree(history: History, findings: Findings) -> None:
             if reservation is not None:
                 wanted = "confirmed" if order.state == "placed" else "released"
                 evidence = f"reservation {reservation.key} is {reservation.state}"
-                findings.expect(
-                    "I3", reservation.state == wanted, f"order {order.id} is {order.state}", evidence
-                )
+                findings.expect("I3", reservation.state == wanted, f"order {order.id} is {order.state}", evidence)
 
 
 def _expect_traces(order: Order, deltas: dict[str, int], findings: Findings) -> None:
@@ -98,9 +92,7 @@ def every_movement_has_a_cause(history: History, findings: Findings) -> None:
                 continue
             known = movement.reason == "opening" or movement.key in causes
             what = f"{movement.reason} of {movement.delta} for product {movement.product}"
-            findings.expect(
-                "I3", known, what, f"movement {movement.id}, key {movement.key}: nobody asked for it"
-            )
+            findings.expect("I3", known, what, f"movement {movement.id}, key {movement.key}: nobody asked for it")
         for product_id, number in openings.items():
             findings.expect("I3", number <= 1, f"product {product_id}", f"was opened {number} times")
 

@@ -51,9 +51,7 @@ def acknowledged_stock_changes_are_there(history: History, findings: Findings) -
             found = ledger.get(operation.key)
             wanted = (operation.product, operation.delta)
             wrong = f"the ledger has {found or 'no such movement'}, wanted product and delta {wanted}"
-            findings.expect(
-                "I2", found == wanted, operation, f"on the {side.name} side ({side.state}) {wrong}"
-            )
+            findings.expect("I2", found == wanted, operation, f"on the {side.name} side ({side.state}) {wrong}")
 
 
 def _by_key(side: Side) -> dict[str, tuple[int, int]]:
@@ -77,6 +75,4 @@ def acknowledged_orders_are_there(history: History, findings: Findings) -> None:
             allowed = {"cancelled"}
         elif Outcome.UNKNOWN in outcomes:
             allowed |= {"cancelled"}
-        findings.expect(
-            "I2", order.state in allowed, operation, f"order {order.id} is {order.state}, not {allowed}"
-        )
+        findings.expect("I2", order.state in allowed, operation, f"order {order.id} is {order.state}, not {allowed}")

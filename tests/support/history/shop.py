@@ -113,9 +113,7 @@ class Shop:
         known = connection.execute("select to_regclass('fig.domain') is not null").fetchone()
         if not known or not known[0]:
             return "local", 0
-        row = connection.execute(
-            "select state, epoch from fig.domain where domain = %s", [self.domain]
-        ).fetchone()
+        row = connection.execute("select state, epoch from fig.domain where domain = %s", [self.domain]).fetchone()
         return (row[0], row[1]) if row else ("local", 0)
 
 

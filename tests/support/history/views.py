@@ -33,11 +33,7 @@ def _same(
             findings.expect("I6", True, "", "")
         else:
             mine, theirs = asdict(here[key]), asdict(there[key])
-            columns = [
-                f"{c}: {one.name} {mine[c]!r}, {other.name} {theirs[c]!r}"
-                for c in mine
-                if mine[c] != theirs[c]
-            ]
+            columns = [f"{c}: {one.name} {mine[c]!r}, {other.name} {theirs[c]!r}" for c in mine if mine[c] != theirs[c]]
             findings.expect("I6", False, f"{kind} {key}", "; ".join(columns))
 
 
@@ -97,9 +93,7 @@ class _Told:
         for product, title in read.titles.items():
             wanted = self.titles.get(product)
             if wanted:
-                said.append(
-                    f"saw title {title!r} after {wanted!r} was acknowledged" if title != wanted else ""
-                )
+                said.append(f"saw title {title!r} after {wanted!r} was acknowledged" if title != wanted else "")
         return said
 
 

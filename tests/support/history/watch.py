@@ -46,8 +46,7 @@ class Watch:
             if not connection.execute("select to_regclass('fig.domain')").fetchone()[0]:  # type: ignore[index]
                 return
             row = connection.execute(
-                "select state, epoch, extract(epoch from changed_at)::float8"
-                " from fig.domain where domain = %s",
+                "select state, epoch, extract(epoch from changed_at)::float8 from fig.domain where domain = %s",
                 [self.domain],
             ).fetchone()
             if row:

@@ -32,9 +32,7 @@ ORDER, CANCELLED = 70, 71
 
 
 def operation(actor: str, act: Act, at: float, status: int | None = 200, **facts: Any) -> Operation:
-    outcome = (
-        Outcome.UNKNOWN if status is None else Outcome.REFUSED if status >= 400 else Outcome.ACKNOWLEDGED
-    )
+    outcome = Outcome.UNKNOWN if status is None else Outcome.REFUSED if status >= 400 else Outcome.ACKNOWLEDGED
     return Operation(actor, act, at, at + 0.01, outcome, status, **facts)
 
 
@@ -223,9 +221,7 @@ BROKEN: dict[str, tuple[str, History, str]] = {
     ),
     "a refused write is there": (
         "I3",
-        replace(
-            CLEAN, operations=(*OPERATIONS[:4], replace(OPERATIONS[4], outcome=Outcome.REFUSED, status=409))
-        ),
+        replace(CLEAN, operations=(*OPERATIONS[:4], replace(OPERATIONS[4], outcome=Outcome.REFUSED, status=409))),
         "was refused, but is on the service side",
     ),
     "a request failed": (
@@ -295,9 +291,7 @@ BROKEN: dict[str, tuple[str, History, str]] = {
 def test_a_broken_promise_is_found_and_named(name: str) -> None:
     promise, history, evidence = BROKEN[name]
     verdict = check(history)
-    found = [
-        v for v in verdict.violations if v.promise == promise and evidence in f"{v.operation}: {v.evidence}"
-    ]
+    found = [v for v in verdict.violations if v.promise == promise and evidence in f"{v.operation}: {v.evidence}"]
     assert found, f"not found; the checker says: {verdict}"
     assert verdict.word(promise) == "broken"
 

@@ -32,9 +32,7 @@ ORDER = {
 
 def test_right_answers_pass() -> None:
     assert product(LAMP) == LAMP
-    assert page(
-        {"items": [LAMP, LAMP | {"id": 2, "price": "13.00"}]}, Criteria(sort="price", category="light")
-    )
+    assert page({"items": [LAMP, LAMP | {"id": 2, "price": "13.00"}]}, Criteria(sort="price", category="light"))
     assert order(ORDER)["id"] == 7
 
 
