@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import psycopg
@@ -100,8 +100,10 @@ def rows_of(connection: Connection[Any], query: str) -> list[Any]:
     return connection.execute(query.encode()).fetchall()
 
 
-def insert(connection: Connection[Any], table: str, key: dict[str, str], row: dict[str, str | None]) -> None:
-    values = key | row
+def insert(
+    connection: Connection[Any], table: str, key: Mapping[str, str | None], row: Mapping[str, str | None]
+) -> None:
+    values = {**key, **row}
     query = sql.SQL("insert into {} ({}) values ({})").format(
         sql.Identifier(table),
         sql.SQL(", ").join(map(sql.Identifier, values)),
