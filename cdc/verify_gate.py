@@ -104,17 +104,28 @@ def exact_pair(source_dsn: str, target_dsn: str, stream: str, patience: float = 
         source = stack.enter_context(_connection(source_dsn, "source"))
         target = stack.enter_context(_connection(target_dsn, "target"))
         gate = stack.enter_context(_Gate(target_dsn, stream))
-        with closing(_replication(source_dsn)) as slot:
-            gate.hold(patience)
-            began = time.monotonic()
-            point, snapshot = _temporary_slot(slot, source)
-            gate.ask("snapshot_at", lsn=point)
-            held = time.monotonic() - began
-            _emit_probe(source)
-            _enter(source, snapshot)
-        _enter(target, gate.answer("snapshot", patience))
-        gate.ask("done")
+        try:
+            point, held = _enter_both(source_dsn, source, target, gate, patience)
+        except psycopg.Error as error:
+            raise GateError(f"no exact pair for stream {stream}: {str(error).strip()}", "Verify again") from error
         yield SnapshotPair(source, target, point, held)
+
+
+def _enter_both(
+    source_dsn: str, source: Connection[Any], target: Connection[Any], gate: _Gate, patience: float
+) -> tuple[str, float]:
+    """(the point, seconds for which the applier stood still)"""
+    with closing(_replication(source_dsn)) as slot:
+        gate.hold(patience)
+        began = time.monotonic()
+        point, snapshot = _temporary_slot(slot, source)
+        gate.ask("snapshot_at", lsn=point)
+        held = time.monotonic() - began
+        _emit_probe(source)
+        _enter(source, snapshot)
+    _enter(target, gate.answer("snapshot", patience))
+    gate.ask("done")
+    return point, held
 
 
 class _Gate:
