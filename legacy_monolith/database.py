@@ -22,6 +22,8 @@ ENGINE_OPTIONS = {
     "pool_size": 16,
     "max_overflow": 2,
     "pool_timeout": 5,
+    # Errors are logged, and what people sent is not for the logs.
+    "hide_parameters": True,
     "connect_args": {
         "connect_timeout": 3,
         "tcp_user_timeout": 5000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from legacy_monolith.migrate import migrate
+from tests.integration.monolith import elsewhere
+from tests.integration.monolith.elsewhere import Apart, Server
 from tests.integration.monolith.shop import Shop
 from tests.support.postgres import PostgresServer
 
@@ -80,3 +83,31 @@ def new_shop(prepared_server: PostgresServer, identity_key: Path) -> Iterator[Ca
     yield make
     for shop in shops:
         shop.close()
+
+
+@pytest.fixture(scope="session")
+def catalog_server(new_shop: Callable[..., Shop], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = elsewhere.server(new_shop(), tmp_path_factory.mktemp("catalog") / "log")
+    server.start()
+    yield server
+    server.end(signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def front(new_shop: Callable[..., Shop], catalog_server: Server) -> Shop:
+    shop = new_shop(INTERNAL_URL=catalog_server.url, SEAM_PATIENCE_SECONDS=0.5)
+    elsewhere.move_catalog_away(shop)
+    return shop
+
+
+@pytest.fixture
+def apart(front: Shop, catalog_server: Server) -> Apart:
+    catalog = catalog_server.shop
+    front.clear()
+    catalog.clear()
+    elsewhere.own_catalog(front, False)
+    catalog_server.require_running()
+    # The same seller is known on both sides, as if users had never been apart.
+    seller = catalog.seller()
+    front.seller()
+    return Apart(front, catalog, catalog_server, seller)

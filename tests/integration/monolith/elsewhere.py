@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 
 import httpx
 import psycopg
+import pytest
 
+from legacy_monolith import jobs
 from migration_plan.lifecycle import Side
 from migration_plan.side import SideDatabase
-from tests.integration.monolith.shop import Shop
+from tests.integration.monolith.shop import Person, Shop
 from tests.support.postgres import free_port
 from tests.support.waiting import wait_until
 
@@ -141,3 +144,72 @@ def disagreements(front: Shop, catalog: Shop) -> list[tuple[Any, ...]]:
             wrong.append((key, state, reserved_state, lines, reserved_lines))
     wrong += [(key, "no order", *reservation) for key, reservation in reservations.items()]
     return wrong
+
+
+@dataclass
+class Apart:
+    """The shop's front, whose catalog is owned elsewhere, and the shop that owns it."""
+
+    front: Shop
+    catalog: Shop
+    server: Server
+    seller: Person
+
+    def offer(self, **fields: object) -> int:
+        product = self.seller.offer(**fields)["id"]
+        copy_product(self.catalog, self.front, product)
+        return product
+
+    def finish_orders(self) -> None:
+        """The background process, once nobody works on the orders any more."""
+        self.front.query("update orders set retry_at = now() where retry_at is not null")
+        jobs.finish_orders(self.front.app)
+
+    def states(self) -> list[str]:
+        return [state for (state,) in self.front.query("select state from orders order by id")]
+
+    def require_agreement(self) -> None:
+        self.catalog.require_books_to_balance()
+        assert disagreements(self.front, self.catalog) == []
+        assert self.front.query("select 1 from orders where retry_at is not null") == []
+
+
+class Died(BaseException):
+    """The process ends here; nothing of the application gets to react."""
+
+
+def dying(apart: Apart, monkeypatch: pytest.MonkeyPatch, call: str, moment: str) -> Callable[[], None]:
+    """Make the front die once around `call`; returns what brings it back to life."""
+    remote = apart.front.app.extensions["remote_stock"]
+    real = getattr(remote, call)
+
+    def dies(*arguments: object) -> None:
+        if moment == "after":
+            real(*arguments)
+        raise Died
+
+    monkeypatch.setattr(remote, call, dies)
+    return lambda: monkeypatch.setattr(remote, call, real)
+
+
+def meanwhile(apart: Apart, monkeypatch: pytest.MonkeyPatch, call: str, event: Callable[[], object]) -> None:
+    """Let something happen between the answer to `call` and what the caller does with it, or just before `call`."""
+    remote = apart.front.app.extensions["remote_stock"]
+    real = getattr(remote, call)
+
+    def interrupted(*arguments: object) -> object:
+        monkeypatch.setattr(remote, call, real)
+        if call == "confirm":
+            event()
+        answer = real(*arguments)
+        if call == "reserve":
+            event()
+        return answer
+
+    monkeypatch.setattr(remote, call, interrupted)
+
+
+def in_another_process(event: Callable[[], object]) -> None:
+    """With a database session of its own."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(event).result()

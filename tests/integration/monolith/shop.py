@@ -19,11 +19,17 @@ from tests.support.postgres import PostgresServer
 
 PASSWORD = "correct horse battery staple"
 PRODUCTS = "/api/catalog/products"
+ORDERS = "/api/payments/orders"
 _number = itertools.count(1)
 
 
 def new_key() -> str:
     return str(uuid.uuid4())
+
+
+def problem(answer: TestResponse) -> tuple[int, str]:
+    """Status and kind of a refusal."""
+    return answer.status_code, answer.get_json()["type"].removeprefix("/problems/")
 
 
 @dataclass

@@ -6,13 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.monolith.shop import PRODUCTS, Person, Shop, new_key
-
-ORDERS = "/api/payments/orders"
-
-
-def problem(answer) -> tuple[int, str]:
-    return answer.status_code, answer.get_json()["type"].removeprefix("/problems/")
+from tests.integration.monolith.shop import ORDERS, PRODUCTS, Person, Shop, new_key, problem
 
 
 def test_the_cart_holds_quantities_at_present_prices(shop: Shop) -> None:

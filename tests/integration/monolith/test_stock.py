@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.integration.monolith.shop import PRODUCTS, Person, Shop, new_key
+from tests.integration.monolith.shop import PRODUCTS, Person, Shop, new_key, problem
 
 
 def adjust(person: Person, product_id: int, delta: int, key: str | None = None):
@@ -22,10 +22,6 @@ def reserve(person: Person, key: str, quantities: dict[int, int]):
 
 def act(person: Person, key: str, action: str):
     return person.post(f"/internal/catalog/reservations/{key}/{action}")
-
-
-def problem(answer) -> tuple[int, str]:
-    return answer.status_code, answer.get_json()["type"].removeprefix("/problems/")
 
 
 def test_twenty_threads_sell_exactly_what_is_there(shop: Shop) -> None:
@@ -179,8 +175,8 @@ def test_reserve_and_release_of_one_key_at_once_leave_no_unit_behind(shop: Shop)
     keys = [new_key() for _ in range(20)]
     with ThreadPoolExecutor(20) as threads:
         for key in keys:
-            threads.submit(lambda key=key: reserve(shop.visitor(), key, {product: 1}))
-            threads.submit(lambda key=key: act(shop.visitor(), key, "release"))
+            threads.submit(reserve, shop.visitor(), key, {product: 1})
+            threads.submit(act, shop.visitor(), key, "release")
     assert shop.stock(product) == 100
     assert shop.query("select distinct state from stock_reservations") == [("released",)]
     shop.require_books_to_balance()

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from tests.integration.monolith.shop import PASSWORD, PRODUCTS, Shop
 
 
 def claims_of(statement: str, key: Path) -> dict:
-    public = load_pem_private_key(key.read_bytes(), None).public_key()
+    private = load_pem_private_key(key.read_bytes(), None)
+    assert isinstance(private, Ed25519PrivateKey)
+    public = private.public_key()
     return jwt.decode(statement, public, algorithms=["EdDSA"], audience="fig")
 
 
