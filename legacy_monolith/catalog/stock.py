@@ -17,6 +17,10 @@ from legacy_monolith.errors import NotAvailable, NotFound, OutOfStock, RequestKe
 Quantities = Mapping[int, int]
 """How many units of which product."""
 
+# Whoever locks whole tables (maintenance does) takes them in this order; two orders would be a deadlock.
+_IN_ORDER = text("""
+    lock table products, stock_movements, stock_reservations, stock_reservation_lines in row exclusive mode
+""")
 # Each action writes first and reads afterwards: a side that does not own is refused before it judges by stale rows.
 _RESERVE = text("""
     insert into stock_reservations (key, state) values (:key, 'held') on conflict (key) do nothing returning key
@@ -71,6 +75,7 @@ class Reservation:
 
 def reserve(key: UUID, quantities: Quantities) -> Reservation:
     """Take the units, all or none; the same key again gives the same reservation."""
+    db.session.execute(_IN_ORDER)
     if db.session.execute(_RESERVE, {"key": key}).first() is None:
         return _reserved_before(key, quantities)
     found = _lock_products(quantities)
@@ -94,6 +99,7 @@ def confirm(key: UUID) -> Reservation:
 
 def release(key: UUID) -> Reservation:
     """Give the units back, once. An unknown key is released for good, so that a late reserve is refused."""
+    db.session.execute(_IN_ORDER)
     is_first = db.session.execute(_RELEASE, {"key": key}).first() is not None
     reservation = find(key)
     if is_first and reservation.lines:

@@ -6,9 +6,11 @@ import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from tests.integration.monolith.shop import PRODUCTS, Person, Shop, new_key, problem
+from tests.support.waiting import wait_until
 
 
 def adjust(person: Person, product_id: int, delta: int, key: str | None = None):
@@ -158,6 +160,24 @@ def test_a_reservation_goes_its_way_once_however_often_each_step_is_repeated(sho
     assert problem(reserve(seller, key, {product: 4})) == (409, "reservation-released")
     assert problem(act(seller, key, "confirm")) == (409, "reservation-released")
     shop.require_books_to_balance()
+
+
+@pytest.mark.parametrize("action", ["reserve", "release"])
+def test_who_waits_for_a_locked_table_keeps_none_that_the_locker_wants_next(shop: Shop, action: str) -> None:
+    product = shop.seller().offer()["id"]
+    key, caller = new_key(), shop.visitor()
+    if action == "release":
+        reserve(caller, key, {product: 1})
+    waiting = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    with ThreadPoolExecutor(1) as thread, psycopg.connect(shop.server.dsn(shop.database)) as locker:
+        locker.execute("lock table products in share row exclusive mode")
+        call = (reserve, caller, key, {product: 1}) if action == "reserve" else (act, caller, key, action)
+        held_up = thread.submit(*call)
+        wait_until(lambda: shop.query(waiting), 10, f"{action} waits for the table")
+        for table in ("stock_movements", "stock_reservations", "stock_reservation_lines"):
+            locker.execute(f"lock table {table} in share row exclusive mode nowait")
+        locker.commit()
+        assert held_up.result().status_code == 200
 
 
 def test_a_release_that_overtakes_its_reserve_leaves_a_tombstone(shop: Shop) -> None:
