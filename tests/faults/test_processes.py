@@ -15,7 +15,7 @@ from tests.support.stack import Stack
 SERVERS = ("pg-monolith", "pg-services")
 VICTIMS = ("nginx", "streams", "catalog-1", "monolith", "monolith-jobs", "controller", "rabbitmq", *SERVERS)
 # Where each death hurts most: rows are on their way, or the decision has just fallen.
-WORST = {"after-fence": VICTIMS, "after-release": (*SERVERS, "nginx", "streams"), "after-drain": SERVERS}
+WORST = {"after-fence": VICTIMS, "after-release": SERVERS}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def cases() -> Iterator[object]:
 
 
 @pytest.mark.parametrize("giver", list(Side), ids=["cutover", "rollback"])
-@pytest.mark.parametrize(("checkpoint", "victim"), cases())
+@pytest.mark.parametrize(("checkpoint", "victim"), list(cases()))
 def test_whoever_dies_during_a_switch_nothing_is_lost(arena: Arena, checkpoint: str, victim: str, giver: Side) -> None:
     arena.prepare(giver)
     # An immediate stop is a server's crash: nothing is flushed, nobody is told.
@@ -47,7 +47,7 @@ def test_whoever_dies_during_a_switch_nothing_is_lost(arena: Arena, checkpoint: 
     arena.expect_no_broken_promise()
 
 
-@pytest.mark.parametrize("owner", list(Side), ids=["monolith-owns", "service-owns"])
+@pytest.mark.parametrize("owner", [pytest.param(Side.MONOLITH, marks=pytest.mark.full), Side.SERVICE])
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_whoever_dies_at_rest_nothing_is_lost(arena: Arena, victim: str, owner: Side) -> None:
     arena.prepare(owner)
