@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -53,6 +54,10 @@ def _guard(domain: str, connection: psycopg.Connection[Any]) -> str:
     return f"select fig.guard_apply('{domain}', {int(found[0])})"
 
 
+PUSH_EVERY = 0.03
+"""Seconds between two rounds of news for the proxies: a user's own write is waited for at about this pace."""
+
+
 class AppliedThrough(threading.Thread):
     """Tells the proxies how far each copy is, off the streams' threads: a proxy that hangs delays no row."""
 
@@ -82,6 +87,7 @@ class AppliedThrough(threading.Thread):
                     if proxy.name not in silent:
                         _log.warning("%s", json.dumps({"proxy": proxy.name, "message": str(error)}))
                     silent.add(proxy.name)
+            time.sleep(PUSH_EVERY)
 
 
 class StreamKeeper(threading.Thread):
