@@ -11,6 +11,8 @@ from tests.support.history import PROMISES, Verdict, Violation
 
 # What the project promises itself for one switch, in milliseconds; a missed one is reported, never hidden.
 HOLD_P99, HOLD_MAX = 100.0, 500.0
+# How busy the shop has to be for the figures to mean something.
+ENOUGH_PER_SECOND = 200.0
 # So much slower others may be while a switch runs, whose own work shares their two cores.
 OTHERS_P99_RATIO = 2.0
 # With fewer requests than this inside the switches, their p99 is one unlucky request.
@@ -109,7 +111,7 @@ def build(
         stock_adds_up=not stock,
         promises=_promises(verdict, ratio, inside),
         load_cpu_share=round(cpu_seconds / seconds, 3) if seconds else 0.0,
-        missed=tuple(_missed(hold, ratio, inside)),
+        missed=tuple(_missed(hold, ratio, inside, len(samples) / seconds if seconds else 0.0)),
         violations=verdict.violations,
     )
 
@@ -124,8 +126,10 @@ def _promises(verdict: Verdict, ratio: float, inside: int) -> dict[str, str]:
     return words
 
 
-def _missed(hold: Mapping[str, float], ratio: float, inside: int) -> list[str]:
+def _missed(hold: Mapping[str, float], ratio: float, inside: int, pace: float) -> list[str]:
     missed = []
+    if pace < ENOUGH_PER_SECOND:
+        missed.append(f"{pace:.0f} requests/s, wanted at least {ENOUGH_PER_SECOND:.0f}")
     if hold["p99"] > HOLD_P99:
         missed.append(f"hold p99 {hold['p99']:.0f} ms, wanted at most {HOLD_P99:.0f} ms")
     if hold["max"] > HOLD_MAX:

@@ -18,7 +18,7 @@ def users(started: float, seconds: float) -> Sample:
     return Sample("users", started, seconds, failed=False, touches=False)
 
 
-CALM = [users(0.01 * n, 0.010) for n in range(500)]
+CALM = [users(0.001 * n, 0.010) for n in range(5000)]
 DURING = [users(10 + 0.005 * n, 0.011) for n in range(150)]
 
 
@@ -33,7 +33,7 @@ def test_a_good_run_is_good_and_says_what_was_not_exercised() -> None:
     assert good.missed == ()
     assert [p for p, word in good.promises.items() if word == "not exercised"] == ["I5", "I10"]
     assert good.promises["I9"] == "kept"
-    assert (good.requests, good.failures, good.requests_per_second) == (650, 0, 32.5)
+    assert (good.requests, good.failures, good.requests_per_second) == (5150, 0, 257.5)
 
 
 def test_the_json_has_the_fields_of_the_issue() -> None:
@@ -70,6 +70,10 @@ def test_a_missed_time_is_said_but_does_not_decide() -> None:
         "hold p99 600 ms, wanted at most 100 ms",
         "longest hold 600 ms, wanted at most 500 ms",
     )
+
+
+def test_a_shop_that_is_not_busy_enough_is_said_to_be_so() -> None:
+    assert report(samples=[*CALM[:1000], *DURING]).missed == ("58 requests/s, wanted at least 200",)
 
 
 def test_a_few_requests_during_switches_say_nothing_about_others() -> None:
