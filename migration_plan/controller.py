@@ -150,6 +150,9 @@ class Controller:
         now, seen = time.monotonic(), f"{decision.case}{decision.epoch}"
         if watch.unsettled_since is None or watch.unsettled_rows != seen:
             watch.unsettled_since, watch.unsettled_rows = now, seen
+        if decision.case is Case.WAIT_FOR_TAKER:
+            self._alarm_once(watch, f"{watch.parts.domain}: nobody owns: {decision.reason}")
+            return
         lease: Lease | None = None
         try:
             lease = watch.parts.journal.acquire(watch.parts.domain, LEASE_SECONDS)
@@ -159,10 +162,7 @@ class Controller:
             if now - watch.unsettled_since < LEASE_SECONDS:
                 return
         try:
-            if decision.case is Case.WAIT_FOR_TAKER:
-                self._alarm_once(watch, f"{watch.parts.domain}: nobody owns: {decision.reason}")
-            else:
-                recover(watch.parts)
+            recover(watch.parts)
         finally:
             if lease is not None:
                 watch.parts.journal.give_back(lease)

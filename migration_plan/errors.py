@@ -93,6 +93,10 @@ class Blocker:
     relation: str
     mode: str
 
+    def in_the_way(self, patience: float) -> bool:
+        """Whether it outlasts what a fence waits for; our own streams are always about to end."""
+        return self.seconds > (1.0 if self.application.startswith("fig-") else patience)
+
     def __str__(self) -> str:
         who = f"pid {self.pid}" if self.pid is not None else "prepared transaction"
         return (

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from migration_plan.controller import LEASE_SECONDS, open_intent, recover, stage_of
-from migration_plan.errors import FigError, JournalUnreachable, SideUnreachable, StageRefused, SwitchAborted
+from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, StageRefused, SwitchAborted
 from migration_plan.journal import Lease
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
 from migration_plan.plan import Plan
@@ -205,10 +206,21 @@ class Mover:
         restore_crossing_keys(self.parts, owner.side.other, self.say)
         return done
 
+    def _lease_within(self, seconds: float) -> Lease:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self.parts.journal.acquire(self.parts.domain, LEASE_SECONDS)
+            except LeaseHeld as held:
+                if time.monotonic() > deadline:
+                    raise
+                self.say(str(held))
+                self.cancelled.wait(0.2)
+
     def resume(self) -> Decision:
-        """Apply the recovery table once, under the lease where the journal answers."""
+        """Apply the recovery table once, under the lease where the journal answers; a dead holder's runs out."""
         try:
-            lease = self.parts.journal.acquire(self.parts.domain, LEASE_SECONDS)
+            lease = self._lease_within(2 * LEASE_SECONDS)
         except JournalUnreachable as error:
             self.say(f"without the journal: {error}")
             return recover(self.parts, self.say)

@@ -219,7 +219,9 @@ class Switch:
         for side, database in self.parts.sides.items():
             database.settle(self.parts.domain, max(0.1, deadline - time.monotonic()))
             said = False
-            while blockers := [b for b in database.blockers(self.parts.domain) if b.seconds > self._lock]:
+            # The giver's own writers come and go; on the taker nobody but our streams has any business.
+            patience = self._lock if side is self.giver else 0.0
+            while blockers := [b for b in database.blockers(self.parts.domain) if b.in_the_way(patience)]:
                 self._stop_if_cancelled()
                 if time.monotonic() > deadline:
                     raise TablesBusy(self.parts.domain, side, blockers)
