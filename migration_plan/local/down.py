@@ -20,9 +20,12 @@ _PATIENCE = 20.0  # A little more than supervisord's own stopwaitsecs, after whi
 def down(state: Path, say: Say) -> None:
     """Stop the stack of this folder, whatever state it is in. A stack that does not run is no error."""
     supervisor = Supervisor(state)
-    if supervisor.answers():
-        _stop_programs(supervisor, say)
-        supervisor.call("shutdown")
+    try:
+        if supervisor.answers(within=0):
+            _stop_programs(supervisor, say)
+            supervisor.call("shutdown")
+    except SupervisorFailed as error:
+        say("stack", f"{error}: everything is ended without it")
     end_leftovers(state, say)
     for name in ("supervisor.sock", "session.json", "supervisord.pid"):
         (state / name).unlink(missing_ok=True)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Running:
-    """One process; `started` in clock ticks since boot tells a pid from its next bearer."""
+    """One process. Equal are only descriptions of the same one: parents die, and pids get new bearers."""
 
     pid: int
-    parent: int
-    group: int
-    session: int
-    started: int
+    parent: int = field(compare=False)
+    group: int = field(compare=False)
+    session: int = field(compare=False)
+    started: int  # In clock ticks since boot.
 
 
 def describe(pid: int) -> Running | None:

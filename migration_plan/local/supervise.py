@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +13,6 @@ import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from supervisor.xmlrpc import SupervisorTransport
 
 from migration_plan.local import processes, rabbitmq
 from migration_plan.local.errors import SupervisorFailed
@@ -83,6 +82,30 @@ def configuration(site: Site) -> str:
     return "\n".join(lines) + "\n"
 
 
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket; a supervisor that is frozen must not freeze who asks."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("supervisor", timeout=5)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class _Transport(xmlrpc.client.Transport):
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: tuple[str, dict[str, str]] | str) -> http.client.HTTPConnection:
+        connection = _Connection(self._path)
+        self._connection = host, connection  # What `close` closes.
+        return connection
+
+
 class Supervisor:
     """The running supervisord of a state folder, over its socket."""
 
@@ -91,23 +114,27 @@ class Supervisor:
         self._socket = state / "supervisor.sock"
 
     def call(self, method: str, *arguments: object) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{self._socket}")
+        transport = _Transport(self._socket)
         try:
-            proxy = xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)
+            proxy = xmlrpc.client.ServerProxy("http://supervisor", transport=transport)
             return getattr(proxy, f"supervisor.{method}")(*arguments)
         except (OSError, http.client.HTTPException) as error:
             raise SupervisorFailed(f"the supervisor in {self.state} does not answer: {error}", "fig down") from error
         finally:
             transport.close()
 
-    def answers(self) -> bool:
-        if not self._socket.exists():
-            return False
-        try:
-            self.call("getPID")
-        except SupervisorFailed:
-            return False
-        return True
+    def answers(self, within: float = 15.0) -> bool:
+        """Does it run? One that runs and stays silent is an error: it must not be taken for dead."""
+        deadline = time.monotonic() + within
+        while leader(self.state) is not None:
+            try:
+                self.call("getPID")
+                return True
+            except (SupervisorFailed, xmlrpc.client.Fault):
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(0.02)
+        return False
 
     def all_info(self) -> dict[str, dict[str, Any]]:
         """What supervisord knows of each program."""
@@ -134,35 +161,37 @@ def session(state: Path) -> int | None:
     if not record.exists():
         return None
     recorded = json.loads(record.read_text(encoding="utf-8"))
-    leader = processes.describe(recorded["session"])
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8")
-    if recorded["boot"] != boot or (leader is not None and leader.started != recorded["started"]):
+    found = processes.describe(recorded["session"])
+    if recorded["boot"] != _boot() or (found is not None and found.started != recorded["started"]):
         return None  # The number is somebody else's by now.
     return int(recorded["session"])
 
 
+def leader(state: Path) -> processes.Running | None:
+    """supervisord itself, while it lives."""
+    number = session(state)
+    return processes.describe(number) if number is not None else None
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+
+
 def launch(site: Site) -> Supervisor:
-    """Start supervisord for this site; it detaches itself, so that it outlives the command."""
-    conf = site.state / "supervisord.conf"
-    ended = subprocess.run(
-        [*_MODULE, "supervisor.supervisord", "-c", conf], cwd=site.root, env={**os.environ, **site.environment},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    supervisor = Supervisor(site.state)
-    deadline = time.monotonic() + 15
-    while ended.returncode == 0 and not supervisor.answers():
-        if time.monotonic() > deadline:
-            break
-        time.sleep(0.02)
-    if not supervisor.answers():
-        said = (ended.stderr or ended.stdout).strip().splitlines()
-        raise SupervisorFailed(
-            f"supervisord did not start: {' '.join(said[-3:])}", f"cat {site.state}/logs/supervisord.log"
-        )
-    leader = processes.describe(int(supervisor.call("getPID")))
-    if leader is None:
-        raise SupervisorFailed("supervisord ended right after its start", f"cat {site.state}/logs/supervisord.log")
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8")
-    record = {"session": leader.session, "started": leader.started, "boot": boot}
+    """Start supervisord for this site, in a session of its own, so that it outlives the command."""
+    said = site.state / "logs" / "supervisord.start.log"
+    with said.open("wb") as log:
+        started = subprocess.Popen(
+            [*_MODULE, "supervisor.supervisord", "--nodaemon", "--silent", "-c", site.state / "supervisord.conf"],
+            cwd=site.root, env={**os.environ, **site.environment}, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+    found = processes.describe(started.pid)
+    record = {"session": started.pid, "started": found.started if found else 0, "boot": _boot()}
+    # Before it starts anything, so that all of it will be found again.
     (site.state / "session.json").write_text(json.dumps(record), encoding="utf-8")
+    supervisor = Supervisor(site.state)
+    if not supervisor.answers():
+        lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise SupervisorFailed(f"supervisord did not start: {' '.join(lines[-3:])}", f"cat {said}")
     return supervisor

@@ -156,9 +156,11 @@ def private_stack(file: Path | None = None, extra: Mapping[str, str] | None = No
         if (stack.state / "session.json").exists():
             for process in processes.of_session(stack.session()):
                 os.kill(process.pid, signal.SIGCONT)
-        done = stack.fig("down", "--wipe") if stack.state.exists() else None
-        shutil.rmtree(folder, ignore_errors=True)
-        assert done is None or done.returncode == 0, f"fig down:\n{done.stdout}{done.stderr}"
+        if stack.state.exists():
+            done = stack.fig("down", "--wipe")
+            # A folder is kept as long as something may run in it: it is the way to end that.
+            assert done.returncode == 0, f"fig down:\n{done.stdout}{done.stderr}"
+        shutil.rmtree(folder)
 
 
 def running_stack(extra: Mapping[str, str] | None = None) -> Iterator[Stack]:

@@ -47,6 +47,15 @@ def test_down_ends_what_a_killed_supervisor_left_running():
         assert ports.is_free(stack.base)
 
 
+def test_down_ends_a_stack_whose_supervisor_is_frozen():
+    with private_stack(TINY) as stack:
+        stack.up()
+        session = stack.session()
+        os.kill(session, signal.SIGSTOP)
+        stack.down()
+        assert processes.of_session(session) == []
+
+
 def test_up_after_a_killed_supervisor_starts_from_a_clean_floor():
     with private_stack(TINY) as stack:
         stack.up()
