@@ -32,7 +32,8 @@ class WatchedShop:
             for watch in self.watches:
                 watch.begin()
                 stack.callback(watch.end)
-            self._before = frozenset(self.shop.side("monolith").movements)
+            # Of both sides: what the owner has, the copy may still be waiting for.
+            self._before = frozenset().union(*(side.movements for side in self.shop.sides()))
             self._crowd = stack.enter_context(CrowdProcess(self._url, self._size))
             self._stack = stack.pop_all()
         return self
