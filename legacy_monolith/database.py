@@ -83,7 +83,7 @@ def require_open(connection: Any, record: object, proxy: object) -> None:
 
     The pool then opens a new one, so that a restarted PostgreSQL fails only what was in flight.
     """
-    readable, _, _ = select.select([connection.pgconn.socket], [], [], 0)
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
     if readable:
         raise DisconnectionError
 

@@ -6,6 +6,7 @@ there is only forward. A controller may die or be paused on any line: `recovery.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -204,6 +205,7 @@ class Switch:
         pauses = back_off()
         while True:
             self._make_way(deadline)
+            self._await_quiet_moment(self.parts.plan.limits.quiet)
             try:
                 return self._hold_and_fence()
             except (TablesBusy, RequestsBusy) as busy:
@@ -231,6 +233,24 @@ class Switch:
                 self.lease.journal.renew(self.lease)
                 time.sleep(0.02)
 
+    def _await_quiet_moment(self, bound: float) -> None:
+        """Whoever is held waits for what is under way: begin, with nobody held yet, while nothing is.
+
+        A busy site has no such moment; there it is one as quiet as the quietest of the first two thirds of `bound`.
+        """
+        began, least = time.monotonic(), math.inf
+        while (busy := self._under_way()) and (waited := time.monotonic() - began) < bound:
+            self._stop_if_cancelled()
+            if waited > bound * 2 / 3 and busy <= least:
+                return
+            least = min(least, busy)
+            time.sleep(POLL)
+
+    def _under_way(self) -> int:
+        """Writes in flight at the proxies, or else locks of the giver's own writers, whom no proxy may have seen."""
+        locks = self.parts.sides[self.giver].blockers
+        return self._requests_in_flight() or len(locks(self.parts.domain)) or self._requests_in_flight()
+
     def _hold_and_fence(self) -> Row:
         self._stop_if_cancelled()
         if not self.lease.journal.renew(self.lease):
@@ -243,20 +263,26 @@ class Switch:
         self._note("held")
         self.checkpoint("after-hold")
         self._wait_for_requests(limits.requests)
+        requests_ms = (time.monotonic() - self._held_since) * 1000
         self.checkpoint("after-requests")
         fenced = self.parts.sides[self.giver].fence(
             self.parts.domain, self.epoch, self._lock, self.parts.sequences_from(self.giver)
         )
-        self._note("fenced", marker=fenced.marker)
+        fence_ms = (time.monotonic() - self._held_since) * 1000 - requests_ms
+        self._note("fenced", marker=fenced.marker, requests_ms=round(requests_ms, 2), fence_ms=round(fence_ms, 2))
         self.checkpoint("after-fence")
         return fenced
 
     def _wait_for_requests(self, bound: float) -> None:
         deadline = time.monotonic() + bound
-        while left := sum(proxy.inflight(self.parts.domain) for proxy in self.parts.proxies):
+        while left := self._requests_in_flight():
             if time.monotonic() > deadline:
                 raise RequestsBusy(self.parts.domain, left, bound)
             time.sleep(POLL)
+
+    def _requests_in_flight(self) -> int:
+        """Writes of the domain that the proxies have let in and that are not answered yet."""
+        return sum(proxy.inflight(self.parts.domain) for proxy in self.parts.proxies)
 
     def _drain(self, fenced: Row) -> float:
         """4 drain: the taker has applied the marker and could be granted. Milliseconds it took."""

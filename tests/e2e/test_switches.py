@@ -42,7 +42,7 @@ def switch_to_and_fro(stack: Stack, number: int) -> Switches:
     done: list[MoveResult] = []
     moving.begin_sync()
     moving.give_to(Side.MONOLITH)
-    size = Size(shoppers=9, sellers=6, visitors=3, rate=90.0, name=f"switches-{number}-{os.getpid()}")
+    size = Size(shoppers=9, sellers=6, visitors=3, rate=90.0, buying=0.2, name=f"switches-{number}-{os.getpid()}")
     with WatchedShop(stack.env, size) as watched:
         with watched.people():
             while len(done) < number:

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import replace
 from types import TracebackType
 
 import psycopg
@@ -21,7 +22,7 @@ from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
 # Enough that something is always under way, little enough for two cores that also run the fault.
-PEOPLE = Size(shoppers=6, sellers=4, visitors=2, rate=50.0)
+PEOPLE = Size(shoppers=6, sellers=4, visitors=2, rate=50.0, buying=0.2)
 
 
 class Arena:
@@ -30,7 +31,7 @@ class Arena:
     def __init__(self, stack: Stack, name: str) -> None:
         self.stack = stack
         self.moving = Moving(stack)
-        self._size = Size(PEOPLE.shoppers, PEOPLE.sellers, PEOPLE.visitors, PEOPLE.rate, name=f"{name}-{os.getpid()}")
+        self._size = replace(PEOPLE, name=f"{name}-{os.getpid()}")
         self._known: set[Violation] = set()
         self._exit = ExitStack()
 

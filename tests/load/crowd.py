@@ -20,12 +20,13 @@ from tests.support.history import Operation
 class Size:
     """How many of whom, and how many requests per second they make together."""
 
-    shoppers: int = 14
-    sellers: int = 7
-    visitors: int = 5
+    shoppers: int = 12
+    sellers: int = 5
+    visitors: int = 9
     rate: float = 220.0
     name: str = "crowd"
     seed: int = 1
+    buying: float = Shopper.buying
 
     @property
     def people(self) -> int:
@@ -119,7 +120,11 @@ class Crowd:
 def _people(url: str, size: Size) -> Sequence[Person]:
     """Every third person opens a new connection for each request; the others keep theirs."""
     kinds: list[type[Person]] = [Seller] * size.sellers + [Shopper] * size.shoppers + [Visitor] * size.visitors
-    return [
+    people = [
         kind(f"{kind.__name__.lower()}-{number}-{size.name}", url, number % 3 != 0, size.seed)
         for number, kind in enumerate(kinds, start=1)
     ]
+    for person in people:
+        if isinstance(person, Shopper):
+            person.buying = size.buying
+    return people

@@ -11,20 +11,23 @@ from tests.support.history import Operation
 
 
 class Shopper(Buyer):
+    # How often the next thing to do is to buy something; most people in a shop look around.
+    buying = 0.08
+
     def steps(self) -> Iterator[Callable[[], object]]:
         while True:
             chance = self.dice.random()
             if not self.cart_is_known:
                 yield self.read_cart
-            elif chance < 0.20 and self.seen:
+            elif chance < self.buying and self.seen:
                 yield from self._buy()
-            elif chance < 0.24 and self.placed:
+            elif chance < 1.25 * self.buying and self.placed:
                 order = self.placed.pop(self.dice.randrange(len(self.placed)))
                 yield partial(self.cancel, order)
                 yield self.read_orders
-            elif chance < 0.30:
+            elif chance < 1.25 * self.buying + 0.05:
                 yield self.read_cart
-            elif chance < 0.50:
+            elif chance < 1.25 * self.buying + 0.20:
                 yield self.look_at_self
             else:
                 yield self.look_around()

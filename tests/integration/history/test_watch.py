@@ -25,7 +25,7 @@ def owned(monolith_server: PostgresServer, new_database: Callable[[PostgresServe
             connection.execute(script)
         connection.execute("create table product (id int primary key, note text)")
         connection.execute("create table other (id int primary key)")
-        connection.execute("select fig.enroll('catalog', 'monolith', 'owner', array['product'::regclass], 1000)")
+        connection.execute("select fig.enroll('catalog', 'monolith', 'owner', 1, array['product'::regclass], 1000)")
     return dsn
 
 
