@@ -62,6 +62,17 @@ class RemoteStock:
     def release(self, key: UUID) -> None:
         self._call("POST", f"{key}/release")
 
+    def knows(self, product_id: int) -> bool:
+        """Whether the owner has this product, as far as can be told: in doubt it may."""
+        if not self._internal_url:
+            return True
+        try:
+            answer = self._client.get(f"/api/catalog/products/{product_id}", headers=_headers())
+        except httpx.TransportError as error:
+            log.warning("the catalog's answer is in doubt", extra={"call": "GET", "reason": type(error).__name__})
+            return True
+        return answer.status_code != 404
+
     def settle(self) -> None:
         db.session.commit()
 

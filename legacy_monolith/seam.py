@@ -18,7 +18,7 @@ from legacy_monolith.catalog.stock import Quantities, Reservation
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.remote_stock import RemoteStock, StockInDoubt
 
-__all__ = ["Stock", "StockInDoubt", "catalog_is_here", "init_app", "with_stock"]
+__all__ = ["Stock", "StockInDoubt", "catalog_is_here", "exists_elsewhere", "init_app", "with_stock"]
 
 _IS_RECORDED = text("select to_regclass('fig.domain') is not null")
 _STATE = text("select state from fig.domain where domain = 'catalog'")
@@ -76,6 +76,16 @@ def with_stock(attempt: Callable[[Stock], None]) -> None:
     db.session.rollback()
     remote: RemoteStock = current_app.extensions["remote_stock"]
     attempt(remote)
+
+
+def exists_elsewhere(product_id: int) -> bool:
+    """Whether a product that is not known here may be on its way from the side that owns the catalog."""
+    if catalog_is_here():
+        return False
+    # No connection is kept while another side is asked.
+    db.session.rollback()
+    remote: RemoteStock = current_app.extensions["remote_stock"]
+    return remote.knows(product_id)
 
 
 def init_app(app: Flask) -> None:

@@ -12,10 +12,10 @@ from migration_plan.errors import FigError
 from migration_plan.journal import Journal
 from migration_plan.lifecycle import Side
 from migration_plan.moves import Mover
+from migration_plan.parts import Parts, no_checkpoint
 from migration_plan.plan import Plan
 from migration_plan.settings import Settings
 from migration_plan.side import SideDatabase
-from migration_plan.switch import Parts, no_checkpoint
 from proxy.client import ProxyClient
 
 

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 import psycopg
 
 from cdc.errors import CdcError
+from migration_plan.endings import abort, finish_grant
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, StaleEpoch
 from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import OWNER, Row, Side, Stage
+from migration_plan.parts import Parts, read_rows
 from migration_plan.preparation import restore_crossing_keys
 from migration_plan.recovery import Case, Decision, Intent, decide
-from migration_plan.switch import Parts, abort, finish_grant, read_rows
 from proxy.errors import ProxyError, ProxyUnreachable
 
 LEASE_SECONDS = 3.0

@@ -165,3 +165,32 @@ class JournalUnreachable(FigError):
 
     code = "journal-unreachable"
     exit_code = 11
+
+
+class RequestsBusy(FigError):
+    """Requests in flight did not end within the bound; the hold was released."""
+
+    code = "requests-busy"
+    exit_code = 6
+
+    def __init__(self, domain: str, left: int, bound: float) -> None:
+        super().__init__(
+            f'domain "{domain}": {left} write request(s) still in flight after {bound} s', "look: fig status"
+        )
+
+
+class DrainTimedOut(FigError):
+    """The taking side did not apply the marker within the plan's bound."""
+
+    code = "drain-timed-out"
+    exit_code = 9
+
+    def __init__(self, domain: str, stream: str, bound: float) -> None:
+        super().__init__(f'domain "{domain}": stream {stream} did not bring the marker within {bound} s', "fig status")
+
+
+class Cancelled(FigError):
+    """A person pressed Ctrl-C before the decision."""
+
+    code = "cancelled"
+    exit_code = 130

@@ -14,6 +14,7 @@ from migration_plan.controller import LEASE_SECONDS, open_intent, recover, stage
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, StageRefused, SwitchAborted
 from migration_plan.journal import Lease
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
+from migration_plan.parts import Parts, no_checkpoint, read_rows
 from migration_plan.plan import Plan
 from migration_plan.preparation import (
     check_switch,
@@ -23,7 +24,7 @@ from migration_plan.preparation import (
     stop_sync,
 )
 from migration_plan.recovery import Decision, decide
-from migration_plan.switch import Parts, Switch, SwitchResult, no_checkpoint, read_rows
+from migration_plan.switch import Switch, SwitchResult
 
 
 class Unsettled(FigError):

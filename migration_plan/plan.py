@@ -82,7 +82,8 @@ class Gates(_Part):
 class Limits(_Part):
     """Bounds of one attempt: abort < hold < the client's patience. Seconds."""
 
-    quiet: Duration = 1.5  # Waiting, with nobody held, for a moment when no write is under way.
+    # Waiting, with nobody held, for a moment when no write is under way; shorter than a lease.
+    quiet: Duration = Field(default=1.5, le=2.0)
     requests: Duration = 0.3  # Draining requests in flight at the proxies.
     fence_lock: Duration = 0.1  # Waiting for table locks; as long as this, other writers may wait.
     drain: Duration = 2.0  # The other side applies the marker.

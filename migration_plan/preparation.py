@@ -15,9 +15,9 @@ from migration_plan import crossing
 from migration_plan.errors import FigError, PreflightRefused, TablesBusy
 from migration_plan.journal import Lease
 from migration_plan.lifecycle import Act, Row, Side, Stage
+from migration_plan.parts import Parts
 from migration_plan.preflight import SwitchFacts, preflight
 from migration_plan.streams import spec
-from migration_plan.switch import Parts
 from proxy.errors import ProxyUnreachable
 
 PROBE_SECONDS = 5.0

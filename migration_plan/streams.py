@@ -22,7 +22,7 @@ from cdc.spec import Progress, StreamSpec
 from cdc.stream import Stream
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.lifecycle import Side
-from migration_plan.switch import Parts
+from migration_plan.parts import Parts
 from proxy.client import ProxyClient
 from proxy.errors import ProxyUnreachable
 

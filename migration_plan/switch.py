@@ -9,99 +9,36 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import psycopg
 
-from cdc.projection import Table
-from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, SwitchAborted, TablesBusy
-from migration_plan.journal import Journal, Lease
+from migration_plan.endings import abort, finish_grant
+from migration_plan.errors import (
+    Cancelled,
+    DrainTimedOut,
+    FigError,
+    JournalUnreachable,
+    LeaseHeld,
+    RequestsBusy,
+    SwitchAborted,
+    TablesBusy,
+)
+from migration_plan.journal import Lease
 from migration_plan.lifecycle import Row, Side
-from migration_plan.plan import Plan
+from migration_plan.parts import Parts, no_checkpoint
 from migration_plan.side import SideDatabase
-from proxy.client import ProxyClient
-from proxy.errors import ProxyError, ProxyUnreachable, RouteRefused
+from proxy.errors import ProxyError
 
 CHECKPOINTS = (
     "before-intent", "after-intent", "after-hold", "after-requests", "after-fence", "after-drain", "after-release",
     "after-grant", "after-route", "after-reverse", "after-done",
 )  # fmt: skip
+SETTLE_SLICE = 2.0  # Seconds: autovacuum takes one to yield, and a lease lasts three.
 POLL = 0.002  # Seconds between two looks while requests are held; long enough not to be a load.
-
-
-def no_checkpoint(name: str) -> None:
-    """Production passes every checkpoint; tests pass a callable that dies there."""
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Everything a move of one domain touches."""
-
-    plan: Plan
-    sides: Mapping[Side, SideDatabase]
-    proxies: Sequence[ProxyClient]
-    journal: Journal
-
-    @property
-    def domain(self) -> str:
-        return self.plan.domain
-
-    def close(self) -> None:
-        for database in self.sides.values():
-            database.close()
-        self.journal.close()
-
-    def stream_to(self, side: Side) -> str:
-        return f"{self.domain}_to_{side}"
-
-    def sequences_from(self, giver: Side) -> list[tuple[str, str]]:
-        pairs = [(Table.parse(pair.monolith).quoted, Table.parse(pair.service).quoted) for pair in self.plan.sequences]
-        return pairs if giver is Side.MONOLITH else [(service, monolith) for monolith, service in pairs]
-
-    def route(self, epoch: int, owner: Side) -> list[str]:
-        """Tell every proxy who owns; names those that did not answer (the fence and the controller see to them)."""
-        silent = []
-        for proxy in self.proxies:
-            try:
-                proxy.set_route(self.domain, epoch, owner)
-            except ProxyUnreachable:
-                silent.append(proxy.name)
-            except RouteRefused:
-                continue  # It knows a later epoch already: a successor was here.
-        return silent
-
-    def held_so_far(self) -> int:
-        """How many requests of the domain all proxies have held since they started."""
-        series, total = f'fig_holds_total{{domain="{self.domain}"}} ', 0
-        for proxy in self.proxies:
-            try:
-                lines = proxy.metrics().splitlines()
-            except ProxyUnreachable:
-                continue
-            total += sum(int(float(line.removeprefix(series))) for line in lines if line.startswith(series))
-        return total
-
-    def release_hold(self, epoch: int) -> None:
-        """Let the waiting requests go on; a proxy that is away lets them go by itself at its bound."""
-        for proxy in self.proxies:
-            try:
-                proxy.release(self.domain, epoch)
-            except (ProxyUnreachable, RouteRefused):
-                continue
-
-
-def read_rows(parts: Parts) -> dict[Side, Row | None]:
-    """Both sides' rows; None where a database cannot be read or does not know the domain."""
-    rows: dict[Side, Row | None] = {}
-    for side, database in parts.sides.items():
-        try:
-            rows[side] = database.row(parts.domain)
-        except SideUnreachable:
-            rows[side] = None
-    return rows
 
 
 @dataclass(frozen=True)
@@ -219,8 +156,7 @@ class Switch:
     def _make_way(self, deadline: float) -> None:
         """Wait, with nobody held, until no transaction is in the fence's or the grant's way."""
         for side, database in self.parts.sides.items():
-            database.settle(self.parts.domain, max(0.1, deadline - time.monotonic()))
-            said = False
+            said = self._send_maintenance_away(database, deadline)
             # The giver's own writers come and go; on the taker nobody but our streams has any business.
             patience = self._lock if side is self.giver else 0.0
             while blockers := [b for b in database.blockers(self.parts.domain) if b.in_the_way(patience)]:
@@ -233,11 +169,28 @@ class Switch:
                 self.lease.journal.renew(self.lease)
                 time.sleep(0.02)
 
+    def _send_maintenance_away(self, database: SideDatabase, deadline: float) -> bool:
+        """Autovacuum yields at once; whoever else holds such a lock is waited for. Whether anybody was."""
+        waited = False
+        while True:
+            self._stop_if_cancelled()
+            self.lease.journal.renew(self.lease)
+            try:
+                database.settle(self.parts.domain, SETTLE_SLICE)
+                return waited
+            except TablesBusy as busy:
+                if time.monotonic() > deadline:
+                    raise
+                if not waited:
+                    self.say(f"waiting, nobody is held: {busy}")
+                waited = True
+
     def _await_quiet_moment(self, bound: float) -> None:
         """Whoever is held waits for what is under way: begin, with nobody held yet, while nothing is.
 
         A busy site has no such moment; there it is one as quiet as the quietest of the first two thirds of `bound`.
         """
+        self.lease.journal.renew(self.lease)
         began, least = time.monotonic(), math.inf
         while (busy := self._under_way()) and (waited := time.monotonic() - began) < bound:
             self._stop_if_cancelled()
@@ -348,61 +301,3 @@ def back_off(first: float = 0.1, longest: float = 2.0) -> Iterator[float]:
     while True:
         yield first
         first = min(2 * first, longest)
-
-
-class RequestsBusy(FigError):
-    """Requests in flight did not end within the bound; the hold was released."""
-
-    code = "requests-busy"
-    exit_code = 6
-
-    def __init__(self, domain: str, left: int, bound: float) -> None:
-        super().__init__(
-            f'domain "{domain}": {left} write request(s) still in flight after {bound} s', "look: fig status"
-        )
-
-
-class DrainTimedOut(FigError):
-    """The taking side did not apply the marker within the plan's bound."""
-
-    code = "drain-timed-out"
-    exit_code = 9
-
-    def __init__(self, domain: str, stream: str, bound: float) -> None:
-        super().__init__(f'domain "{domain}": stream {stream} did not bring the marker within {bound} s', "fig status")
-
-
-class Cancelled(FigError):
-    """A person pressed Ctrl-C before the decision."""
-
-    code = "cancelled"
-    exit_code = 130
-
-
-def abort(parts: Parts, giver: Side, fenced_epoch: int, lock: float, patience: float = 30.0) -> Row:
-    """fenced -> owner again, then the proxies. Needs the giver only; repeated while its tables are busy."""
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            owner = parts.sides[giver].unfence(parts.domain, fenced_epoch, lock)
-            break
-        except TablesBusy:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(POLL)
-    parts.route(owner.epoch, giver)
-    return owner
-
-
-def finish_grant(parts: Parts, giver: Side, released: Row, lock: float, patience: float = 60.0) -> Row:
-    """Grant until it holds: the taker may have lost unflushed rows, be busy, or be restarting."""
-    deadline = time.monotonic() + patience
-    stream = parts.stream_to(giver.other)
-    assert released.marker is not None  # noqa: S101 - kept in the row from the fence until the next grant.
-    while True:
-        try:
-            return parts.sides[giver.other].grant(parts.domain, released.epoch, stream, released.marker, lock)
-        except FigError as error:
-            if error.code == "stale-epoch" or time.monotonic() > deadline:
-                raise
-            time.sleep(POLL * 5)

@@ -11,8 +11,8 @@ from cdc.verify_gate import exact_pair
 from migration_plan.errors import FigError
 from migration_plan.lifecycle import Side
 from migration_plan.moves import Unsettled
+from migration_plan.parts import Parts, read_rows
 from migration_plan.recovery import Case, decide
-from migration_plan.switch import Parts, read_rows
 
 OnRows = Callable[[int, int], None]
 SHOWN = 20

@@ -70,12 +70,20 @@ def shown(user_id: int) -> dict[str, Any]:
 
 def _wait_until_known(product_id: int) -> None:
     """The row that the foreign key needs; while another side owns the catalog, it may still be on its way."""
+    if _is_known(product_id):
+        return
+    may_come = seam.exists_elsewhere(product_id)
     deadline = time.monotonic() + COPY_SECONDS
-    while db.session.execute(_PRODUCT, {"product_id": product_id}).first() is None:
-        if seam.catalog_is_here():
+    # Looked for again even if nothing is to come: it may have come in between.
+    while not _is_known(product_id):
+        if not may_come:
             raise NotFound(f"There is no product {product_id}.")
         # Neither a connection nor a snapshot is kept while waiting.
         db.session.rollback()
         if time.monotonic() > deadline:
             raise TemporarilyUnavailable(f"Product {product_id} is not known here yet.")
         time.sleep(COPY_POLL_SECONDS)
+
+
+def _is_known(product_id: int) -> bool:
+    return db.session.execute(_PRODUCT, {"product_id": product_id}).first() is not None

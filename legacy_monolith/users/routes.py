@@ -8,7 +8,7 @@ from flask import Blueprint, Response, jsonify, request, session
 from flask_login import login_user
 from flask_wtf.csrf import generate_csrf
 from pydantic import StringConstraints
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from legacy_monolith import identity
@@ -25,7 +25,10 @@ Email = Annotated[Text, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@
 Password = Annotated[Text, StringConstraints(min_length=8, max_length=256)]
 Name = Annotated[Text, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
 
-SHOWN = (User.id, User.email, User.name, User.role, User.session_epoch, User.created_at)
+# Columns of the table, not attributes of the class: nothing of the ORM is needed to show a row.
+users = User.__table__.c
+SHOWN = (users.id, users.email, users.name, users.role, users.session_epoch, users.created_at)
+_BY_ID = select(*SHOWN).where(users.id == bindparam("id"))
 
 
 class SignUp(Input):
@@ -82,7 +85,7 @@ def log_out() -> tuple[str, int]:
 @bp.get("/api/users/me")
 @identity.requires_login
 def me() -> Response:
-    row = db.session.execute(select(*SHOWN).where(User.id == identity.account().id)).one()
+    row = db.session.execute(_BY_ID, {"id": identity.account().id}).one()
     return jsonify(_shown(row))
 
 

@@ -12,8 +12,8 @@ from migration_plan import bootstrap
 from migration_plan.errors import FigError, LeaseHeld, PreflightRefused, SwitchAborted
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.moves import Mover, MoveResult, Unsettled, current
+from migration_plan.parts import no_checkpoint, read_rows
 from migration_plan.recovery import decide
-from migration_plan.switch import no_checkpoint, read_rows
 from proxy.errors import ProxyUnreachable
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until

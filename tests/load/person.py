@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,7 +24,7 @@ class NotAdmitted(AssertionError):
     """Somebody could not even sign up: the shop is not there, and there is nothing to measure."""
 
 
-class Person:
+class Person(ABC):
     """What shoppers, sellers and visitors have in common."""
 
     role = "buyer"
@@ -37,9 +38,9 @@ class Person:
         self.samples: list[Sample] = []
         self.user_id = 0
 
+    @abstractmethod
     def steps(self) -> Iterator[Callable[[], object]]:
         """For ever: the next thing to do, one request each."""
-        raise NotImplementedError
 
     def enter(self) -> None:
         """Sign up and fetch the CSRF token."""

@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_PUT = do_POST = answer
+    do_GET = do_PUT = do_POST = answer
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Silent."""
@@ -117,6 +117,16 @@ def test_a_refusal_of_the_owner_is_believed_at_once(owner: Scripted, stock: Remo
         stock.reserve(KEY, {7: 2})
     assert refusal.value.facts == {"product_id": 7, "stock": 1}
     assert len(owner.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "known"), [((200, JSON, {}), True), ((404, PROBLEM, {}), False), ((503, PLAIN, ""), True), (None, True)]
+)
+def test_only_the_owner_can_say_that_there_is_no_such_product(
+    owner: Scripted, stock: RemoteStock, told: tuple[int, str, object] | None, known: bool
+) -> None:
+    owner.tell(told)
+    assert stock.knows(7) is known
 
 
 def test_doubt_ends_with_patience_and_is_no_refusal(owner: Scripted) -> None:

@@ -56,7 +56,7 @@ def test_the_copy_of_the_catalog_refuses_writes_and_the_seam_goes_round_it(apart
     apart.require_agreement()
 
 
-def test_a_product_that_is_on_its_way_is_waited_for_and_one_that_never_comes_is_503(apart: Apart) -> None:
+def test_a_product_that_is_on_its_way_is_waited_for_and_only_one_that_nobody_has_is_not_found(apart: Apart) -> None:
     buyer = apart.front.person()
     product = apart.seller.offer()["id"]
     late = threading.Thread(target=elsewhere.copy_product, args=(apart.catalog, apart.front, product))
@@ -65,9 +65,10 @@ def test_a_product_that_is_on_its_way_is_waited_for_and_one_that_never_comes_is_
         late.start()
         assert waiting.result().status_code == 200
     late.join()
-    missing = apart.front.person().put_in_cart(999_999)
-    assert problem(missing) == (503, "temporarily-unavailable")
-    assert missing.headers["Retry-After"]
+    late_for_good = apart.front.person().put_in_cart(apart.seller.offer()["id"])
+    assert problem(late_for_good) == (503, "temporarily-unavailable")
+    assert late_for_good.headers["Retry-After"]
+    assert problem(apart.front.person().put_in_cart(999_999)) == (404, "not-found")
 
 
 def test_a_checkout_that_nobody_could_finish_in_time_is_given_up_and_its_cart_comes_back(

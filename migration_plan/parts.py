@@ -1,0 +1,87 @@
+"""What a move of one domain works with: its plan, both sides, the proxies, the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cdc.projection import Table
+from migration_plan.errors import SideUnreachable
+from migration_plan.journal import Journal
+from migration_plan.lifecycle import Row, Side
+from migration_plan.plan import Plan
+from migration_plan.side import SideDatabase
+from proxy.client import ProxyClient
+from proxy.errors import ProxyUnreachable, RouteRefused
+
+
+def no_checkpoint(name: str) -> None:
+    """Production passes every checkpoint; tests pass a callable that dies there."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything a move of one domain touches."""
+
+    plan: Plan
+    sides: Mapping[Side, SideDatabase]
+    proxies: Sequence[ProxyClient]
+    journal: Journal
+
+    @property
+    def domain(self) -> str:
+        return self.plan.domain
+
+    def close(self) -> None:
+        for database in self.sides.values():
+            database.close()
+        self.journal.close()
+
+    def stream_to(self, side: Side) -> str:
+        return f"{self.domain}_to_{side}"
+
+    def sequences_from(self, giver: Side) -> list[tuple[str, str]]:
+        pairs = [(Table.parse(pair.monolith).quoted, Table.parse(pair.service).quoted) for pair in self.plan.sequences]
+        return pairs if giver is Side.MONOLITH else [(service, monolith) for monolith, service in pairs]
+
+    def route(self, epoch: int, owner: Side) -> list[str]:
+        """Tell every proxy who owns; names those that did not answer (the fence and the controller see to them)."""
+        silent = []
+        for proxy in self.proxies:
+            try:
+                proxy.set_route(self.domain, epoch, owner)
+            except ProxyUnreachable:
+                silent.append(proxy.name)
+            except RouteRefused:
+                continue  # It knows a later epoch already: a successor was here.
+        return silent
+
+    def held_so_far(self) -> int:
+        """How many requests of the domain all proxies have held since they started."""
+        series, total = f'fig_holds_total{{domain="{self.domain}"}} ', 0
+        for proxy in self.proxies:
+            try:
+                lines = proxy.metrics().splitlines()
+            except ProxyUnreachable:
+                continue
+            total += sum(int(float(line.removeprefix(series))) for line in lines if line.startswith(series))
+        return total
+
+    def release_hold(self, epoch: int) -> None:
+        """Let the waiting requests go on; a proxy that is away lets them go by itself at its bound."""
+        for proxy in self.proxies:
+            try:
+                proxy.release(self.domain, epoch)
+            except (ProxyUnreachable, RouteRefused):
+                continue
+
+
+def read_rows(parts: Parts) -> dict[Side, Row | None]:
+    """Both sides' rows; None where a database cannot be read or does not know the domain."""
+    rows: dict[Side, Row | None] = {}
+    for side, database in parts.sides.items():
+        try:
+            rows[side] = database.row(parts.domain)
+        except SideUnreachable:
+            rows[side] = None
+    return rows
