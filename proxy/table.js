@@ -84,7 +84,7 @@ async function alone(domain, change) {
         if (step === 1000) {
             throw new Error('the routes of ' + domain + ' are locked by worker ' + locks.get(domain));
         }
-        bury(locks.get(domain), domain);
+        bury(domain);
         await pause(2);
     }
     try {
@@ -94,10 +94,18 @@ async function alone(domain, change) {
     }
 }
 
-// Only one process ever gets to remove a given dead holder's token, so no living holder's can be removed.
-function bury(token, domain) {
-    if (token !== undefined && !alive(token.split(' ')[0]) && locks.add('buried ' + token, '')) {
-        locks.delete(domain);
+// Only one living process ever gets to remove a given dead holder's token, so no living holder's can be removed; who
+// died between taking that right and using it is buried the same way.
+function bury(key) {
+    const token = locks.get(key);
+    if (token === undefined || alive(token.split(' ')[0])) {
+        return;
+    }
+    const grave = 'grave of ' + token;
+    if (locks.add(grave, process.pid + ' ' + Date.now() + ' ' + Math.random())) {
+        locks.delete(key);
+    } else if (locks.get(key) === token) {
+        bury(grave);
     }
 }
 

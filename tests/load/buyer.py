@@ -19,6 +19,8 @@ class Buyer(Visitor):
         self.cart: dict[int, int] = {}
         # After a request that nobody answered, the cart is what the shop says it is.
         self.cart_is_known = True
+        # A checkout that nobody answered may still be decided, and if it fails, its cart comes back by itself.
+        self.undecided = False
         self.placed: list[int] = []
 
     def enter(self) -> None:
@@ -69,7 +71,8 @@ class Buyer(Visitor):
         if acknowledged(bought) and bought.order:
             self.cart.clear()
             self.placed.append(bought.order)
-        self.cart_is_known = bought.outcome is not Outcome.UNKNOWN
+        self.undecided = bought.outcome is Outcome.UNKNOWN or not bought.expected
+        self.cart_is_known = not self.undecided
         return bought
 
     def cancel(self, order: int) -> Operation:
@@ -85,6 +88,7 @@ class Buyer(Visitor):
 
         def facts(found: Any) -> Facts:
             orders = [answers.order(order) for order in found["items"]]
+            self.undecided = any(order["state"] in ("pending", "cancelling") for order in orders)
             titles = {
                 line["product_id"]: line["current_title"]
                 for order in orders

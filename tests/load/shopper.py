@@ -17,7 +17,9 @@ class Shopper(Buyer):
     def steps(self) -> Iterator[Callable[[], object]]:
         while True:
             chance = self.dice.random()
-            if not self.cart_is_known:
+            if self.undecided:
+                yield self.read_orders
+            elif not self.cart_is_known:
                 yield self.read_cart
             elif chance < self.buying and self.seen:
                 yield from self._buy()

@@ -17,6 +17,7 @@ import pytest
 from proxy import nginx
 from proxy.client import ProxyClient
 from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Upstream
+from proxy.workers import workers
 from tests.integration.proxy.origin import Origin, new_port
 
 
@@ -42,7 +43,7 @@ class World:
 
     def workers(self) -> list[int]:
         assert self.process
-        return sorted(nginx.workers(self.process.pid))
+        return sorted(workers(self.process.pid))
 
     def user(self, address: str = "") -> httpx.Client:
         """A client with a connection and cookies of its own; it never retries."""

@@ -9,7 +9,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -244,43 +243,6 @@ def test_a_killed_worker_counts_no_more_and_the_next_one_has_the_routes_and_the_
     found = world.client.routes()["catalog"]
     assert (found.epoch, found.owner) == (state.epoch, state.owner)
     assert found.hold is not None
-
-
-def test_a_lock_of_a_killed_worker_is_replaced(own_world):
-    """Workers die while they change routes; whoever lives goes on."""
-    world = own_world
-    stop = threading.Event()
-
-    def change():
-        client = ProxyClient("again", world.config.admin_socket)
-        while not stop.is_set():
-            try:
-                client.set_route("catalog", client.routes()["catalog"].epoch + 1, "service")
-            except (ProxyUnreachable, RouteRefused):
-                continue  # Its worker was killed, or another one was quicker.
-
-    with ThreadPoolExecutor(4) as pool:
-        running = [pool.submit(change) for _ in range(4)]
-        try:
-            for _ in range(15):
-                before = read_epoch(world)
-                os.kill(random.choice(world.workers()), signal.SIGKILL)
-                wait_until(partial(epoch_passed, world, before + 5), 10, "routes go on changing")
-        finally:
-            stop.set()
-        for future in running:
-            future.result()
-
-
-def epoch_passed(world, epoch):
-    return read_epoch(world) > epoch
-
-
-def read_epoch(world):
-    try:
-        return epoch_of(world)
-    except ProxyUnreachable:
-        return -1
 
 
 def test_a_reload_in_the_middle_of_a_hold_fails_no_request_and_keeps_routes_and_holds(own_world):

@@ -54,7 +54,8 @@ class Operation:
         facts = {"key": self.key, "product": self.product, "version": self.version, "order": self.order}
         told = " ".join(f"{name}={value}" for name, value in facts.items() if value not in ("", None))
         when = f"{self.started:.3f}..{self.ended:.3f}"
-        return f"{self.actor}: {self.act} {told} -> {self.outcome} ({self.status}) at {when}"
+        wrong = f", not as expected: {self.evidence}" if self.evidence else ""
+        return f"{self.actor}: {self.act} {told} -> {self.outcome} ({self.status}) at {when}{wrong}"
 
 
 @dataclass(frozen=True)

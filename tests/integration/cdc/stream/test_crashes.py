@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
 import signal
 import subprocess
@@ -189,22 +190,31 @@ def test_nothing_is_lost_or_doubled_when_the_applier_dies_at_a_checkpoint(scene:
     assert source[0] > 0
 
 
-def crash_target_thrice(scene: Scene) -> None:
-    for _ in range(3):
-        [(before,)] = scene.on_target("select count(*) from entry")
-        wait_until(
-            lambda: scene.on_target("select count(*) from entry")[0][0] > before + 100,  # noqa: B023
-            20,
-            "rows arrive",
-        )
-        restart(scene.target)
+def crash_target_with_confirmed_rows_in_memory_only(scene: Scene) -> None:
+    """What the naive applier gets wrong: the source is told of rows that the target has not flushed, and never will."""
+    [(wal_writer,)] = scene.on_target("select pid from pg_stat_activity where backend_type = 'walwriter'")
+    os.kill(wal_writer, signal.SIGSTOP)
+    [(then,)] = scene.on_source("select pg_current_wal_insert_lsn()")
+    [(before,)] = scene.on_target("select count(*) from entry")
+    confirmed = "select 1 from pg_replication_slots where confirmed_flush_lsn > %s::pg_lsn and database = %s"
+    wait_until(
+        lambda: (
+            scene.on_target("select count(*) from entry")[0][0] > before + 100
+            and scene.on_source(confirmed, then, scene.database)
+        ),
+        30,
+        "rows arrive and are confirmed",
+    )
+    # Killed while it is frozen: it gets to write nothing more.
+    os.kill(wal_writer, signal.SIGKILL)
+    restart(scene.target)
 
 
 def test_control_confirming_what_is_only_applied_loses_rows(scene: Scene) -> None:
     """The same scene with a deliberately wrong applier: the check above is able to fail."""
     scene.options = {"naive": True, "blind": True}
     scene.start_applier()
-    crash_target_thrice(scene)
+    crash_target_with_confirmed_rows_in_memory_only(scene)
     end_writing(scene)
     target, source = scene.sums()
     assert target[0] == target[1], "lost, not doubled"
@@ -214,13 +224,7 @@ def test_control_confirming_what_is_only_applied_loses_rows(scene: Scene) -> Non
 def test_a_slot_that_was_confirmed_too_far_is_noticed_before_anything_is_skipped(scene: Scene) -> None:
     scene.options = {"naive": True}
     scene.start_applier()
-    [(before,)] = scene.on_target("select count(*) from entry")
-    wait_until(
-        lambda: scene.on_target("select count(*) from entry")[0][0] > before + 100,
-        20,
-        "rows arrive",
-    )
-    restart(scene.target)
+    crash_target_with_confirmed_rows_in_memory_only(scene)
     wait_until(lambda: scene.applier and scene.applier.poll() is not None, 30, "the applier stops")
     assert "StreamIdentityChanged" in scene.log.read_text()
     assert "the target has only" in scene.log.read_text()

@@ -1,0 +1,61 @@
+"""Ends an nginx that lives and can never answer again, so that its supervisor starts a new one.
+
+The lock of a shared dictionary is not released when its holder dies: a worker that is killed (for want of memory,
+say) in the microsecond in which it holds it leaves all others, and all that come after it, spinning for ever. A new
+nginx has new dictionaries, and the routes come back from their files. Only a silence that began with the death of a
+worker counts: a busy machine alone is no reason to end anything.
+
+    begin(config) -> None      # before the process becomes nginx: forks the child that watches it
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+from proxy.client import ProxyClient
+from proxy.config import ProxyConfig
+from proxy.errors import ProxyUnreachable
+from proxy.workers import workers
+
+EVERY = 0.5  # Seconds between two looks.
+PATIENCE = 3.0  # Seconds of silence after a worker's death.
+
+
+def begin(config: ProxyConfig) -> None:
+    """Fork; the child watches this process, which is about to become nginx's master, until it is gone."""
+    master = os.getpid()
+    if os.fork() == 0:
+        try:
+            _watch(config, master)
+        finally:
+            os._exit(0)
+
+
+def _watch(config: ProxyConfig, master: int) -> None:
+    client = ProxyClient("local", config.admin_socket, timeout=1.0)
+    answered, there = time.monotonic(), set(workers(master))
+    while os.getppid() == master:
+        now = set(workers(master))
+        try:
+            client.routes()
+            # Who was there before the question and died since is missed at the next one.
+            answered, there = time.monotonic(), now | set(workers(master))
+        except ProxyUnreachable:
+            if there - now and time.monotonic() - answered > PATIENCE:
+                print("nginx is silent since a worker was killed: it is ended, to be started anew", file=sys.stderr)
+                _end(master)
+                return
+        time.sleep(EVERY)
+
+
+def _end(master: int) -> None:
+    # The master first: it would replace its workers.
+    left = workers(master)
+    os.kill(master, signal.SIGKILL)
+    for worker in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
