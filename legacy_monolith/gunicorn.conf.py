@@ -6,9 +6,9 @@ from legacy_monolith.logs import LOGGING
 
 bind = os.environ.get("MONOLITH_BIND", "127.0.0.1:7430")
 worker_class = "gthread"
-workers = 2
+workers = 4
 # The pool of database connections of each worker has as many.
-threads = 16
+threads = 8
 # Longer than the proxy keeps an idle connection, so that it is never the one to find it closed.
 keepalive = 75
 timeout = 60

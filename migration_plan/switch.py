@@ -38,6 +38,10 @@ CHECKPOINTS = (
     "after-grant", "after-route", "after-reverse", "after-done",
 )  # fmt: skip
 SETTLE_SLICE = 2.0  # Seconds: autovacuum takes one to yield, and a lease lasts three.
+# Seconds that the first attempts wait for requests and for locks; each after them waits twice as long as the one
+# before, up to the plan's limits. Whoever is held by an attempt that fails goes on where it was.
+SHORT_ATTEMPT, SHORT_ATTEMPTS = 0.04, 5
+QUIET_POLL = 0.01  # Seconds between two looks for a quiet moment; nobody is held, so it must not be a load.
 POLL = 0.002  # Seconds between two looks while requests are held; long enough not to be a load.
 
 
@@ -78,6 +82,7 @@ class Switch:
     say: Callable[[str], None] = no_checkpoint
     id: UUID = field(default_factory=uuid4)
     attempts: int = 0
+    _longest_hold: float = 0.0
     _events: list[tuple[datetime, str, dict[str, object]]] = field(default_factory=list)
     _held_since: float = 0.0
     _held_before: int = 0
@@ -96,7 +101,7 @@ class Switch:
         self._note("granted", to=self.taker)
         self.checkpoint("after-grant")
         silent = self.parts.route(fenced.epoch, self.taker)
-        hold_ms = (time.monotonic() - self._held_since) * 1000
+        hold_ms = self._hold_ends()
         self._note("routed", hold_ms=round(hold_ms, 2), silent_proxies=silent)
         self.checkpoint("after-route")
         self.parts.sides[self.giver].stand_by(self.parts.domain, fenced.epoch, 2.0)
@@ -147,6 +152,7 @@ class Switch:
                 return self._hold_and_fence()
             except (TablesBusy, RequestsBusy) as busy:
                 self.parts.release_hold(self.epoch)
+                self._hold_ends()
                 if time.monotonic() > deadline:
                     raise
                 pause = next(pauses)
@@ -197,7 +203,7 @@ class Switch:
             if waited > bound * 2 / 3 and busy <= least:
                 return
             least = min(least, busy)
-            time.sleep(POLL)
+            time.sleep(QUIET_POLL)
 
     def _under_way(self) -> int:
         """Writes in flight at the proxies, or else locks of the giver's own writers, whom no proxy may have seen."""
@@ -209,22 +215,27 @@ class Switch:
         if not self.lease.journal.renew(self.lease):
             raise LeaseHeld(self.parts.domain, "another controller", 0.0)
         self.attempts += 1
-        limits = self.parts.plan.limits
+        limits, patience = self.parts.plan.limits, SHORT_ATTEMPT * 2 ** max(0, self.attempts - SHORT_ATTEMPTS)
         self._held_since = time.monotonic()
         for proxy in self.parts.proxies:
             proxy.hold(self.parts.domain, self.epoch, limits.hold)
         self._note("held")
         self.checkpoint("after-hold")
-        self._wait_for_requests(limits.requests)
+        self._wait_for_requests(min(limits.requests, patience))
         requests_ms = (time.monotonic() - self._held_since) * 1000
         self.checkpoint("after-requests")
         fenced = self.parts.sides[self.giver].fence(
-            self.parts.domain, self.epoch, self._lock, self.parts.sequences_from(self.giver)
+            self.parts.domain, self.epoch, min(self._lock, patience), self.parts.sequences_from(self.giver)
         )
         fence_ms = (time.monotonic() - self._held_since) * 1000 - requests_ms
         self._note("fenced", marker=fenced.marker, requests_ms=round(requests_ms, 2), fence_ms=round(fence_ms, 2))
         self.checkpoint("after-fence")
         return fenced
+
+    def _hold_ends(self) -> float:
+        """The longest that anybody was held, over all attempts, in milliseconds."""
+        self._longest_hold = max(self._longest_hold, (time.monotonic() - self._held_since) * 1000)
+        return self._longest_hold
 
     def _wait_for_requests(self, bound: float) -> None:
         deadline = time.monotonic() + bound

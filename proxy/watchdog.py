@@ -21,7 +21,7 @@ from proxy.config import ProxyConfig
 from proxy.errors import ProxyUnreachable
 from proxy.workers import workers
 
-EVERY = 0.5  # Seconds between two looks.
+EVERY = 1.0  # Seconds between two looks.
 PATIENCE = 3.0  # Seconds of silence after a worker's death.
 
 

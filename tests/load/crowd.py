@@ -23,7 +23,7 @@ class Size:
     shoppers: int = 12
     sellers: int = 5
     visitors: int = 9
-    rate: float = 220.0
+    rate: float = 235.0
     name: str = "crowd"
     seed: int = 1
     buying: float = Shopper.buying

@@ -64,6 +64,8 @@ class Report:
     promises: Mapping[str, str]
     load_cpu_share: float
     """Of one core, what the load itself took."""
+    stolen_cpu_share: float
+    """Of the time that the machine wanted to work, what its host gave to others."""
     missed: tuple[str, ...]
     """Time limits that were not met; they do not decide, but they are said."""
     violations: tuple[Violation, ...]
@@ -111,6 +113,7 @@ def build(
         stock_adds_up=not stock,
         promises=_promises(verdict, ratio, inside),
         load_cpu_share=round(cpu_seconds / seconds, 3) if seconds else 0.0,
+        stolen_cpu_share=0.0,
         missed=tuple(_missed(hold, ratio, inside, len(samples) / seconds if seconds else 0.0)),
         violations=verdict.violations,
     )

@@ -64,6 +64,7 @@ class Screen:
         pace = f"in {report.seconds:.0f} s = {report.requests_per_second:.0f}/s"
         rows = {
             "requests": f"{report.requests} {pace} (the load took {report.load_cpu_share:.0%} of a core)",
+            "machine": f"its host gave {report.stolen_cpu_share:.0%} of the time it wanted to others",
             "failures": _coloured(str(report.failures), not report.failures),
             "switches": switches,
             "hold": f"p50 {hold['p50']:.0f} ms, p99 {hold['p99']:.0f} ms, longest {hold['max']:.0f} ms",

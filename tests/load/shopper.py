@@ -12,7 +12,7 @@ from tests.support.history import Operation
 
 class Shopper(Buyer):
     # How often the next thing to do is to buy something; most people in a shop look around.
-    buying = 0.08
+    buying = 0.05
 
     def steps(self) -> Iterator[Callable[[], object]]:
         while True:
