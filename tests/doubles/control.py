@@ -61,8 +61,9 @@ class Control:
         entries = self._ask("GET", "/_control/received")
         return [e for e in entries if method in ("", e["method"]) and path in ("", e["path"])]
 
-    def state(self) -> dict[str, Any]:
-        return self._ask("GET", "/_control/state")
+    def kept(self, part: str) -> list[Any]:
+        """All that the double keeps of one kind, oldest first."""
+        return self._ask("GET", f"/_control/state/{part}")
 
     def reset(self) -> None:
         """As after a start."""
@@ -76,13 +77,22 @@ class StripeControl(Control):
     """Payments as they really are, and what becomes of webhooks."""
 
     def intents(self) -> list[dict[str, Any]]:
-        return self.state()["intents"]
+        """PaymentIntents, with their latest charge inside."""
+        return self.kept("intents")
+
+    def charges(self) -> list[dict[str, Any]]:
+        """Every attempt to take money, paid or declined."""
+        return self.kept("charges")
 
     def refunds(self) -> list[dict[str, Any]]:
-        return self.state()["refunds"]
+        return self.kept("refunds")
 
     def events(self) -> list[dict[str, Any]]:
-        return self.state()["events"]
+        return self.kept("events")
+
+    def keys_in_use(self) -> list[str]:
+        """Idempotency keys whose first request is still being worked on."""
+        return self.kept("keys_in_use")
 
     def authenticate(self, intent: str, passed: bool = True) -> dict[str, Any]:
         """The card's owner answers the 3-D Secure question."""
@@ -107,18 +117,19 @@ class StripeControl(Control):
         self._ask("POST", f"/_control/webhooks/resend/{event}")
 
     def deliveries(self) -> list[dict[str, Any]]:
-        return self._ask("GET", "/_control/webhooks")
+        """What was or is to be sent, with every attempt so far."""
+        return self.kept("deliveries")
 
 
 class TwilioControl(Control):
     """Messages that were taken on."""
 
     def messages(self, to: str = "") -> list[dict[str, Any]]:
-        return [m for m in self.state()["messages"] if to in ("", m["to"])]
+        return [m for m in self.kept("messages") if to in ("", m["to"])]
 
 
 class MailControl(Control):
     """Mails that were taken on."""
 
     def mails(self, to: str = "") -> list[dict[str, Any]]:
-        return [m for m in self.state()["mails"] if not to or to in m["to"]]
+        return [m for m in self.kept("mails") if not to or to in m["to"]]

@@ -7,12 +7,15 @@ A double adds its own routes to `Double.app`. Requests to those are noted and ma
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, jsonify, render_template, request
 from pydantic import ValidationError
+from werkzeug.exceptions import NotFound
 
 from tests.doubles.faults import Fault, Faults, Kind, Seen
 from tests.doubles.received import Received
@@ -22,20 +25,42 @@ _SHOWN_HEADERS = ("Idempotency-Key", "Stripe-Version", "X-Request-Id", "Tracepar
 _SHOWN_ON_PAGE = 100
 
 
+@dataclass(frozen=True)
+class Part:
+    """One kind of thing that a double keeps, oldest first, and how one of them is shown."""
+
+    rows: Callable[[], Iterable[Any]]
+    shape: Callable[[Any], Any]
+
+    def count(self) -> int:
+        return len(list(self.rows()))
+
+    def all(self) -> list[Any]:
+        return [self.shape(row) for row in self.rows()]
+
+    def newest(self, count: int) -> list[Any]:
+        return [self.shape(row) for row in list(self.rows())[-count:][::-1]]
+
+
 class Double:
-    """A Flask application with faults, a record and a control API; `state` and `reset` are the double's own."""
+    """A Flask application with faults, a record and a control API; `parts` and `reset` are the double's own.
+
+    `lock` is held while parts are shown, so that nothing is seen half done.
+    """
 
     def __init__(
         self,
         name: str,
-        state: Callable[[], dict[str, Any]],
+        parts: Mapping[str, Part],
+        lock: threading.Lock,
         reset: Callable[[], None],
         error_body: Callable[[int], dict[str, Any]],
     ) -> None:
         self.name = name
         self.faults = Faults()
         self.received = Received()
-        self._state, self._reset, self._error_body = state, reset, error_body
+        self._parts, self._lock = parts, lock
+        self._reset, self._error_body = reset, error_body
         self.app = Flask("tests.doubles", template_folder="templates")
         self.app.json.sort_keys = False  # type: ignore[attr-defined]
         self.control = self._control_api()
@@ -91,18 +116,23 @@ class Double:
 
         @control.get("/")
         def page() -> str:
-            shown = self.received.listed(newest=_SHOWN_ON_PAGE)
-            return render_template(
-                f"{self.name}.html", state=self._state(), received=shown, faults=self.faults.listed()
-            )
+            with self._lock:
+                newest = {name: part.newest(_SHOWN_ON_PAGE) for name, part in self._parts.items()}
+                counts = {name: part.count() for name, part in self._parts.items()}
+            received = self.received.listed(newest=_SHOWN_ON_PAGE)
+            faults = self.faults.listed()
+            return render_template(f"{self.name}.html", newest=newest, counts=counts, received=received, faults=faults)
 
         @control.get("/_control/received")
         def received() -> Response:
             return jsonify(self.received.listed())
 
-        @control.get("/_control/state")
-        def state() -> Response:
-            return jsonify(self._state())
+        @control.get("/_control/state/<part>")
+        def state(part: str) -> Response:
+            if part not in self._parts:
+                raise NotFound(f"{self.name} keeps {', '.join(self._parts)}")
+            with self._lock:
+                return jsonify(self._parts[part].all())
 
         @control.get("/_control/faults")
         def faults() -> Response:

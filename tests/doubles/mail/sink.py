@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -21,7 +19,7 @@ class Mails:
     """All mails that were taken on, oldest first."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._all: list[Mail] = []
 
     def box(self) -> list[Mail]:
@@ -29,16 +27,12 @@ class Mails:
         return self._all
 
     def reset(self) -> None:
-        with self._lock:
+        with self.lock:
             self._all = []
 
     def add(self, box: list[Mail], mail: Mail) -> None:
-        with self._lock:
+        with self.lock:
             box.append(mail)
-
-    def state(self) -> dict[str, Any]:
-        with self._lock:
-            return {"mails": [asdict(mail) for mail in self._all]}
 
 
 def refusal(fault: Fault) -> str:

@@ -20,9 +20,9 @@ from tests.doubles.stripe.idempotency import Answer, Keys
 from tests.doubles.stripe.objects import Intent, new_id
 from tests.doubles.stripe.operations import GETS, POSTS, Operation
 from tests.doubles.stripe.parameters import Parameters, nested
-from tests.doubles.stripe.schedule import Disorder, Endpoint
+from tests.doubles.stripe.schedule import Delivery, Disorder, Endpoint
 from tests.doubles.stripe.webhooks import Webhooks
-from tests.doubles.web import Double, pause_if_told
+from tests.doubles.web import Double, Part, pause_if_told
 
 
 class Authentication(BaseModel):
@@ -38,7 +38,7 @@ class StripeDouble:
         self._public_url, self._api_key, self._webhooks = public_url, api_key, webhooks
         self._lock = threading.Lock()
         self._start_over()
-        self._double = Double("stripe", self._state, self._reset, _error_body)
+        self._double = Double("stripe", self._parts(), self._lock, self._reset, _error_body)
         for path, operation in POSTS.items():
             self._route(path, "POST", operation)
         for path, operation in GETS.items():
@@ -55,25 +55,25 @@ class StripeDouble:
     def _start_over(self) -> None:
         """New ones, not emptied ones: a request that is still in progress ends with the old."""
         self._account, self._keys = Account(self._public_url), Keys()
-        self._events: list[dict[str, Any]] = []
+        self._events: dict[str, str] = {}
 
     def _reset(self) -> None:
         with self._lock:
             self._webhooks.reset()
             self._start_over()
 
-    def _state(self) -> dict[str, Any]:
-        """Everything there is; intents with their latest charge inside."""
-        with self._lock:
-            account, expand = self._account, ["latest_charge"]
-            return {
-                "intents": [shapes.intent(one, self._public_url, expand) for one in account.intents.values()],
-                "charges": [shapes.charge(one) for one in account.charges.values()],
-                "refunds": [shapes.refund(one) for one in account.refunds.values()],
-                "events": list(self._events),
-                "keys_in_use": self._keys.in_use(),
-                "webhooks": self._webhooks.deliveries(),
-            }
+    def _parts(self) -> dict[str, Part]:
+        def intent(one: Intent) -> shapes.Shape:
+            return shapes.intent(one, self._public_url, ["latest_charge"])
+
+        return {
+            "intents": Part(lambda: self._account.intents.values(), intent),
+            "charges": Part(lambda: self._account.charges.values(), shapes.charge),
+            "refunds": Part(lambda: self._account.refunds.values(), shapes.refund),
+            "events": Part(lambda: self._events.values(), json.loads),
+            "deliveries": Part(self._webhooks.deliveries, Delivery.described),
+            "keys_in_use": Part(lambda: self._keys.in_use(), str),
+        }
 
     def _pass_on_news(self, account: Account, cause: Cause) -> None:
         """With the lock held, so that events leave in the order in which things happened."""
@@ -81,8 +81,8 @@ class StripeDouble:
             return
         for event_type, about in account.take_news():
             one = event(event_type, about, int(time.time()), cause)
-            self._events.append(one)
-            self._webhooks.accept(one)
+            payload = self._events[one["id"]] = json.dumps(one, indent=2)
+            self._webhooks.accept(payload)
 
     # The API
 
@@ -203,10 +203,6 @@ class StripeDouble:
             answer = Authentication.model_validate(request.get_json())
             return jsonify(shapes.intent(self._authenticate(intent_id, answer.passed), self._public_url))
 
-        @control.get("/_control/webhooks")
-        def deliveries() -> Response:
-            return jsonify(self._webhooks.deliveries())
-
         @control.put("/_control/webhooks/endpoint")
         def send_to() -> Response:
             self._webhooks.send_to(Endpoint.model_validate(request.get_json()))
@@ -224,11 +220,10 @@ class StripeDouble:
 
         @control.post("/_control/webhooks/resend/<event_id>")
         def resend(event_id: str) -> Response:
-            with self._lock:
-                found = next((one for one in self._events if one["id"] == event_id), None)
-            if found is None:
+            payload = self._events.get(event_id)
+            if payload is None:
                 raise NotFound(f"No such event: '{event_id}'", code="resource_missing")
-            self._webhooks.accept(found, Disorder())
+            self._webhooks.accept(payload, Disorder())
             return jsonify({})
 
 

@@ -10,10 +10,21 @@ from tests.doubles.stripe.objects import Charge, Intent, LastError, PaymentMetho
 
 Shape = dict[str, Any]
 
-_NEVER_SET = (
-    "application", "application_fee_amount", "on_behalf_of", "processing", "review", "setup_future_usage", "shipping",
-    "source", "statement_descriptor", "statement_descriptor_suffix", "transfer_data", "transfer_group",
+# What the API always shows and this double never has anything to say about.
+_UNSET_INTENT = (
+    "application", "application_fee_amount", "on_behalf_of", "payment_record", "processing", "review",
+    "setup_future_usage", "shipping", "source", "statement_descriptor", "statement_descriptor_suffix", "transfer_data",
+    "transfer_group",
 )  # fmt: skip
+_UNSET_CHARGE = (
+    "application", "application_fee", "balance_transaction", "failure_balance_transaction", "on_behalf_of", "review",
+    "source", "source_transfer", "transfer",
+)  # fmt: skip
+_UNSET_REFUND = (
+    "balance_transaction", "failure_balance_transaction", "pending_reason", "receipt_number",
+    "source_transfer_reversal", "transfer_reversal",
+)  # fmt: skip
+_NO_DETAILS = {"address": None, "email": None, "name": None, "phone": None, "tax_id": None}
 
 
 def intent(one: Intent, public_url: str, expand: Collection[str] = ()) -> Shape:
@@ -48,7 +59,7 @@ def intent(one: Intent, public_url: str, expand: Collection[str] = ()) -> Shape:
         "payment_method_types": ["card"],
         "receipt_email": one.receipt_email,
         "status": one.status.value,
-        **dict.fromkeys(_NEVER_SET),
+        **dict.fromkeys(_UNSET_INTENT),
     }
 
 
@@ -72,7 +83,8 @@ def payment_method(one: PaymentMethod) -> Shape:
     return {
         "id": one.id,
         "object": "payment_method",
-        "billing_details": {"address": None, "email": None, "name": None, "phone": None},
+        "allow_redisplay": "unspecified",
+        "billing_details": dict(_NO_DETAILS),
         "card": card,
         "created": one.created,
         "customer": None,
@@ -97,11 +109,13 @@ def charge(one: Charge) -> Shape:
         "amount": one.amount,
         "amount_captured": one.amount if one.paid else 0,
         "amount_refunded": one.amount_refunded,
+        "billing_details": dict(_NO_DETAILS),
         "captured": one.paid,
         "created": one.created,
         "currency": one.intent.currency,
         "customer": one.intent.customer,
         "description": one.intent.description,
+        "disputed": False,
         "failure_code": None if one.paid else card.code,
         "livemode": False,
         "metadata": dict(one.intent.metadata),
@@ -111,6 +125,7 @@ def charge(one: Charge) -> Shape:
         "payment_method": one.method.id,
         "refunded": one.paid and one.amount_left == 0,
         "status": "succeeded" if one.paid else "failed",
+        **dict.fromkeys(_UNSET_CHARGE),
     }
 
 
@@ -122,10 +137,13 @@ def refund(one: Refund) -> Shape:
         "charge": one.charge.id,
         "created": one.created,
         "currency": one.charge.intent.currency,
+        "customer": one.charge.intent.customer,
         "metadata": dict(one.metadata),
         "payment_intent": one.charge.intent.id,
+        "payment_method": one.charge.method.id,
         "reason": one.reason,
         "status": "succeeded",
+        **dict.fromkeys(_UNSET_REFUND),
     }
 
 

@@ -53,21 +53,21 @@ class Webhooks:
             self._schedule.release(time.monotonic())
             self._changed.notify_all()
 
-    def accept(self, event: dict[str, Any], disorder: Disorder | None = None) -> None:
+    def accept(self, payload: str, disorder: Disorder | None = None) -> None:
         """Plan the event; all of one payment's keep their order unless they are disturbed."""
+        event = json.loads(payload)
+        one = event["data"]["object"]
+        about = one["id"] if one["object"] == "payment_intent" else one["payment_intent"]
         with self._changed:
             if self._endpoint is None:
                 return
-            one = event["data"]["object"]
-            about = one["id"] if one["object"] == "payment_intent" else one["payment_intent"]
-            payload = json.dumps(event, indent=2)
             how = disorder or self._disorder
             self._schedule.add(event["id"], event["type"], payload, about, how, time.monotonic())
             self._changed.notify_all()
 
-    def deliveries(self) -> list[dict[str, Any]]:
+    def deliveries(self) -> list[Delivery]:
         with self._changed:
-            return [delivery.described() for delivery in self._schedule.all]
+            return list(self._schedule.all)
 
     def _send_for_ever(self, lane: int) -> None:
         while True:

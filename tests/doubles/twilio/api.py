@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from flask import Flask, Response, jsonify, request
 
 from tests.doubles.twilio.messages import API, Messages, Refusal, shape
-from tests.doubles.web import Double, pause_if_told
+from tests.doubles.web import Double, Part, pause_if_told
 
 _LARGEST_PAGE = 1000
 
@@ -30,7 +30,8 @@ class TwilioDouble:
         self._account_sid, self._auth_token = account_sid, auth_token
         self._lock = threading.Lock()
         self._messages = Messages()
-        self._double = Double("twilio", self._state, self._reset, _error_body)
+        kept = Part(lambda: self._messages.all, lambda one: shape(one, account_sid, "delivered"))
+        self._double = Double("twilio", {"messages": kept}, self._lock, self._reset, _error_body)
         app = self._double.app
         messages = f"{API}/Accounts/<account>/Messages"
         app.add_url_rule(f"{messages}.json", "send", self._send, methods=["POST"])
@@ -40,10 +41,6 @@ class TwilioDouble:
 
     def app(self) -> Flask:
         return self._double.ready()
-
-    def _state(self) -> dict[str, Any]:
-        with self._lock:
-            return {"messages": [shape(one, self._account_sid, "delivered") for one in self._messages.all]}
 
     def _reset(self) -> None:
         with self._lock:

@@ -147,7 +147,7 @@ def test_a_decline_is_repeated_under_its_key(client: stripe.StripeClient, stripe
     for _ in range(2):
         with pytest.raises(stripe.CardError):
             pay(client, "pm_card_chargeDeclined", key="order-7")
-    assert len(stripe_control.state()["charges"]) == 1
+    assert len(stripe_control.charges()) == 1
 
 
 def test_a_key_belongs_to_one_request(client: stripe.StripeClient, stripe_control: StripeControl):
@@ -170,7 +170,7 @@ def test_a_key_in_use_is_a_conflict(stripe_url: str, stripe_control: StripeContr
     stripe_control.fail(Kind.SLOW, seconds=1, method="POST")
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(pay, new_client(stripe_url), key="order-7")
-        wait_until(lambda: stripe_control.state()["keys_in_use"] == ["order-7"], 5, "the slow request is in progress")
+        wait_until(lambda: stripe_control.keys_in_use() == ["order-7"], 5, "the slow request is in progress")
         with pytest.raises(stripe.APIError) as refused:
             pay(new_client(stripe_url), key="order-7")
         assert refused.value.http_status == 409
@@ -228,7 +228,7 @@ def test_what_was_in_progress_at_a_reset_leaves_no_trace(stripe_url: str, stripe
     stripe_control.fail(Kind.SLOW, seconds=1, method="POST")
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(pay, new_client(stripe_url), key="order-7")
-        wait_until(lambda: stripe_control.state()["keys_in_use"], 5, "the slow request is in progress")
+        wait_until(lambda: stripe_control.keys_in_use(), 5, "the slow request is in progress")
         stripe_control.reset()
         assert slow.result().status == "succeeded"
     assert stripe_control.intents() == stripe_control.events() == []
