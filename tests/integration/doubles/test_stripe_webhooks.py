@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import stripe
 
 from tests.doubles.control import StripeControl
 from tests.doubles.faults import Kind
-from tests.integration.doubles.conftest import SECRET
+from tests.doubles.process import running
+from tests.integration.doubles.conftest import API_KEY, SECRET
 from tests.integration.doubles.receiver import Receiver
 from tests.integration.doubles.test_stripe_payments import new_client, pay
+from tests.support.postgres import free_port
 from tests.support.waiting import wait_until
 
 OF_A_PAYMENT = ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"]
@@ -141,3 +144,14 @@ def test_a_repeated_request_is_not_told_twice(
     pay(client, key="order-7")
     pay(client, key="order-7")
     assert len(stripe_control.events()) == 3
+
+
+def test_a_double_knows_from_its_start_where_events_go(receiver: Receiver, tmp_path: Path):
+    port = free_port()
+    options = ["--api-key", API_KEY, "--webhook-url", receiver.url]
+    with running("stripe", port, tmp_path / "log", *options, environment={"STRIPE_WEBHOOK_SECRET": SECRET}):
+        for _ in range(2):
+            before = len(receiver.received)
+            pay(new_client(f"http://127.0.0.1:{port}"))
+            assert types_after(receiver, before + 3)[before:] == OF_A_PAYMENT
+            StripeControl(f"http://127.0.0.1:{port}").reset()
