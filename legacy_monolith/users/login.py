@@ -19,20 +19,20 @@ def authenticate(email: str, password: str) -> Record:
     ).first()
     # An account is counted under its id, however its address is written.
     subject = f"user {row.id}" if row else f"nobody {email.lower()}"
-    _require(row, subject, password, WrongCredentials("E-mail address and password do not match."))
-    assert row is not None  # noqa: S101  for the type checker: nobody has a matching password
-    return row
+    user = _require(row, subject, password, WrongCredentials("E-mail address and password do not match."))
+    if not is_current(user.password_hash):
+        _hash_anew(user, password)
+    return user
 
 
 def confirm(user_id: int, password: str) -> str:
     """The hash that was compared with. It counts like a login: a stolen session must not serve to guess."""
     row = db.session.execute(select(User.id, User.password_hash).where(User.id == user_id)).one()
-    _require(row, f"user {user_id}", password, WrongPassword("This is not your password."))
-    stored: str = row.password_hash
+    stored: str = _require(row, f"user {user_id}", password, WrongPassword("This is not your password.")).password_hash
     return stored
 
 
-def _require(row: Record | None, subject: str, password: str, refusal: Problem) -> None:
+def _require(row: Record | None, subject: str, password: str, refusal: Problem) -> Record:
     uses = (
         limits.PASSWORDS_OF_ACCOUNT.use_by(subject),
         limits.PASSWORDS_FROM_ADDRESS.use_by(limits.address()),
@@ -42,10 +42,14 @@ def _require(row: Record | None, subject: str, password: str, refusal: Problem) 
     db.session.commit()
     if not password_matches(row.password_hash if row else None, password) or row is None:
         raise refusal
-    anew = None if is_current(row.password_hash) else hash_password(password)
     limits.give_back(*uses)
-    if anew:
-        # Unless the password was changed meanwhile: that one is hashed by today's rules anyway.
-        unchanged = (User.id == row.id, User.password_hash == row.password_hash)
-        db.session.execute(update(User).where(*unchanged).values(password_hash=anew))
+    db.session.commit()
+    return row
+
+
+def _hash_anew(user: Record, password: str) -> None:
+    """By today's rules; unless the password was changed meanwhile, which was done by them anyway."""
+    password_hash = hash_password(password)
+    unchanged = (User.id == user.id, User.password_hash == user.password_hash)
+    db.session.execute(update(User).where(*unchanged).values(password_hash=password_hash))
     db.session.commit()

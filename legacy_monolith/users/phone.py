@@ -51,12 +51,13 @@ def send_code(user_id: int, phone: str) -> tuple[datetime, Fate]:
     messages: Messages | None = current_app.extensions["messages"]
     if messages is None:
         raise MessagesNotConfigured("This shop has no account with Twilio.")
-    limits.take(
-        limits.MESSAGE_PAUSE.use_by(user_id),
+    pause = limits.MESSAGE_PAUSE.use_by(user_id)
+    uses = (
         limits.MESSAGES_OF_ACCOUNT.use_by(user_id),
         limits.MESSAGES_TO_NUMBER.use_by(phone),
         limits.MESSAGES_FROM_ADDRESS.use_by(limits.address()),
     )
+    limits.take(pause, *uses)
     code_id = uuid4()
     given = {"id": code_id, "user_id": user_id, "phone": phone, "valid": VALID}
     expires_at: datetime = db.session.execute(_INTEND, given).scalar_one()
@@ -65,6 +66,9 @@ def send_code(user_id: int, phone: str) -> tuple[datetime, Fate]:
     if fate is Fate.REFUSED:
         raise InvalidFields([{"field": "phone", "message": "cannot receive text messages"}])
     if fate is Fate.FAILED:
+        # Nothing was paid, and nobody's phone has rung; the pause stays.
+        limits.give_back(*uses)
+        db.session.commit()
         raise MessagesUnavailable("The message could not be sent.")
     return expires_at, fate
 

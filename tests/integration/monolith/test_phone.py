@@ -283,6 +283,16 @@ def test_a_message_that_twilio_does_not_take_from_us_is_503(
     assert NUMBER not in caplog.text
 
 
+def test_messages_that_never_left_use_up_only_the_pause(shop: Shop, carrier: Carrier) -> None:
+    somebody = shop.person()
+    carrier.script = [(401, {"code": 20003, "message": "no", "status": 401})] * 6
+    for _ in range(6):
+        assert ask(somebody).status_code == 503
+        assert ask(somebody).status_code == 429
+        pass_pause(shop)
+    assert ask(somebody).status_code == 202
+
+
 def test_a_refusal_in_twilios_newer_form_is_understood(shop: Shop, carrier: Carrier) -> None:
     somebody = shop.person()
     carrier.script = [(400, {"type": "about:blank", "title": "Invalid", "status": 400, "code": 21614})]

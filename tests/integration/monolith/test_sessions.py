@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 from flask_login.utils import encode_cookie
 from sqlalchemy import event
+from werkzeug.security import generate_password_hash
 
 from legacy_monolith.database import db
 from legacy_monolith.users import routes
@@ -149,6 +150,13 @@ def test_only_the_new_password_opens_the_account(shop: Shop) -> None:
     assert change_password(somebody).status_code == 204
     old = shop.visitor().post(LOGIN, {"email": somebody.user["email"], "password": PASSWORD})
     assert problem(old) == (401, "wrong-credentials")
+    shop.logged_in(somebody, NEW_PASSWORD)
+
+
+def test_a_password_hashed_by_older_rules_can_be_changed(shop: Shop) -> None:
+    somebody = shop.person()
+    shop.query("update users set password_hash = %s", generate_password_hash(PASSWORD, method="scrypt:1024:8:1"))
+    assert change_password(somebody).status_code == 204
     shop.logged_in(somebody, NEW_PASSWORD)
 
 
