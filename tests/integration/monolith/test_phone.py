@@ -6,6 +6,7 @@ import base64
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -313,7 +314,9 @@ def test_a_carrier_that_does_not_answer_is_left_in_time(carrier: Carrier, monkey
     carrier.script = [HANG_UP]
     monkeypatch.setattr(twilio_messages, "READ_SECONDS", 0.1)
     messages = TwilioMessages("AC0", "a token", "+15005550006", carrier.url)
+    began = time.monotonic()
     assert messages.send(NUMBER, "hello").fate is Fate.IN_DOUBT
+    assert time.monotonic() - began < 10
     patience.set()
     messages.close()
     assert len(carrier.messages) == 1

@@ -118,9 +118,9 @@ def test_a_logout_anywhere_ends_every_session_and_every_remembering(shop: Shop) 
     stolen = thief(shop, session=cookie(there, "session"), remember_token=cookie(there, REMEMBERED))
     assert stolen.get(ME).status_code == 200
     assert here.post(LOGOUT).status_code == 204
+    assert here.client.get_cookie(REMEMBERED) is None
     for person in (here, there, stolen, thief(shop, remember_token=cookie(there, REMEMBERED))):
         assert problem(person.get(ME)) == (401, "not-authenticated")
-    assert here.client.get_cookie(REMEMBERED) is None
 
 
 def test_a_changed_password_ends_all_sessions_but_this_one(shop: Shop) -> None:
