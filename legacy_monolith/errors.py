@@ -75,6 +75,16 @@ class WrongCredentials(Problem):
     next_step = "Check both and try again."
 
 
+class WrongPassword(Problem):
+    status, code, title = 403, "wrong-password", "This is not your password."
+    next_step = "Check it and try again."
+
+
+class WrongCode(Problem):
+    status, code, title = 403, "wrong-code", "This is not the code that was sent."
+    next_step = "Look at the newest message and try again."
+
+
 class CsrfTokenInvalid(Problem):
     status, code, title = 403, "csrf-token-invalid", "The CSRF token is missing or wrong."
     next_step = "Fetch one from GET /api/users/csrf and send it as X-CSRF-Token."
@@ -103,6 +113,31 @@ class MethodNotAllowed(Problem):
 class EmailTaken(Problem):
     status, code, title = 409, "email-taken", "There is an account with this e-mail address."
     next_step = "Log in, or choose another address."
+
+
+class NoCode(Problem):
+    status, code, title = 409, "no-code", "There is no code to check against."
+    next_step = "Ask for one with POST /api/users/phone."
+
+
+class CodeUsed(Problem):
+    status, code, title = 409, "code-used", "This code was used before."
+    next_step = "Nothing to do if it was you; for another number ask for a new code."
+
+
+class CodeExpired(Problem):
+    status, code, title = 409, "code-expired", "The code is too old."
+    next_step = "Ask for a new one with POST /api/users/phone."
+
+
+class CodeExhausted(Problem):
+    status, code, title = 409, "code-exhausted", "The code was tried too often."
+    next_step = "Ask for a new one with POST /api/users/phone."
+
+
+class PhoneNotVerified(Problem):
+    status, code, title = 409, "phone-not-verified", "There is no verified phone number."
+    next_step = "Verify one with POST /api/users/phone and POST /api/users/phone/verify."
 
 
 class OutOfStock(Problem):
@@ -172,6 +207,26 @@ class InvalidFields(Problem):
 
     def __init__(self, errors: list[dict[str, str]]) -> None:
         super().__init__("; ".join(f"{e['field']}: {e['message']}" for e in errors), errors=errors)
+
+
+class TooManyRequests(Problem):
+    status, code, title = 429, "too-many-requests", "Too many attempts."
+    next_step = "Wait as long as Retry-After says, and try again."
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class MessagesNotConfigured(Problem):
+    status, code, title = 503, "messages-not-configured", "This shop cannot send text messages."
+    next_step = "Its operator sets TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN and TWILIO_FROM."
+
+
+class MessagesUnavailable(Problem):
+    status, code, title = 503, "messages-unavailable", "Text messages cannot be sent right now."
+    next_step = "Ask for another code later."
+    retry_after = 60
 
 
 class TemporarilyUnavailable(Problem):

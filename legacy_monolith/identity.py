@@ -1,7 +1,8 @@
-"""Who asks: the session cookie, the CSRF token, roles; and the signed statement of it for other services."""
+"""Who asks: session and remember cookie, the CSRF token, roles; and the signed statement of it for other services."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -25,8 +26,24 @@ View = TypeVar("View", bound=Callable[..., Any])
 ROLES = {"buyer": ("buyer",), "seller": ("buyer", "seller")}
 STATEMENT_SECONDS = 60
 
+# Whose login it was, in which of their epochs, and when.
+_LOGIN = re.compile(r"([1-9][0-9]{0,17})\.([0-9]{1,9})\.([0-9]{1,12})")
+
+
+class Logins(LoginManager):
+    """Flask-Login, which would look up a void remember cookie again at every request."""
+
+    def _load_user_from_remember_cookie(self, cookie: str) -> Any:
+        user = super()._load_user_from_remember_cookie(cookie)
+        if user is None:
+            for name in ("_user_id", "_fresh"):
+                session.pop(name, None)
+            session["_remember"] = "clear"
+        return user
+
+
 csrf = CSRFProtect()
-login_manager = LoginManager()
+login_manager = Logins()
 # A session is bound to its user's session epoch, not to the address and browser it came from.
 login_manager.session_protection = None
 
@@ -37,21 +54,31 @@ _BY_ID = select(users.id, users.role, users.session_epoch).where(users.id == bin
 class Account(UserMixin):
     """The user behind a session, as little of it as every request needs."""
 
-    def __init__(self, user_id: int, role: str, session_epoch: int) -> None:
+    def __init__(self, user_id: int, role: str, session_epoch: int, since: int) -> None:
         self.id = user_id
         self.roles = ROLES[role]
         self.session_epoch = session_epoch
+        self.since = since
+
+    def get_id(self) -> str:
+        """What the session says of the user, and the remember cookie, too: both end with the epoch."""
+        return f"{self.id}.{self.session_epoch}.{self.since}"
 
 
 @login_manager.user_loader
-def load_account(user_id: str) -> Account | None:
-    """None ends the session: the user is gone, or has logged out since the cookie was made."""
-    if not user_id.isdecimal():
+def load_account(login: str) -> Account | None:
+    """None ends the session: it is too old, the user is gone, or has logged out since the cookie was made."""
+    said = _LOGIN.fullmatch(login)
+    if said is None:
         return None
-    row = db.session.execute(_BY_ID, {"id": int(user_id)}).first()
-    if row is None or row.session_epoch != session.get("epoch"):
+    user_id, epoch, since = map(int, said.groups())
+    # A copied cookie knows no date on which the browser throws it away.
+    if time.time() - since > current_app.config["REMEMBER_COOKIE_DURATION"].total_seconds():
         return None
-    return Account(row.id, row.role, row.session_epoch)
+    row = db.session.execute(_BY_ID, {"id": user_id}).first()
+    if row is None or row.session_epoch != epoch:
+        return None
+    return Account(row.id, row.role, epoch, since)
 
 
 def account() -> Account:
@@ -86,8 +113,11 @@ def requires_role(role: str) -> Callable[[View], View]:
 
 
 def check_csrf() -> None:
-    """An unsafe request that rides on a session shows its token; without one there is nothing to ride on."""
-    if request.method in SAFE_METHODS or not session or not current_user.is_authenticated:
+    """An unsafe request of somebody whom a cookie made known shows the session's token; others ride on nothing.
+
+    A remember cookie alone makes known, too: that there is no session yet is no excuse.
+    """
+    if request.method in SAFE_METHODS or not current_user.is_authenticated:
         return
     if not csrf_token_is_valid():
         raise CsrfTokenInvalid("An unsafe request of a logged-in user needs a valid X-CSRF-Token.")

@@ -1,4 +1,4 @@
-"""`python -m legacy_monolith.jobs`: finishes checkouts and cancels that died halfway.
+"""`python -m legacy_monolith.jobs`: finishes checkouts and cancels that died halfway, and forgets what is over.
 
 It may die on any line, and any number may run: each step is repeatable and decided in the order's row.
 """
@@ -10,6 +10,7 @@ import logging.config
 import signal
 import sys
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
@@ -18,14 +19,16 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from legacy_monolith import create_app, seam
-from legacy_monolith.database import db
+from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.errors import Problem, ReservationLost
 from legacy_monolith.logs import LOGGING
 from legacy_monolith.payments import checkout, orders
+from legacy_monolith.users import limits, phone
 
 log = logging.getLogger("legacy_monolith.jobs")
 
 INTERVAL_SECONDS = 0.5
+TIDYING_SECONDS = 60.0
 # A checkout that nobody could finish for so long is given up: its buyer has gone.
 PATIENCE = timedelta(minutes=2)
 
@@ -58,11 +61,28 @@ def _finish(order_id: int) -> bool:
     return True
 
 
+def tidy(app: Flask) -> None:
+    """Throw away codes of long ago and limits that limit nobody any more."""
+    with app.app_context():
+        try:
+            phone.forget()
+            limits.forget()
+            db.session.commit()
+        except DBAPIError as error:
+            # Whoever owns the users tidies up after them.
+            if sqlstate(error) != FENCED:
+                raise
+
+
 def run(app: Flask) -> None:
     pause = threading.Event()
+    tidying = 0.0
     while True:
         try:
             finish_orders(app)
+            if time.monotonic() >= tidying:
+                tidy(app)
+                tidying = time.monotonic() + TIDYING_SECONDS
         except (DBAPIError, PoolExhausted) as error:
             log.error("the database does not answer", extra={"reason": type(error).__name__})
         pause.wait(INTERVAL_SECONDS)

@@ -33,6 +33,8 @@ LOGGING: dict[str, Any] = {
     "loggers": {
         # httpx writes a line for every call; the seam logs those that matter.
         "httpx": {"level": "WARNING"},
+        # The same of Twilio's client.
+        "twilio": {"level": "WARNING"},
         "gunicorn.error": {"level": "INFO"},
     },
 }

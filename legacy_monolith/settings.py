@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from legacy_monolith.errors import SettingsMissing
+from legacy_monolith.users.addresses import networks
+from legacy_monolith.users.messages import TWILIO_SETTINGS
 
 REQUIRED = {
     "MONOLITH_DATABASE_URL": "SQLALCHEMY_DATABASE_URI",
@@ -18,6 +21,11 @@ FIXED: dict[str, Any] = {
     "MAX_CONTENT_LENGTH": 256 * 1024,
     "SESSION_COOKIE_HTTPONLY": True,
     "SESSION_COOKIE_SAMESITE": "Lax",
+    "REMEMBER_COOKIE_NAME": "remember_token",
+    "REMEMBER_COOKIE_HTTPONLY": True,
+    "REMEMBER_COOKIE_SAMESITE": "Lax",
+    # No login, remembered or not, lasts longer.
+    "REMEMBER_COOKIE_DURATION": timedelta(days=30),
     # The session itself ends with the browser; the token lives as long as the session.
     "WTF_CSRF_TIME_LIMIT": None,
     "WTF_CSRF_CHECK_DEFAULT": False,
@@ -31,9 +39,16 @@ FIXED: dict[str, Any] = {
 def settings_from_environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     settings = {**FIXED, "INTERNAL_URL": os.environ.get("FIG_INTERNAL_URL", "")}
     settings["SESSION_COOKIE_SECURE"] = os.environ.get("SESSION_COOKIE_SECURE", "") == "1"
+    # Whose X-Real-IP is believed.
+    settings["TRUSTED_PROXIES"] = networks(os.environ.get("TRUSTED_PROXIES", "127.0.0.0/8, ::1"))
+    settings.update({name: os.environ.get(name, "") for name in (*TWILIO_SETTINGS, "TWILIO_BASE_URL")})
     settings.update({name: os.environ[variable] for variable, name in REQUIRED.items() if variable in os.environ})
     settings.update(overrides)
+    settings["REMEMBER_COOKIE_SECURE"] = settings["SESSION_COOKIE_SECURE"]
     missing = [variable for variable, name in REQUIRED.items() if not settings.get(name)]
+    # Without Twilio the shop sends no messages; with half of it, somebody forgot something.
+    if any(settings[name] for name in TWILIO_SETTINGS):
+        missing += [name for name in TWILIO_SETTINGS if not settings[name]]
     if missing:
         raise SettingsMissing(missing)
     return settings

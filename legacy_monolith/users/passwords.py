@@ -6,7 +6,7 @@ from functools import cache
 
 from werkzeug.security import check_password_hash, generate_password_hash
 
-# 16 MB and about 40 ms; stored in the hash, so that raising it later breaks no password.
+# 16 MB and about 40 ms; stored in the hash, so that raising it breaks no password: each is hashed anew at its next use.
 METHOD = "scrypt:16384:8:1"
 
 
@@ -18,6 +18,11 @@ def password_matches(stored: str | None, password: str) -> bool:
     """For an unknown user just as slow as for a known one."""
     matches = check_password_hash(stored or _of_nobody(), password)
     return matches and stored is not None
+
+
+def is_current(stored: str) -> bool:
+    """Whether the hash was made as hashes are made today."""
+    return stored.partition("$")[0] == METHOD
 
 
 @cache

@@ -1,92 +1,106 @@
-"""Sign-up, login, logout, and what a session knows."""
+"""Sign-up, login and logout, the profile and what it takes to change it, and what a session knows."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-
-from flask import Blueprint, Response, jsonify, request, session
-from flask_login import login_user
+from flask import Blueprint, Response, jsonify, request
 from flask_wtf.csrf import generate_csrf
-from pydantic import StringConstraints
-from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from legacy_monolith import identity
-from legacy_monolith.database import Record, db
-from legacy_monolith.errors import EmailTaken, WrongCredentials
-from legacy_monolith.users.models import User
-from legacy_monolith.users.passwords import hash_password, password_matches
-from legacy_monolith.validation import Input, Text, body
+from legacy_monolith.database import db
+from legacy_monolith.users import accounts, forms, login, phone, sessions
+from legacy_monolith.users.passwords import hash_password
+from legacy_monolith.validation import body
 from legacy_monolith.web import moment
 
 bp = Blueprint("users", __name__)
 
-Email = Annotated[Text, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
-Password = Annotated[Text, StringConstraints(min_length=8, max_length=256)]
-Name = Annotated[Text, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
-
-# Columns of the table, not attributes of the class: nothing of the ORM is needed to show a row.
-users = User.__table__.c
-SHOWN = (users.id, users.email, users.name, users.role, users.session_epoch, users.created_at)
-_BY_ID = select(*SHOWN).where(users.id == bindparam("id"))
-
-
-class SignUp(Input):
-    email: Email
-    password: Password
-    name: Name
-    role: Literal["buyer", "seller"]
-
-
-class Login(Input):
-    email: Email
-    password: Annotated[Text, StringConstraints(max_length=256)]
-
 
 @bp.post("/api/users/signup")
 def sign_up() -> tuple[Response, int]:
-    form = body(SignUp)
-    statement = insert(User).values(
-        email=form.email, password_hash=hash_password(form.password), name=form.name, role=form.role
-    )
-    row = db.session.execute(statement.on_conflict_do_nothing().returning(*SHOWN)).first()
-    if row is None:
-        raise EmailTaken("There is an account with this e-mail address already.")
+    form = body(forms.SignUp)
+    row = accounts.open_account(form.email, hash_password(form.password), form.name, form.role)
     db.session.commit()
-    _begin_session(row)
-    return jsonify(_shown(row)), 201
+    sessions.begin(row)
+    return jsonify(accounts.shown(row)), 201
 
 
 @bp.post("/api/users/login")
 def log_in() -> Response:
-    form = body(Login)
-    row = db.session.execute(
-        select(*SHOWN, User.password_hash).where(func.lower(User.email) == func.lower(form.email))
-    ).first()
-    # Hashing takes long; no connection is kept meanwhile.
-    db.session.rollback()
-    if not password_matches(row.password_hash if row else None, form.password) or row is None:
-        raise WrongCredentials("E-mail address and password do not match.")
-    _begin_session(row)
-    return jsonify(_shown(row))
+    form = body(forms.Login)
+    row = login.authenticate(form.email, form.password)
+    sessions.begin(row, form.remember)
+    return jsonify(accounts.shown(row))
 
 
 @bp.post("/api/users/logout")
 @identity.requires_login
 def log_out() -> tuple[str, int]:
     """Ends every session of the user, so that a copied cookie is worth nothing afterwards."""
-    user = identity.account()
-    db.session.execute(update(User).where(User.id == user.id).values(session_epoch=User.session_epoch + 1))
+    accounts.end_sessions(identity.account().id)
     db.session.commit()
-    session.clear()
+    sessions.end()
     return "", 204
 
 
 @bp.get("/api/users/me")
 @identity.requires_login
 def me() -> Response:
-    row = db.session.execute(_BY_ID, {"id": identity.account().id}).one()
-    return jsonify(_shown(row))
+    return jsonify(accounts.shown(accounts.by_id(identity.account().id)))
+
+
+@bp.patch("/api/users/me")
+@identity.requires_login
+def rename() -> Response:
+    row = accounts.rename(identity.account().id, body(forms.Profile).name)
+    db.session.commit()
+    return jsonify(accounts.shown(row))
+
+
+@bp.post("/api/users/email")
+@identity.requires_login
+def change_email() -> Response:
+    form, user_id = body(forms.EmailChange), identity.account().id
+    login.confirm(user_id, form.password)
+    row = accounts.change_email(user_id, form.email)
+    db.session.commit()
+    return jsonify(accounts.shown(row))
+
+
+@bp.post("/api/users/password")
+@identity.requires_login
+def change_password() -> tuple[str, int]:
+    """Ends every other session of the user; this one, with its token, goes on in the new epoch."""
+    form, user_id = body(forms.PasswordChange), identity.account().id
+    confirmed = login.confirm(user_id, form.current_password)
+    row = accounts.change_password(user_id, confirmed, hash_password(form.new_password))
+    db.session.commit()
+    sessions.go_on(row)
+    return "", 204
+
+
+@bp.post("/api/users/phone")
+@identity.requires_login
+def send_code() -> tuple[Response, int]:
+    expires_at, fate = phone.send_code(identity.account().id, body(forms.PhoneNumber).phone)
+    return jsonify({"expires_at": moment(expires_at), "delivery": fate}), 202
+
+
+@bp.post("/api/users/phone/verify")
+@identity.requires_login
+def verify_phone() -> Response:
+    user_id = identity.account().id
+    phone.verify(user_id, body(forms.ReceivedCode).code)
+    return jsonify(accounts.shown(accounts.by_id(user_id)))
+
+
+@bp.post("/api/users/seller")
+@identity.requires_login
+def become_seller() -> Response:
+    """No body is read. Repeating it changes nothing."""
+    row = accounts.make_seller(identity.account().id)
+    db.session.commit()
+    sessions.announce_role(row.role)
+    return jsonify(accounts.shown(row))
 
 
 @bp.get("/api/users/csrf")
@@ -103,20 +117,3 @@ def session_statement() -> Response:
     if stated := identity.statement(request.headers.get("X-Original-Method", "GET").upper()):
         answer.headers["X-Identity"] = stated
     return answer
-
-
-def _begin_session(row: Record) -> None:
-    """A new session: nothing of an earlier one, its CSRF token least of all, lives on."""
-    session.clear()
-    login_user(identity.Account(row.id, row.role, row.session_epoch))
-    session["epoch"] = row.session_epoch
-
-
-def _shown(row: Record) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "email": row.email,
-        "name": row.name,
-        "role": row.role,
-        "created_at": moment(row.created_at),
-    }

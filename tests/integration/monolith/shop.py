@@ -101,12 +101,14 @@ class Shop:
         with self.app.app_context():
             db.engine.dispose()
         self.app.extensions["remote_stock"].close()
+        if messages := self.app.extensions["messages"]:
+            messages.close()
 
     def clear(self) -> None:
         """Empty every table, past any fence."""
         with psycopg.connect(self.server.dsn(self.database), autocommit=True) as connection:
             connection.execute("set session_replication_role = replica")
-            connection.execute("truncate users, stock_reservations restart identity cascade")
+            connection.execute("truncate users, stock_reservations, rate_limits restart identity cascade")
 
     def visitor(self) -> Person:
         return Person(self.app.test_client())
@@ -130,6 +132,16 @@ class Shop:
         cookie = person.client.get_cookie("session")
         assert cookie is not None
         other.client.set_cookie("session", cookie.value)
+        return other
+
+    def logged_in(self, person: Person, password: str = PASSWORD, remember: bool = False) -> Person:
+        """The same user in another browser, with a session of its own."""
+        other = self.visitor()
+        form = {"email": person.user["email"], "password": password, "remember": remember}
+        answer = other.post("/api/users/login", form)
+        assert answer.status_code == 200, answer.text
+        other.user = answer.get_json()
+        other.fetch_token()
         return other
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
