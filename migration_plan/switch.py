@@ -40,7 +40,7 @@ CHECKPOINTS = (
 SETTLE_SLICE = 2.0  # Seconds: autovacuum takes one to yield, and a lease lasts three.
 # Seconds that the first attempts wait for requests and for locks; each after them waits twice as long as the one
 # before, up to the plan's limits. Whoever is held by an attempt that fails goes on where it was.
-SHORT_ATTEMPT, SHORT_ATTEMPTS = 0.04, 5
+SHORT_ATTEMPT, SHORT_ATTEMPTS = 0.03, 5
 QUIET_POLL = 0.01  # Seconds between two looks for a quiet moment; nobody is held, so it must not be a load.
 POLL = 0.002  # Seconds between two looks while requests are held; long enough not to be a load.
 
