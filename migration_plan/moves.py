@@ -136,9 +136,9 @@ def steps(move: Move) -> list[Step]:
         Step("wait", f"nobody is held: until no transaction is in the way, at most {limits.patience} s; then for a"
              f" moment when no write is under way, at most {limits.quiet} s"),
         Step("hold", f"every proxy holds writes of {', '.join(r.path for r in plan.routes)};"
-             f" requests in flight end within {SHORT_ATTEMPT} s (later attempts: {limits.requests} s), else wait again"),
+             f" requests in flight end within {SHORT_ATTEMPT} s (later: {limits.requests} s), else wait again"),
         Step("fence", f"{giver}: owner,{epoch - 1} -> fenced,{epoch} on {_tables(plan, giver)};"
-             f" lock_timeout {SHORT_ATTEMPT} s (later attempts: {limits.fence_lock} s), else wait again"),
+             f" lock_timeout {SHORT_ATTEMPT} s (later: {limits.fence_lock} s), else wait again"),
         Step("drain", f"wait until {taker} has applied the marker, at most {limits.drain} s, else abort"),
         Step("release", f"{giver}: fenced,{epoch} -> released,{epoch} (the decision)"),
         Step("grant", f"{taker}: -> owner,{epoch}; sequences {', '.join(_sequences(plan, taker)) or 'none'}"),

@@ -47,8 +47,8 @@ def test_a_dry_run_prints_the_steps_and_changes_nothing(synced: Stack):
     before = rows(synced)
     done = synced.fig("advance", "catalog", "--dry-run", "--json")
     steps = [step["name"] for step in json.loads(done.stdout)["steps"]]
-    before = ["preflight", "intent", "wait", "hold", "fence", "drain", "release"]
-    assert steps == [*before, "grant", "route", "reverse", "done"]
+    until_decided = ["preflight", "intent", "wait", "hold", "fence", "drain", "release"]
+    assert steps == [*until_decided, "grant", "route", "reverse", "done"]
     assert rows(synced) == before
 
 
