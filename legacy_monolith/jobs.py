@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
@@ -22,7 +23,7 @@ from legacy_monolith import create_app, seam
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.errors import Problem, ReservationLost
 from legacy_monolith.logs import LOGGING
-from legacy_monolith.payments import checkout, orders
+from legacy_monolith.payments import checkout, collecting, ledger, orders, refunding
 from legacy_monolith.users import limits, phone
 
 log = logging.getLogger("legacy_monolith.jobs")
@@ -61,12 +62,37 @@ def _finish(order_id: int) -> bool:
     return True
 
 
+def finish_payments(app: Flask) -> int:
+    """Intents whose answer was lost, payments that are too old or to end, refunds that were decided; how many."""
+    if app.extensions["gateway"] is None:
+        return 0
+    return _each(app, ledger.claim, collecting.work) + _each(app, ledger.claim_refund, refunding.send)
+
+
+def _each(app: Flask, claim: Callable[[], int | None], work: Callable[[int], None]) -> int:
+    done = 0
+    while True:
+        with app.app_context():
+            claimed = claim()
+            db.session.commit()
+            if claimed is None:
+                return done
+            try:
+                work(claimed)
+                done += 1
+            except Problem as error:
+                # Its grace over, it comes up again.
+                db.session.rollback()
+                log.warning("payment not finished", extra={"claimed": claimed, "code": error.code})
+
+
 def tidy(app: Flask) -> None:
     """Throw away codes of long ago and limits that limit nobody any more."""
     with app.app_context():
         try:
             phone.forget()
             limits.forget()
+            ledger.forget_events()
             db.session.commit()
         except DBAPIError as error:
             # Whoever owns the users tidies up after them.
@@ -79,6 +105,7 @@ def run(app: Flask) -> None:
     tidying = 0.0
     while True:
         try:
+            finish_payments(app)
             finish_orders(app)
             if time.monotonic() >= tidying:
                 tidy(app)
