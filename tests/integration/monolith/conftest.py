@@ -13,10 +13,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from legacy_monolith.migrate import migrate
-from tests.integration.monolith import elsewhere
+from tests.doubles.control import StripeControl
+from tests.doubles.process import running
+from tests.integration.monolith import elsewhere, tills
 from tests.integration.monolith.elsewhere import Apart, Server
 from tests.integration.monolith.shop import Shop
-from tests.support.postgres import PostgresServer
+from tests.integration.monolith.tills import Till
+from tests.support.postgres import PostgresServer, free_port
 
 TEMPLATE = "shop_template"
 _number = itertools.count(1)
@@ -111,3 +114,26 @@ def apart(front: Shop, catalog_server: Server) -> Apart:
     seller = catalog.seller()
     front.seller()
     return Apart(front, catalog, catalog_server, seller)
+
+
+@pytest.fixture(scope="session")
+def stripe_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Stripe, as far as it is played here; its log stays empty unless it failed where it was not told to."""
+    port, log = free_port(), tmp_path_factory.mktemp("stripe") / "log"
+    with running("stripe", port, log, "--api-key", tills.API_KEY):
+        yield f"http://127.0.0.1:{port}"
+    assert log.read_text(encoding="utf-8") == ""
+
+
+@pytest.fixture(scope="session")
+def paying_shop(new_shop: Callable[..., Shop], stripe_url: str) -> Shop:
+    return new_shop(STRIPE_API_KEY=tills.API_KEY, STRIPE_WEBHOOK_SECRET=tills.SECRET, STRIPE_BASE_URL=stripe_url)
+
+
+@pytest.fixture
+def till(paying_shop: Shop, stripe_url: str) -> Till:
+    """An empty shop that takes payments, and an empty account at Stripe."""
+    paying_shop.clear()
+    control = StripeControl(stripe_url)
+    control.reset()
+    return Till(paying_shop, control)
