@@ -105,16 +105,15 @@ def _is_replayed(error: stripe.StripeError) -> bool:
     return (error.http_status or 0) >= 500 and headers.get("idempotent-replayed") == "true"
 
 
-def _number(text: Any) -> int | None:
-    """What our metadata say, if they are ours."""
+def _noted(one: stripe.PaymentIntent | stripe.Refund, name: str) -> int | None:
+    """The id that our metadata say, if they are ours."""
+    text = one.metadata.to_dict().get(name) if one.metadata is not None else None
     return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def _intent(one: stripe.PaymentIntent) -> Intent:
-    metadata = dict(one.metadata or {})
-    return Intent(one.id, one.status, one.amount, _number(metadata.get("order")), one.client_secret)
+    return Intent(one.id, one.status, one.amount, _noted(one, "order"), one.client_secret)
 
 
 def _given(one: stripe.Refund) -> Given:
-    metadata = dict(one.metadata or {})
-    return Given(one.id, one.amount, one.status not in ("failed", "canceled"), _number(metadata.get("refund")))
+    return Given(one.id, one.amount, one.status not in ("failed", "canceled"), _noted(one, "refund"))

@@ -134,7 +134,7 @@ class Till:
         return taken - sum(refund["amount"] for refund in self.control.refunds())
 
     def require_agreement(self) -> None:
-        """The shop knows what Stripe has, stock follows the orders, and nothing is left to be done but waiting to be paid."""
+        """The shop knows what Stripe has, stock follows the orders, and all that is left is waiting to be paid."""
         self.shop.require_books_to_balance()
         kept = self.shop.query(
             "select coalesce(sum(amount - refunded), 0) from payments where state in"
