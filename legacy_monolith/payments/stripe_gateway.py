@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS, READ_SECONDS = 2.0, 5.0
 RETRIES = 2
+# Of a request that was understood.
+REFUSALS = frozenset({400, 402, 404})
 CURRENCY = "eur"
 
 _Answer = TypeVar("_Answer")
@@ -28,9 +30,10 @@ class StripeGateway:
         if base_url:
             # What stands in for Stripe is near: no proxy of the environment is asked.
             self._session.trust_env = False
+        addresses: Any = {"api": base_url} if base_url else {}
         self._client = stripe.StripeClient(
             api_key,
-            base_addresses={"api": base_url} if base_url else {},
+            base_addresses=addresses,
             max_network_retries=RETRIES,
             http_client=stripe.RequestsClient(timeout=(CONNECT_SECONDS, READ_SECONDS), session=self._session),
         )
@@ -77,13 +80,14 @@ def _asked(call: str, ask: Callable[[], _Answer]) -> _Answer:
     """The answer; or InvalidRequestError, KeySpent, or doubt. What Stripe says in words stays out of the logs."""
     try:
         return ask()
-    except stripe.IdempotencyError:
-        log.error("Stripe knows the key with other parameters", extra={"call": call})
-        raise KeySpent from None
-    except stripe.InvalidRequestError as error:
-        log.warning("Stripe refuses", extra={"call": call, "code": error.code, "status": error.http_status})
-        raise
     except stripe.StripeError as error:
+        # 409: the first request under this key is still being worked on.
+        if isinstance(error, stripe.IdempotencyError) and error.http_status != 409:
+            log.error("Stripe knows the key with other parameters", extra={"call": call})
+            raise KeySpent from None
+        if isinstance(error, stripe.InvalidRequestError) and error.http_status in REFUSALS:
+            log.warning("Stripe refuses", extra={"call": call, "code": error.code, "status": error.http_status})
+            raise
         level = logging.ERROR if isinstance(error, stripe.AuthenticationError) else logging.WARNING
         facts = {"call": call, "reason": type(error).__name__, "status": error.http_status}
         log.log(level, "Stripe's answer is in doubt", extra=facts)
