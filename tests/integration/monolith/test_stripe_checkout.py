@@ -11,6 +11,7 @@ import stripe
 from werkzeug.serving import make_server
 
 from legacy_monolith import jobs
+from legacy_monolith.payments.gateway import KeySpent
 from tests.doubles.faults import Kind
 from tests.integration.monolith.shop import ORDERS, Shop, problem
 from tests.integration.monolith.tills import API_KEY, SECRET, WEBHOOKS, Till
@@ -54,9 +55,11 @@ def test_a_payment_is_told_over_the_network(till: Till) -> None:
 @pytest.mark.parametrize("kind", [Kind.DROP, Kind.LOST, Kind.ERROR])
 def test_a_call_that_fails_once_is_repeated_under_its_key(till: Till, kind: Kind) -> None:
     till.control.fail(kind, method="POST", path=INTENTS)
-    till.order()
+    bought = till.order()
     assert len(till.control.intents()) == 1
-    assert {one["headers"]["Idempotency-Key"] for one in till.control.received("POST", INTENTS)} == {"order-1-1"}
+    assert {one["headers"]["Idempotency-Key"] for one in till.control.received("POST", INTENTS)} == {
+        f"order-{bought.id}-1"
+    }
 
 
 @pytest.mark.parametrize("kind", [Kind.DROP, Kind.LOST, Kind.ERROR, Kind.RATE_LIMITED])
@@ -79,6 +82,22 @@ def test_an_answer_that_stays_lost_is_found_by_the_background_process(till: Till
     assert till.shop.query("select intent, state, retry_at = expires_at from payments") == [
         (intent["id"], "unpaid", True)
     ]
+
+
+def test_a_key_that_is_spent_is_followed_by_another(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = till.shop.app.extensions["gateway"]
+    real = gateway.create
+
+    def spent(*_: object) -> None:
+        monkeypatch.setattr(gateway, "create", real)
+        raise KeySpent
+
+    monkeypatch.setattr(gateway, "create", spent)
+    bought = till.buyer_with_cart()
+    assert problem(till.check_out(bought)) == (503, "temporarily-unavailable")
+    assert till.check_out(bought).status_code == 200
+    [asked] = till.control.received("POST", INTENTS)
+    assert asked["headers"]["Idempotency-Key"] == f"order-{bought.id}-2"
 
 
 def test_many_at_once_under_one_key_make_one_intent(till: Till) -> None:
