@@ -15,7 +15,7 @@ from typing import Any
 from flask import current_app
 
 from legacy_monolith.database import db
-from legacy_monolith.errors import PaymentsNotConfigured, SignatureInvalid
+from legacy_monolith.errors import MalformedRequest, PaymentsNotConfigured, SignatureInvalid
 from legacy_monolith.payments import collecting, ledger, refunding, states
 from legacy_monolith.payments.gateway import Given
 
@@ -46,10 +46,13 @@ def take(payload: bytes, signature: str) -> None:
             payload, signature, current_app.config["STRIPE_WEBHOOK_SECRET"], tolerance=TOLERANCE_SECONDS
         )
         told = read(json.loads(payload))
-    except (ValueError, stripe.SignatureVerificationError):
+    except stripe.SignatureVerificationError:
         # Not even what it says it is about: it may be anybody's.
         log.warning("a webhook is not signed as it has to be")
         raise SignatureInvalid("The signature is missing, wrong or too old.") from None
+    except (ValueError, AttributeError):
+        # The library expects an object, and says it in its own way.
+        raise MalformedRequest("This is no event.") from None
     if ledger.knows_event(told.id):
         return
     order_id, status = _whose(told)

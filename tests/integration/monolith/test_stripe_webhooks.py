@@ -34,8 +34,9 @@ def test_a_forged_or_old_or_unsigned_event_is_refused(till: Till) -> None:
     assert bought.states() == ("placed", "paid")
 
 
-def test_what_is_signed_and_no_event_is_refused(till: Till) -> None:
-    assert problem(till.hear({"type": "ping"})) == (400, "signature-invalid")
+@pytest.mark.parametrize("content", [{"type": "ping"}, {"type": "ping", "data": None}, [1], "event", None])
+def test_what_is_signed_and_no_event_is_refused(till: Till, content: Any) -> None:
+    assert problem(till.hear(content)) == (400, "malformed-request")
 
 
 def test_an_event_that_comes_again_has_no_second_effect(till: Till) -> None:
