@@ -100,13 +100,16 @@ class TargetSession:
     def _prepare(self) -> None:
         run = self._connection.execute
         run(_SETTINGS)
+        if position.read(self._connection, self._spec.name) is None:
+            raise NotSetUp(self._spec.name)
+        self.set_up = read_set_up(self._connection, self._spec.name)
+        self.tables = target_tables.read(self._connection, self._spec.target_tables)
+        run("select pg_replication_origin_session_setup(%s)", [self._spec.origin])
+        # Only now: until a predecessor lets go of the origin, what it had sent before it ended may still be committed.
         found = position.read(self._connection, self._spec.name)
         if found is None:
             raise NotSetUp(self._spec.name)
         self.position = found
-        self.set_up = read_set_up(self._connection, self._spec.name)
-        self.tables = target_tables.read(self._connection, self._spec.target_tables)
-        run("select pg_replication_origin_session_setup(%s)", [self._spec.origin])
         guard = self._spec.guard(self._connection) if self._spec.guard else "select"
         self.applied = self.flushed = self.sent_lsn = found.lsn
         self.source_time: datetime | None = found.source_time

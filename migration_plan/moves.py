@@ -24,7 +24,7 @@ from migration_plan.preparation import (
     stop_sync,
 )
 from migration_plan.recovery import Decision, decide
-from migration_plan.switch import Switch, SwitchResult
+from migration_plan.switch import SHORT_ATTEMPT, Switch, SwitchResult
 
 
 class Unsettled(FigError):
@@ -133,10 +133,12 @@ def steps(move: Move) -> list[Step]:
         Step("preflight", "refuse everything that can be refused, all reasons at once; a probe goes both ways"),
         *crossing,
         Step("intent", f"journal: {giver} -> {taker}, epoch {epoch}"),
+        Step("wait", f"nobody is held: until no transaction is in the way, at most {limits.patience} s; then for a"
+             f" moment when no write is under way, at most {limits.quiet} s"),
         Step("hold", f"every proxy holds writes of {', '.join(r.path for r in plan.routes)};"
-             f" requests in flight end within {limits.requests} s"),
+             f" requests in flight end within {SHORT_ATTEMPT} s (later: {limits.requests} s), else wait again"),
         Step("fence", f"{giver}: owner,{epoch - 1} -> fenced,{epoch} on {_tables(plan, giver)};"
-             f" lock_timeout {limits.fence_lock} s"),
+             f" lock_timeout {SHORT_ATTEMPT} s (later: {limits.fence_lock} s), else wait again"),
         Step("drain", f"wait until {taker} has applied the marker, at most {limits.drain} s, else abort"),
         Step("release", f"{giver}: fenced,{epoch} -> released,{epoch} (the decision)"),
         Step("grant", f"{taker}: -> owner,{epoch}; sequences {', '.join(_sequences(plan, taker)) or 'none'}"),
