@@ -251,7 +251,7 @@ class MessagesUnavailable(Problem):
 
 class PaymentsNotConfigured(Problem):
     status, code, title = 503, "payments-not-configured", "This shop takes no payments."
-    next_step = "Its operator sets STRIPE_API_KEY and STRIPE_WEBHOOK_SECRET."
+    next_step = "Its operator sets STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET."
 
 
 class TemporarilyUnavailable(Problem):

@@ -1,23 +1,29 @@
-"""Taking money for orders: an intent for each, its end, and what follows. Never a call within a transaction.
+"""Taking money for orders: an intent for each, its end, and what follows.
 
-Each step begins and ends in the payment's row; the key of an intent is its order and attempt. So a process may die on
-any line: the next one asks Stripe the same again, and is told what came of it.
+Each step begins with what is committed in the payment's row; the key of an intent is its order and attempt. So a
+process may die on any line: the next one asks Stripe the same again, and is told what came of it. During a call the
+row is held: others wait for its outcome, a fence too. Nobody waits for long: all calls of a step have one deadline.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from flask import current_app
 
 from legacy_monolith.database import db
 from legacy_monolith.payments import ledger, orders, states
-from legacy_monolith.payments.gateway import Gateway, Intent, KeySpent, PaymentInDoubt
+from legacy_monolith.payments.gateway import Gateway, Intent, KeySpent, PaymentInDoubt, within
 from legacy_monolith.payments.ledger import Payment
 from legacy_monolith.payments.states import Fact, State
 
 log = logging.getLogger(__name__)
+
+# With the wait for the row still less than the proxy waits for an answer.
+PATIENCE_SECONDS = 6.0
 
 
 def takes_payments() -> bool:
@@ -32,16 +38,33 @@ def gateway() -> Gateway:
     return found
 
 
+@contextmanager
+def asking(order_id: int) -> Iterator[Payment | None]:
+    """Calls to Stripe about this order, with its payment held; then all that came of them is committed."""
+    payment = ledger.hold(order_id)
+    try:
+        with within(PATIENCE_SECONDS):
+            yield payment
+    except PaymentInDoubt:
+        db.session.rollback()
+        raise
+    db.session.commit()
+
+
 def start(order_id: int) -> Intent | None:
     """The intent with which the buyer pays; None if nothing is left to be paid."""
     payment = ledger.find(order_id)
     db.session.rollback()
     if payment is None or payment.state is not State.UNPAID:
         return None
-    intent = _intent_of(payment)
-    if intent.status in states.FINAL:
-        _observe(order_id, intent)
-        return None
+    with asking(order_id) as payment:
+        if payment is None or payment.state is not State.UNPAID:
+            return None
+        intent = _intent_of(payment)
+        if fact := states.FINAL.get(intent.status):
+            apply(payment, fact)
+            return None
+        ledger.look_later(order_id)
     return intent
 
 
@@ -63,15 +86,19 @@ def end(order_id: int) -> None:
     """Cancel the intent of a payment that is to end, or find that money won the race."""
     payment = ledger.find(order_id)
     db.session.rollback()
-    if payment is None or payment.state not in (State.EXPIRING, State.CANCELLING):
+    if payment is None or payment.state not in states.ENDING:
         return
-    # One whose answer was lost is asked for again under its key: then it has a name to cancel it by.
-    intent_id = payment.intent or _intent_of(payment).id
-    _observe(order_id, gateway().cancel(intent_id))
+    with asking(order_id) as payment:
+        if payment is None or payment.state not in states.ENDING:
+            return
+        # One whose answer was lost is asked for again under its key: then it has a name to cancel it by.
+        intent = gateway().cancel(payment.intent or _intent_of(payment).id)
+        if fact := states.FINAL.get(intent.status):
+            apply(payment, fact)
 
 
 def work(order_id: int) -> None:
-    """Whatever is due for this payment; for the background process."""
+    """Whatever is due for this payment: its end, or a question of what became of it; for the background process."""
     payment = ledger.lock(order_id)
     if payment and payment.expires_at <= datetime.now(UTC):
         apply(payment, Fact.EXPIRE)
@@ -102,14 +129,6 @@ def _refund_the_rest(payment: Payment) -> None:
         ledger.intend_refund(payment.order_id, payment.amount - promised)
 
 
-def _observe(order_id: int, intent: Intent) -> None:
-    fact = states.FINAL.get(intent.status)
-    payment = ledger.lock(order_id)
-    if fact and payment:
-        apply(payment, fact)
-    db.session.commit()
-
-
 def _intent_of(payment: Payment) -> Intent:
     if payment.intent is not None:
         return gateway().get(payment.intent)
@@ -121,9 +140,4 @@ def _intent_of(payment: Payment) -> Intent:
         db.session.commit()
         raise PaymentInDoubt("The payment service could not prepare the payment.") from None
     ledger.know_intent(payment, intent.id)
-    db.session.commit()
-    known = ledger.find(payment.order_id)
-    db.session.rollback()
-    if known is None or known.intent is None:
-        raise PaymentInDoubt("The payment is being prepared by somebody else.")
-    return intent if known.intent == intent.id else gateway().get(known.intent)
+    return intent

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from legacy_monolith.errors import TemporarilyUnavailable
 
-STRIPE_SETTINGS = ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET")
+STRIPE_SETTINGS = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
+
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """All calls inside, with their retries, take no longer together: somebody waits for the answer."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def seconds_left() -> float:
+    deadline = _deadline.get()
+    return deadline - time.monotonic() if deadline is not None else float("inf")
 
 
 class PaymentInDoubt(TemporarilyUnavailable):
@@ -68,9 +89,9 @@ class Gateway(Protocol):
 
 def from_settings(settings: Mapping[str, Any]) -> Gateway | None:
     """None without settings: a shop that places orders and takes no money."""
-    if not settings["STRIPE_API_KEY"]:
+    if not settings["STRIPE_SECRET_KEY"]:
         return None
     # A large library: only who takes payments waits for it.
     from legacy_monolith.payments.stripe_gateway import StripeGateway
 
-    return StripeGateway(settings["STRIPE_API_KEY"], settings["STRIPE_BASE_URL"])
+    return StripeGateway(settings["STRIPE_SECRET_KEY"], settings["STRIPE_BASE_URL"])

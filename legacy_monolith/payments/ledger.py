@@ -8,18 +8,26 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
+from sqlalchemy.exc import OperationalError
 
-from legacy_monolith.database import db
-from legacy_monolith.payments.gateway import Given
+from legacy_monolith.database import db, sqlstate
+from legacy_monolith.payments.gateway import Given, PaymentInDoubt
 from legacy_monolith.payments.states import State
+
+LOCK_NOT_AVAILABLE = "55P03"
 
 # How long whoever asks Stripe is left alone before the background process takes it up; longer than all its retries.
 GRACE = "interval '30 seconds'"
+# How long anyone waits for a row that somebody else holds while Stripe is asked.
+LOCK_PATIENCE = "2s"
 # How long a buyer has to pay.
 TIME_TO_PAY = "interval '15 minutes'"
 # Longer than Stripe sends an event again.
 EVENTS_KEPT = "interval '60 days'"
+# When Stripe is asked about a payment of which no event has come: a minute after it began, then each time twice as
+# late, the last time when it expires.
+LOOK_AGAIN = "least(expires_at, now() + greatest(interval '1 minute', now() - created_at))"
 
 _OPEN = text(f"""
     insert into payments (order_id, state, amount, expires_at, retry_at)
@@ -29,12 +37,20 @@ _OPEN = text(f"""
 _PAYMENT = "select order_id, state, amount, refunded, attempt, intent, expires_at from payments"
 _FIND = text(f"{_PAYMENT} where order_id = :order_id")
 _LOCK = text(f"{_PAYMENT} where order_id = :order_id for no key update")
+_BE_PATIENT = text(f"set local lock_timeout = '{LOCK_PATIENCE}'")
+# An update, not only a lock of the row: a fence waits for whoever writes the table, not for who locks its rows.
+_HOLD = text(f"""
+    update payments set retry_at = case when retry_at is not null then now() + {GRACE} end where order_id = :order_id
+    returning order_id, state, amount, refunded, attempt, intent, expires_at
+""")  # noqa: S608  a constant
 _OF_INTENT = text("select order_id from payments where intent = :intent")
 _KNOW_INTENT = text("""
-    update payments set intent = :intent, updated_at = now(),
-                        retry_at = case when state = 'unpaid' then expires_at else retry_at end
+    update payments set intent = :intent, updated_at = now()
     where order_id = :order_id and intent is null and attempt = :attempt
 """)
+_LOOK_LATER = text(f"""
+    update payments set retry_at = {LOOK_AGAIN} where order_id = :order_id and state = 'unpaid'
+""")  # noqa: S608  a constant
 _NEXT_ATTEMPT = text("""
     update payments set attempt = attempt + 1 where order_id = :order_id and intent is null and attempt = :attempt
 """)
@@ -50,7 +66,7 @@ _CLAIM = text(f"""
     returning order_id
 """)  # noqa: S608  a constant
 _IS_OPEN = text("select 1 from payments where order_id = :order_id and state in ('unpaid', 'expiring', 'cancelling')")
-_OF_ORDERS = text("select order_id, state, amount, refunded from payments where order_id = any(:ids)")
+_OF_ORDERS = text("select order_id, state, amount, refunded, expires_at from payments where order_id = any(:ids)")
 
 _KEEP_EVENT = text("""
     insert into stripe_events (id, order_id, type) values (:id, :order_id, :type) on conflict (id) do nothing
@@ -64,12 +80,13 @@ _INTEND = text(f"""
     values (:order_id, :key, :seller_id, :amount, 'intended', now() + {GRACE})
     on conflict (key) do nothing returning id
 """)  # noqa: S608  a constant
-_REFUND = "select id, order_id, key, seller_id, amount, state, attempt, created_at from refunds"
+_REFUND = "select id, order_id, key, seller_id, amount, state, reason, attempt, created_at from refunds"
 _REFUND_BY_ID = text(f"{_REFUND} where id = :id")
 _REFUND_BY_KEY = text(f"{_REFUND} where key = :key")
 _REFUNDS_OF_ORDERS = text(f"{_REFUND} where order_id = any(:ids) order by order_id, id")
 _REFUSE_REFUND = text("""
-    update refunds set state = 'refused', retry_at = null, updated_at = now() where id = :id and state = 'intended'
+    update refunds set state = 'refused', reason = :reason, retry_at = null, updated_at = now()
+    where id = :id and state = 'intended'
 """)
 _NEXT_REFUND_ATTEMPT = text("""
     update refunds set attempt = attempt + 1 where id = :id and state = 'intended' and attempt = :attempt
@@ -118,6 +135,7 @@ class Refund:
     seller_id: int | None
     amount: int
     state: str
+    reason: str | None
     attempt: int
     created_at: datetime
 
@@ -131,7 +149,23 @@ def find(order_id: int) -> Payment | None:
 
 
 def lock(order_id: int) -> Payment | None:
-    return _payment(db.session.execute(_LOCK, {"order_id": order_id}).first())
+    return _locked(_LOCK, order_id)
+
+
+def hold(order_id: int) -> Payment | None:
+    """The row, locked for a call to Stripe: until the transaction ends, any fence waits, too."""
+    return _locked(_HOLD, order_id)
+
+
+def _locked(statement: TextClause, order_id: int) -> Payment | None:
+    try:
+        db.session.execute(_BE_PATIENT)
+        return _payment(db.session.execute(statement, {"order_id": order_id}).first())
+    except OperationalError as error:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+            raise
+        db.session.rollback()
+        raise PaymentInDoubt("The payment is being worked on by somebody else.") from None
 
 
 def order_of_intent(intent: str) -> int | None:
@@ -142,6 +176,10 @@ def know_intent(payment: Payment, intent: str) -> None:
     """Unless another one of the same attempt was quicker; under one key both have the same."""
     values = {"order_id": payment.order_id, "attempt": payment.attempt, "intent": intent}
     db.session.execute(_KNOW_INTENT, values)
+
+
+def look_later(order_id: int) -> None:
+    db.session.execute(_LOOK_LATER, {"order_id": order_id})
 
 
 def next_attempt(payment: Payment) -> None:
@@ -199,8 +237,8 @@ def refunds_of_orders(ids: list[int]) -> Iterable[Refund]:
     return [Refund(*row) for row in db.session.execute(_REFUNDS_OF_ORDERS, {"ids": ids})]
 
 
-def refuse_refund(refund_id: int) -> None:
-    db.session.execute(_REFUSE_REFUND, {"id": refund_id})
+def refuse_refund(refund_id: int, reason: str) -> None:
+    db.session.execute(_REFUSE_REFUND, {"id": refund_id, "reason": reason})
 
 
 def next_refund_attempt(refund: Refund) -> None:

@@ -69,10 +69,13 @@ class OrderLine(db.Model):  # type: ignore[name-defined]
     __table_args__ = (
         CheckConstraint("quantity > 0", name="quantity"),
         Index("order_lines_product_id_idx", "product_id"),
+        Index("order_lines_seller_id_idx", "seller_id", "order_id", "product_id"),
     )
 
     order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"), primary_key=True)
     product_id: Mapped[int] = mapped_column(ForeignKey("products.id"), primary_key=True)
+    # Who sold it: sales and refunds are payments' own matter, wherever the products are.
+    seller_id: Mapped[int] = mapped_column(BigInteger)
     title: Mapped[str] = mapped_column(Text)
     quantity: Mapped[int] = mapped_column(Integer)
     unit_price: Mapped[Decimal] = mapped_column(Numeric(10, 2))
@@ -127,6 +130,8 @@ class Refund(db.Model):  # type: ignore[name-defined]
     state: Mapped[str] = mapped_column(Text)
     attempt: Mapped[int] = mapped_column(Integer, server_default="1")
     reference: Mapped[str | None] = mapped_column(Text, unique=True)
+    # Stripe's code, if it was refused.
+    reason: Mapped[str | None] = mapped_column(Text)
     retry_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     updated_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -27,8 +27,9 @@ _OPEN = text(f"""
 # The cart's rows become the order's lines: a unit is in a cart or in an order, never in two of them.
 _TAKE_CART = text("""
     with taken as (delete from cart_items where user_id = :user_id returning product_id, quantity)
-    insert into order_lines (order_id, product_id, title, quantity, unit_price)
-    select :id, p.id, p.title, taken.quantity, p.price from taken join products p on p.id = taken.product_id
+    insert into order_lines (order_id, product_id, seller_id, title, quantity, unit_price)
+    select :id, p.id, p.seller_id, p.title, taken.quantity, p.price
+    from taken join products p on p.id = taken.product_id
     returning product_id
 """)
 _PLACE = text(f"""

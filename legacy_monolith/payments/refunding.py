@@ -1,6 +1,7 @@
 """Giving money back: never more than was paid, each refund once, whoever dies in between.
 
-The row is committed before Stripe is asked, and counts against what is left from then on. A refund that is taken up
+The row is committed before Stripe is asked, and counts against what is left from then on. While Stripe is asked the
+payment's row is held, so that no fence comes between the money and its row. A refund that is taken up
 again is first looked for at Stripe, where it carries its row's id: a key is remembered there for a day only.
 """
 
@@ -21,9 +22,8 @@ from legacy_monolith.web import euros
 log = logging.getLogger(__name__)
 
 _SHARE = text("""
-    select cast(sum(l.quantity * l.unit_price) * 100 as bigint)
-    from order_lines l join products p on p.id = l.product_id
-    where l.order_id = :order_id and p.seller_id = :seller_id
+    select cast(sum(quantity * unit_price) * 100 as bigint)
+    from order_lines where order_id = :order_id and seller_id = :seller_id
 """)
 
 
@@ -44,25 +44,30 @@ def give_back(seller_id: int, order_id: int, key: UUID, amount: int) -> tuple[Re
 def send(refund_id: int, is_first: bool = False) -> None:
     """Anyone may repeat it at any time."""
     refund = ledger.refund_by_id(refund_id)
-    payment = ledger.find(refund.order_id) if refund else None
-    db.session.rollback()
-    if refund is None or payment is None or payment.intent is None or refund.state != "intended":
+    if refund is None or refund.state != "intended":
+        db.session.rollback()
         return
+    with collecting.asking(refund.order_id) as payment:
+        # As it is now that nobody else can change it.
+        refund = ledger.refund_by_id(refund_id)
+        if refund and refund.state == "intended" and payment and payment.intent:
+            _send(refund, payment.intent, is_first)
+
+
+def _send(refund: Refund, intent: str, is_first: bool) -> None:
     gateway = collecting.gateway()
-    found = [] if is_first else [one for one in gateway.given(payment.intent) if one.refund_id == refund_id]
+    found = [] if is_first else [one for one in gateway.given(intent) if one.refund_id == refund.id]
     try:
-        given = found or [gateway.refund(payment.intent, refund_id, refund.attempt, refund.amount)]
+        given = found or [gateway.refund(intent, refund.id, refund.attempt, refund.amount)]
     except KeySpent:
         ledger.next_refund_attempt(refund)
         db.session.commit()
         raise PaymentInDoubt("The payment service could not give the money back.") from None
     except RefundRefused as refusal:
-        log.error("a refund is refused", extra={"order": refund.order_id, "refund": refund_id, "code": str(refusal)})
-        ledger.refuse_refund(refund_id)
-        db.session.commit()
-        return
-    settle(refund.order_id, given)
-    db.session.commit()
+        log.error("a refund is refused", extra={"order": refund.order_id, "refund": refund.id, "code": str(refusal)})
+        ledger.refuse_refund(refund.id, str(refusal))
+    else:
+        settle(refund.order_id, given)
 
 
 def settle(order_id: int, given: list[Given]) -> None:

@@ -15,9 +15,8 @@ from legacy_monolith.web import amount, euros, moment
 # Positions are order and product; a cursor holds the order as its value.
 _SALES = text("""
     select l.order_id, l.product_id, l.title, l.quantity, l.unit_price, o.state, o.created_at, pay.state as payment
-    from products p join order_lines l on l.product_id = p.id join orders o on o.id = l.order_id
-         left join payments pay on pay.order_id = o.id
-    where p.seller_id = :seller_id and (l.order_id, l.product_id) < (:order_id, :product_id)
+    from order_lines l join orders o on o.id = l.order_id left join payments pay on pay.order_id = o.id
+    where l.seller_id = :seller_id and (l.order_id, l.product_id) < (:order_id, :product_id)
       and o.state in ('placed', 'cancelling', 'cancelled') and o.failure is null
     order by l.order_id desc, l.product_id desc limit :limit
 """)
@@ -25,8 +24,14 @@ _SALES = text("""
 
 def of_orders(ids: list[int]) -> dict[int, dict[str, Any]]:
     """Without any secret; that of an intent is shown at checkout only."""
-    payments = {
-        order_id: {"state": row.state, "amount": euros(row.amount), "refunded": euros(row.refunded), "refunds": []}
+    payments: dict[int, dict[str, Any]] = {
+        order_id: {
+            "state": row.state,
+            "amount": euros(row.amount),
+            "refunded": euros(row.refunded),
+            "expires_at": moment(row.expires_at),
+            "refunds": [],
+        }
         for order_id, row in ledger.of_orders(ids).items()
     }
     if payments:
@@ -40,6 +45,7 @@ def of_refund(refund: Refund) -> dict[str, Any]:
         "id": refund.id,
         "amount": euros(refund.amount),
         "state": refund.state,
+        "reason": refund.reason,
         "created_at": moment(refund.created_at),
     }
 

@@ -58,6 +58,7 @@ TRANSITIONS: Mapping[tuple[State, Fact], State] = {
 }
 
 OPEN = frozenset({State.UNPAID, State.EXPIRING, State.CANCELLING})
+ENDING = frozenset({State.EXPIRING, State.CANCELLING})
 HOLDS_MONEY = frozenset({State.PAID, State.PARTLY_REFUNDED})
 
 # What an intent's status says for good; all others may still become either.

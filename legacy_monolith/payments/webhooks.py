@@ -17,7 +17,7 @@ from flask import current_app
 from legacy_monolith.database import db
 from legacy_monolith.errors import MalformedRequest, PaymentsNotConfigured, SignatureInvalid
 from legacy_monolith.payments import collecting, ledger, refunding, states
-from legacy_monolith.payments.gateway import Given
+from legacy_monolith.payments.gateway import Given, within
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +55,9 @@ def take(payload: bytes, signature: str) -> None:
         raise MalformedRequest("This is no event.") from None
     if ledger.knows_event(told.id):
         return
-    order_id, status = _whose(told)
-    given = _given(told) if order_id else []
+    with within(collecting.PATIENCE_SECONDS):
+        order_id, status = _whose(told)
+        given = _given(told) if order_id else []
     payment = ledger.lock(order_id) if order_id else None
     if not ledger.keep_event(told.id, payment.order_id if payment else None, told.type):
         db.session.rollback()

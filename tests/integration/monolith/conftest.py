@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from stripe._http_client import HTTPClient
 
 from legacy_monolith.migrate import migrate
 from tests.doubles.control import StripeControl
@@ -119,6 +120,8 @@ def apart(front: Shop, catalog_server: Server) -> Apart:
 @pytest.fixture(scope="session")
 def stripe_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Stripe, as far as it is played here; its log stays empty unless it failed where it was not told to."""
+    # Retries are tested, the sleep before them is not.
+    HTTPClient.INITIAL_DELAY = 0.05
     port, log = free_port(), tmp_path_factory.mktemp("stripe") / "log"
     with running("stripe", port, log, "--api-key", tills.API_KEY):
         yield f"http://127.0.0.1:{port}"
@@ -127,7 +130,7 @@ def stripe_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def paying_shop(new_shop: Callable[..., Shop], stripe_url: str) -> Shop:
-    return new_shop(STRIPE_API_KEY=tills.API_KEY, STRIPE_WEBHOOK_SECRET=tills.SECRET, STRIPE_BASE_URL=stripe_url)
+    return new_shop(STRIPE_SECRET_KEY=tills.API_KEY, STRIPE_WEBHOOK_SECRET=tills.SECRET, STRIPE_BASE_URL=stripe_url)
 
 
 @pytest.fixture

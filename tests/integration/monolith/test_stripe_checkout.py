@@ -6,11 +6,13 @@ import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 import stripe
 from werkzeug.serving import make_server
 
 from legacy_monolith import jobs
+from legacy_monolith.payments import collecting
 from legacy_monolith.payments.gateway import KeySpent
 from tests.doubles.faults import Kind
 from tests.integration.monolith.shop import ORDERS, Shop, problem
@@ -18,6 +20,8 @@ from tests.integration.monolith.tills import API_KEY, SECRET, WEBHOOKS, Till
 from tests.support.waiting import wait_until
 
 INTENTS = "/v1/payment_intents"
+# The lock that a fence takes, as impatient as it is.
+FENCE = "do $$ begin set lock_timeout = '100ms'; lock payments in share row exclusive mode; end $$"
 
 
 def test_a_checkout_is_answered_with_the_secret_of_one_intent(till: Till) -> None:
@@ -25,12 +29,13 @@ def test_a_checkout_is_answered_with_the_secret_of_one_intent(till: Till) -> Non
     payment = bought.answer.get_json()["payment"]
     [intent] = till.control.intents()
     assert payment.pop("client_secret") == intent["client_secret"]
+    assert payment.pop("expires_at") > bought.answer.get_json()["created_at"]
     assert payment == {"state": "unpaid", "amount": "24.68", "refunded": "0.00", "refunds": []}
     assert (intent["amount"], intent["currency"], intent["metadata"]["order"]) == (2468, "eur", str(bought.id))
     # Once more it is the same, and elsewhere the secret is not shown.
     assert till.check_out(bought).get_json()["payment"]["client_secret"] == intent["client_secret"]
-    assert bought.shown()["payment"] == payment
-    assert bought.buyer.get(ORDERS).get_json()["items"][0]["payment"] == payment
+    assert "client_secret" not in bought.shown()["payment"]
+    assert bought.buyer.get(ORDERS).get_json()["items"][0]["payment"] == bought.shown()["payment"]
     assert len(till.control.intents()) == 1
 
 
@@ -79,9 +84,31 @@ def test_an_answer_that_stays_lost_is_found_by_the_background_process(till: Till
     till.let_time_pass()
     assert jobs.finish_payments(till.shop.app) == 1
     [intent] = till.control.intents()
-    assert till.shop.query("select intent, state, retry_at = expires_at from payments") == [
-        (intent["id"], "unpaid", True)
-    ]
+    assert till.shop.query("select intent, state from payments") == [(intent["id"], "unpaid")]
+
+
+def test_no_checkout_waits_longer_than_its_patience(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Each attempt alone would be patient enough for this.
+    till.control.fail(Kind.SLOW, method="POST", path=INTENTS, seconds=1.5)
+    monkeypatch.setattr(collecting, "PATIENCE_SECONDS", 0.4)
+    bought = till.buyer_with_cart()
+    assert problem(till.check_out(bought)) == (503, "temporarily-unavailable")
+    monkeypatch.undo()
+    wait_until(lambda: not till.control.keys_in_use(), 5, "Stripe has done what it was asked")
+    assert till.check_out(bought).status_code == 200
+    assert [one["id"] for one in till.control.intents()] == [bought.intent]
+
+
+def test_a_fence_waits_for_a_call_that_is_under_way(till: Till) -> None:
+    till.control.fail(Kind.SLOW, method="POST", path=INTENTS, seconds=1.0)
+    bought = till.buyer_with_cart()
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(till.check_out, bought)
+        wait_until(lambda: bool(till.control.received("POST", INTENTS)), 5, "Stripe is asked")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            till.shop.query(FENCE)
+        assert answer.result().status_code == 201
+    till.shop.query(FENCE)
 
 
 def test_a_key_that_is_spent_is_followed_by_another(till: Till, monkeypatch: pytest.MonkeyPatch) -> None:

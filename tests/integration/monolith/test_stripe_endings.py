@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from legacy_monolith import jobs
 from tests.doubles.faults import Kind
 from tests.integration.monolith.shop import problem
 from tests.integration.monolith.tills import STOCK, Till
+
+
+def next_look(till: Till) -> int:
+    """In how many seconds Stripe is asked about the one payment there is."""
+    return till.shop.query("select round(extract(epoch from retry_at - now()))::int from payments")[0][0]
 
 
 def test_who_cancels_before_paying_can_pay_no_more(till: Till) -> None:
@@ -103,6 +109,31 @@ def test_a_payment_that_won_against_the_clock_is_honoured(till: Till) -> None:
     assert bought.states() == ("placed", "paid")
     assert (till.charged(), till.control.refunds()) == (2468, [])
     till.require_agreement()
+
+
+def test_a_payment_of_which_no_event_comes_is_asked_about(till: Till) -> None:
+    bought = till.order()
+    assert next_look(till) == pytest.approx(60, abs=5)
+    till.run_jobs()
+    assert bought.states() == ("placed", "unpaid")
+    till.pay(bought)
+    till.run_jobs()
+    assert bought.states() == ("placed", "paid")
+    till.hear_all()
+    till.require_agreement()
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(0, 60), (3, 180), (12, 180)])
+def test_it_is_asked_about_less_and_less_often_until_it_expires(till: Till, minutes: int, seconds: int) -> None:
+    till.order()
+    till.shop.query(
+        "update payments set created_at = created_at - make_interval(mins => %s),"
+        " expires_at = expires_at - make_interval(mins => %s), retry_at = now()",
+        minutes,
+        minutes,
+    )
+    assert jobs.finish_payments(till.shop.app) == 1
+    assert next_look(till) == pytest.approx(seconds, abs=5)
 
 
 def test_an_intent_whose_answer_was_lost_is_cancelled_when_it_expires(till: Till) -> None:

@@ -83,6 +83,19 @@ def test_what_is_given_back_at_stripe_itself_is_known_here(till: Till) -> None:
     till.require_agreement()
 
 
+def test_a_refund_that_stripe_refuses_is_shown_to_the_buyer(till: Till) -> None:
+    bought = till.paid_order()
+    # Given back past the shop, which has not heard of it.
+    till.stripe.v1.refunds.create({"payment_intent": bought.intent})
+    refused = bought.refund("5").get_json()
+    assert (refused["state"], refused["reason"]) == ("refused", "charge_already_refunded")
+    [shown] = bought.shown()["payment"]["refunds"]
+    assert shown == refused
+    till.hear_all()
+    assert bought.states() == ("placed", "refunded")
+    till.require_agreement()
+
+
 def test_what_is_not_paid_or_not_ones_own_is_not_given_back(till: Till) -> None:
     bought = till.order()
     assert problem(bought.refund("1")) == (409, "order-not-paid")

@@ -16,7 +16,7 @@ def test_nothing_leads_out_of_a_cancelled_payment_and_only_money_ends_in_a_refun
     assert {state for (state, _), following in TRANSITIONS.items() if following is State.REFUNDED} == states.HOLDS_MONEY
 
 
-@pytest.mark.parametrize(("state", "fact"), product(State, Fact))
+@pytest.mark.parametrize(("state", "fact"), list(product(State, Fact)))
 def test_no_fact_moves_a_payment_twice(state: State, fact: Fact) -> None:
     move = after(state, fact)
     if move is not None:

@@ -7,8 +7,9 @@ from typing import NoReturn
 import pytest
 import stripe
 
+from legacy_monolith.payments import collecting, ledger
 from legacy_monolith.payments.gateway import KeySpent, PaymentInDoubt
-from legacy_monolith.payments.stripe_gateway import _asked, _surely
+from legacy_monolith.payments.stripe_gateway import RETRIES, _asked, _surely
 
 
 def refused(status: int) -> stripe.InvalidRequestError:
@@ -35,6 +36,12 @@ def test_each_error_says_what_may_be_done_next(error: stripe.StripeError, known:
 
     with pytest.raises(known):
         _asked("create", ask)
+
+
+def test_whoever_waits_for_a_row_and_then_for_stripe_is_answered_within_ten_seconds() -> None:
+    # The library sleeps before each retry, at most so long, even if no time is left for it.
+    pauses = sum(0.5 * 2**retry for retry in range(RETRIES))
+    assert float(ledger.LOCK_PATIENCE.removesuffix("s")) + collecting.PATIENCE_SECONDS + pauses < 10
 
 
 def test_a_refusal_where_there_is_nothing_to_refuse_is_a_doubt() -> None:
