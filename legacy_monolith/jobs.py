@@ -19,7 +19,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from legacy_monolith import create_app, seam
+from legacy_monolith import create_app, ownership, seam
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.errors import Problem, ReservationLost
 from legacy_monolith.logs import LOGGING
@@ -84,7 +84,7 @@ def _each(app: Flask, claim: Callable[[], int | None], work: Callable[[int], Non
 
 def _claimed(claim: Callable[[], int | None]) -> int | None:
     """What is to be done next for payments; nothing where they are owned elsewhere."""
-    if not seam.is_here("payments"):
+    if not ownership.is_here("payments"):
         return None
     claimed = claim()
     db.session.commit()
@@ -94,11 +94,11 @@ def _claimed(claim: Callable[[], int | None]) -> int | None:
 def tidy(app: Flask) -> None:
     """Throw away codes and events of long ago, and limits that limit nobody any more, as far as they are owned here."""
     with app.app_context():
-        if seam.is_here("users"):
+        if ownership.is_here("users"):
             phone.forget()
             limits.forget()
             db.session.commit()
-        if seam.is_here("payments"):
+        if ownership.is_here("payments"):
             ledger.forget_events()
             db.session.commit()
 

@@ -10,18 +10,15 @@ from typing import Protocol
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from legacy_monolith import ownership
 from legacy_monolith.catalog import stock as local_stock
 from legacy_monolith.catalog.stock import Quantities, Reservation
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.remote_stock import RemoteStock, StockInDoubt
 
-__all__ = ["Stock", "StockInDoubt", "exists_elsewhere", "init_app", "is_here", "with_stock"]
-
-_IS_RECORDED = text("select to_regclass('fig.domain') is not null")
-_STATE = text("select state from fig.domain where domain = :domain")
+__all__ = ["Stock", "StockInDoubt", "exists_elsewhere", "init_app", "with_stock"]
 
 
 class Stock(Protocol):
@@ -55,17 +52,9 @@ class LocalStock:
         """Nothing: the one commit comes at the end."""
 
 
-def is_here(domain: str) -> bool:
-    """Whether this side owns the domain, as its database records it now."""
-    if not db.session.execute(_IS_RECORDED).scalar():
-        return True
-    state = db.session.execute(_STATE, {"domain": domain}).scalar()
-    return state is None or state == "owner"
-
-
 def with_stock(attempt: Callable[[Stock], None]) -> None:
     """Run `attempt` the local way if the catalog is owned here; else, or if the fence refuses, remotely."""
-    if is_here("catalog"):
+    if ownership.is_here("catalog"):
         try:
             attempt(LocalStock())
         except DBAPIError as error:
@@ -81,7 +70,7 @@ def with_stock(attempt: Callable[[Stock], None]) -> None:
 
 def exists_elsewhere(product_id: int) -> bool:
     """Whether a product that is not known here may be on its way from the side that owns the catalog."""
-    if is_here("catalog"):
+    if ownership.is_here("catalog"):
         return False
     # No connection is kept while another side is asked.
     db.session.rollback()

@@ -125,7 +125,7 @@ class Refund(db.Model):  # type: ignore[name-defined]
     order_id: Mapped[int] = mapped_column(ForeignKey("payments.order_id"))
     # The seller's Idempotency-Key; null: the shop's own, or made at Stripe past the shop.
     key: Mapped[uuid.UUID | None] = mapped_column(Uuid, unique=True)
-    seller_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+    seller_id: Mapped[int | None] = mapped_column(BigInteger)
     amount: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(Text)
     attempt: Mapped[int] = mapped_column(Integer, server_default="1")

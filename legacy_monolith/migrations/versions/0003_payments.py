@@ -28,7 +28,7 @@ create table refunds (
     id         bigserial primary key,
     order_id   bigint not null references payments (order_id),
     key        uuid unique,
-    seller_id  bigint references users (id),
+    seller_id  bigint,
     amount     bigint not null check (amount > 0),
     state      text not null check (state in ('intended', 'made', 'refused', 'failed')),
     attempt    integer not null default 1,

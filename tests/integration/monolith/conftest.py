@@ -100,7 +100,7 @@ def catalog_server(new_shop: Callable[..., Shop], tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="session")
 def front(new_shop: Callable[..., Shop], catalog_server: Server) -> Shop:
     shop = new_shop(INTERNAL_URL=catalog_server.url, SEAM_PATIENCE_SECONDS=0.5)
-    elsewhere.move_catalog_away(shop)
+    elsewhere.move_away(shop, "catalog")
     return shop
 
 
@@ -130,7 +130,7 @@ def stripe_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def paying_shop(new_shop: Callable[..., Shop], stripe_url: str) -> Shop:
-    return new_shop(STRIPE_SECRET_KEY=tills.API_KEY, STRIPE_WEBHOOK_SECRET=tills.SECRET, STRIPE_BASE_URL=stripe_url)
+    return tills.paying(new_shop, stripe_url)
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from legacy_monolith import jobs
 from tests.doubles.faults import Kind
-from tests.integration.monolith.shop import problem
+from tests.integration.monolith import elsewhere, tills
+from tests.integration.monolith.shop import Shop, problem
 from tests.integration.monolith.tills import STOCK, Till
 
 
@@ -134,6 +137,23 @@ def test_it_is_asked_about_less_and_less_often_until_it_expires(till: Till, minu
     )
     assert jobs.finish_payments(till.shop.app) == 1
     assert next_look(till) == pytest.approx(seconds, abs=5)
+
+
+def test_where_payments_are_owned_elsewhere_so_is_their_background_work(
+    new_shop: Callable[..., Shop], stripe_url: str
+) -> None:
+    till = tills.new_till(new_shop, stripe_url)
+    till.order()
+    elsewhere.move_away(till.shop, "payments")
+    # What the stream brought from the side that owns them, long overdue.
+    till.shop.query(
+        "set session_replication_role = replica; update orders set retry_at = now();"
+        " update payments set retry_at = now(), expires_at = now()"
+    )
+    asked = len(till.control.received())
+    assert (jobs.finish_payments(till.shop.app), jobs.finish_orders(till.shop.app)) == (0, 0)
+    jobs.tidy(till.shop.app)
+    assert len(till.control.received()) == asked
 
 
 def test_an_intent_whose_answer_was_lost_is_cancelled_when_it_expires(till: Till) -> None:

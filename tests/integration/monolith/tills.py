@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -56,6 +57,17 @@ class Bought:
 
     def refund(self, amount: str, key: str | None = None) -> TestResponse:
         return self.seller.post(f"{self.path}/refunds", {"amount": amount}, Idempotency_Key=key or new_key())
+
+
+def paying(new_shop: Callable[..., Shop], stripe_url: str) -> Shop:
+    return new_shop(STRIPE_SECRET_KEY=API_KEY, STRIPE_WEBHOOK_SECRET=SECRET, STRIPE_BASE_URL=stripe_url)
+
+
+def new_till(new_shop: Callable[..., Shop], stripe_url: str) -> Till:
+    """With a shop that nobody else uses, and an empty account."""
+    control = StripeControl(stripe_url)
+    control.reset()
+    return Till(paying(new_shop, stripe_url), control)
 
 
 @dataclass
