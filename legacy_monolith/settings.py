@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from legacy_monolith.errors import SettingsMissing
+from legacy_monolith.payments.browser import BROWSER_SETTINGS
 from legacy_monolith.users.addresses import networks
 from legacy_monolith.users.messages import TWILIO_SETTINGS
 
@@ -42,6 +43,7 @@ def settings_from_environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     # Whose X-Real-IP is believed.
     settings["TRUSTED_PROXIES"] = networks(os.environ.get("TRUSTED_PROXIES", "127.0.0.0/8, ::1"))
     settings.update({name: os.environ.get(name, "") for name in (*TWILIO_SETTINGS, "TWILIO_BASE_URL")})
+    settings.update({name: os.environ.get(name) or otherwise for name, otherwise in BROWSER_SETTINGS.items()})
     settings.update({name: os.environ[variable] for variable, name in REQUIRED.items() if variable in os.environ})
     settings.update(overrides)
     settings["REMEMBER_COOKIE_SECURE"] = settings["SESSION_COOKIE_SECURE"]

@@ -7,7 +7,8 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     from legacy_monolith import seam
-    from legacy_monolith.payments import routes
+    from legacy_monolith.payments import browser, routes
 
     seam.init_app(app)
     app.register_blueprint(routes.bp)
+    app.register_blueprint(browser.bp)
