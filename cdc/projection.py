@@ -102,6 +102,8 @@ class Projection:
     reset: tuple[tuple[str, str], ...]
     """(target column, SQL literal). PART: what a DELETE of the source row sets. PRIMARY: what an INSERT
     gives the columns that only parts fill."""
+    only_with: str | None = None
+    """PRIMARY: a source row makes a target row only while this source column is not NULL."""
     only: Labels = ()
     """The source rows that this is about; the others belong to other projections of the same source."""
     pinned: Labels = ()
@@ -111,5 +113,10 @@ class Projection:
         """The source's rows as the target has them, for the source; outputs in the order of `columns`."""
         references = {name: quoted(name) for column in self.columns for name in column.sources}
         outputs = ", ".join(f"{column.sql(references)} AS {quoted(column.target)}" for column in self.columns)
-        where = f" WHERE {labelled(self.only)}" if self.only else ""
+        where = f" WHERE {condition}" if (condition := self.condition()) else ""
         return f"SELECT {outputs} FROM {self.source.quoted}{where}"  # noqa: S608  Every name is quoted.
+
+    def condition(self, of: str = "") -> str:
+        """Which source rows make a target row; empty for all."""
+        present = [f"{of}{quoted(self.only_with)} IS NOT NULL"] if self.only_with else []
+        return " AND ".join([*present, *filter(None, [labelled(self.only, of)])])

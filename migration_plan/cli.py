@@ -52,8 +52,11 @@ def up(as_json: bool) -> None:
         up(site, _silent if as_json else _say)
     if as_json:
         click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)]}))
-    elif "FIG_PUBLIC_URL" in site.environment:
-        click.echo(f"the stack is up: {site.environment['FIG_PUBLIC_URL']}   (fig status, fig logs, fig down)")
+    else:
+        for name, process in site.stack.processes.items():
+            if process.url:
+                _say(name, process.url)
+        click.echo("the stack is up   (fig status, fig logs, fig down)")
 
 
 @main.command()
@@ -96,10 +99,10 @@ def status(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in found]}))
     else:
-        table = Table("process", "pid", "ports", "health", "uptime", box=None)
+        table = Table("process", "pid", "ports", "health", "uptime", "page", box=None)
         for one in found:
             ports = " ".join(str(port) for port in one.ports.values())
-            table.add_row(one.name, str(one.pid or "-"), ports, one.health, f"{one.uptime} s")
+            table.add_row(one.name, str(one.pid or "-"), ports, one.health, f"{one.uptime} s", one.url)
         Console().print(table)
     if not all(one.well for one in found):
         raise SystemExit(1)

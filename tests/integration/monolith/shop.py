@@ -103,6 +103,8 @@ class Shop:
         self.app.extensions["remote_stock"].close()
         if messages := self.app.extensions["messages"]:
             messages.close()
+        if gateway := self.app.extensions["gateway"]:
+            gateway.close()
 
     def clear(self) -> None:
         """Empty every table, past any fence."""
