@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import FrameType
 
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from legacy_monolith import create_app, seam
+from legacy_monolith import create_app, seam, telling
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.errors import Problem, ReservationLost
 from legacy_monolith.logs import LOGGING
@@ -31,6 +32,10 @@ INTERVAL_SECONDS = 0.5
 TIDYING_SECONDS = 60.0
 # A checkout that nobody could finish for so long is given up: its buyer has gone.
 PATIENCE = timedelta(minutes=2)
+
+# Each domain's in a transaction of its own.
+TIDYING_OF_USERS = (phone.forget, limits.forget, partial(telling.forget, "users"))
+TIDYING_OF_PAYMENTS = (partial(telling.forget, "payments"),)
 
 
 def finish_orders(app: Flask) -> int:
@@ -62,16 +67,17 @@ def _finish(order_id: int) -> bool:
 
 
 def tidy(app: Flask) -> None:
-    """Throw away codes of long ago and limits that limit nobody any more."""
-    with app.app_context():
-        try:
-            phone.forget()
-            limits.forget()
-            db.session.commit()
-        except DBAPIError as error:
-            # Whoever owns the users tidies up after them.
-            if sqlstate(error) != FENCED:
-                raise
+    """Throw away codes and tellings of long ago, and limits that limit nobody any more."""
+    for steps in (TIDYING_OF_USERS, TIDYING_OF_PAYMENTS):
+        with app.app_context():
+            try:
+                for step in steps:
+                    step()
+                db.session.commit()
+            except DBAPIError as error:
+                # Whoever owns the domain tidies up after it.
+                if sqlstate(error) != FENCED:
+                    raise
 
 
 def run(app: Flask) -> None:

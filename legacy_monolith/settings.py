@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from legacy_monolith.errors import SettingsMissing
+from legacy_monolith.notifications.mail import MAIL_SETTINGS
 from legacy_monolith.users.addresses import networks
 from legacy_monolith.users.messages import TWILIO_SETTINGS
 
@@ -41,14 +42,15 @@ def settings_from_environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     settings["SESSION_COOKIE_SECURE"] = os.environ.get("SESSION_COOKIE_SECURE", "") == "1"
     # Whose X-Real-IP is believed.
     settings["TRUSTED_PROXIES"] = networks(os.environ.get("TRUSTED_PROXIES", "127.0.0.0/8, ::1"))
-    settings.update({name: os.environ.get(name, "") for name in (*TWILIO_SETTINGS, "TWILIO_BASE_URL")})
+    settings.update({name: os.environ.get(name, "") for name in (*TWILIO_SETTINGS, "TWILIO_BASE_URL", *MAIL_SETTINGS)})
     settings.update({name: os.environ[variable] for variable, name in REQUIRED.items() if variable in os.environ})
     settings.update(overrides)
     settings["REMEMBER_COOKIE_SECURE"] = settings["SESSION_COOKIE_SECURE"]
     missing = [variable for variable, name in REQUIRED.items() if not settings.get(name)]
-    # Without Twilio the shop sends no messages; with half of it, somebody forgot something.
-    if any(settings[name] for name in TWILIO_SETTINGS):
-        missing += [name for name in TWILIO_SETTINGS if not settings[name]]
+    # Without Twilio or a mail server the shop sends no messages; with half of it, somebody forgot something.
+    for names in (TWILIO_SETTINGS, MAIL_SETTINGS):
+        if any(settings[name] for name in names):
+            missing += [name for name in names if not settings[name]]
     if missing:
         raise SettingsMissing(missing)
     return settings
