@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from requests import ConnectTimeout, RequestException
-from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -76,7 +76,7 @@ class TwilioMessages:
                 to=phone, from_=self._sender, date_sent_after=since - CLOCKS, limit=MOST_LISTED
             )
             return [message.sid for message in listed if message.sid and message.body == text]
-        except (TwilioRestException, TwilioServiceException, RequestException, ValueError) as error:
+        except (TwilioException, RequestException, ValueError) as error:
             log.warning("Twilio does not say what was sent", extra={"reason": type(error).__name__})
             return []
 

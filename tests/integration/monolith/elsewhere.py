@@ -91,6 +91,12 @@ def server(shop: Shop, log: Path, **environment: str) -> Server:
 
 def move_catalog_away(shop: Shop) -> None:
     """As after a switch: the fence is up, and the row says that this side stands by."""
+    prepare_fences(shop)
+    enroll(shop, "catalog", "standby", TABLES)
+
+
+def prepare_fences(shop: Shop) -> None:
+    """The toolkit's role and objects; no domain is recorded yet."""
     with psycopg.connect(shop.server.dsn(shop.database), autocommit=True) as admin:
         if admin.execute("select 1 from pg_roles where rolname = 'fig'").fetchone() is None:
             admin.execute("create role fig login replication")
@@ -102,13 +108,21 @@ def move_catalog_away(shop: Shop) -> None:
         admin.execute((ROOT / "cdc" / "stream.sql").read_text())
     with closing(SideDatabase(Side.MONOLITH, shop.server.dsn(shop.database, "fig"))) as side:
         side.install()
-        side.enroll("catalog", "standby", 1, [f"public.{table}" for table in TABLES], 5.0)
+
+
+def enroll(shop: Shop, domain: str, state: str, tables: list[str]) -> None:
+    with closing(SideDatabase(Side.MONOLITH, shop.server.dsn(shop.database, "fig"))) as side:
+        side.enroll(domain, state, 1, [f"public.{table}" for table in tables], 5.0)
+
+
+def own(shop: Shop, domain: str, owns: bool) -> None:
+    """What a switch changes in this side's database."""
+    shop.query("update fig.domain set state = %s where domain = %s", "owner" if owns else "standby", domain)
+    shop.query("select fig.arm(%s, %s)", domain, not owns)
 
 
 def own_catalog(shop: Shop, owns: bool) -> None:
-    """What a switch changes in this side's database."""
-    shop.query("update fig.domain set state = %s", "owner" if owns else "standby")
-    shop.query("select fig.arm('catalog', %s)", not owns)
+    own(shop, "catalog", owns)
 
 
 def copy_product(origin: Shop, target: Shop, product_id: int) -> None:
