@@ -67,6 +67,9 @@ class Binding:
         self._insert_values = self._pick(self._all_cells)
         self._delete = Shape(Op.DELETE, projection.target, (), self._key_cells)
         self._reset = self._update_shape(reset)
+        self._only_with = self._index[projection.only_with] if projection.only_with else None
+        self._put = Shape(Op.PUT, projection.target, self._all_cells, self._key_cells)
+        self._discard = Shape(Op.DISCARD, projection.target, (), self._key_cells)
         self._updates: dict[tuple[int, ...], Made | None] = {}
         self._moves: dict[tuple[int, ...], Made | None] = {}
 
@@ -75,6 +78,8 @@ class Binding:
         new = message.new
         if self._is_part:
             return self._set(new, ())
+        if self._only_with is not None and new[self._only_with] is None:
+            return ()
         if gone:
             gone.discard((self._projection.target, self._row_key(new)))
         return (Change(self._insert, self._insert_values(new), ()),)
@@ -85,6 +90,8 @@ class Binding:
         unsent = tuple([i for i, value in enumerate(new) if value is UNCHANGED]) if UNCHANGED in new else ()
         if unsent:
             self._require_sent(self._key_cells, unsent, "it is part of the key")
+        if self._only_with is not None:
+            return self._update_optional(message, new, unsent)
         if message.old_is is OldRow.ABSENT:
             return self._set(new, unsent)
         old, target = message.old, self._projection.target
@@ -103,12 +110,29 @@ class Binding:
     def delete(self, message: Delete, gone: Gone) -> Iterable[Change]:
         """PRIMARY: the row goes. PART: its columns are reset, unless the row has gone before."""
         key = self._row_key(message.old)
+        if self._only_with is not None:
+            return (Change(self._discard, self._key_values(message.old), (key,)),)
         if not self._is_part:
             gone.add((self._projection.target, key))
             return (Change(self._delete, self._key_values(message.old), (key,)),)
         if (self._projection.target, key) in gone or not self._reset.cells:
             return ()
         return (Change(self._reset, self._key_values(message.old), (key,)),)
+
+    def _update_optional(self, message: Update, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
+        """The old row has no more than its key, so it is not known whether the target's row is there."""
+        changes: list[Change] = []
+        key = self._row_key(new)
+        if message.old_is is not OldRow.ABSENT and (old_key := self._row_key(message.old)) != key:
+            self._require_sent(self._all_cells, unsent, "it goes to another row")
+            changes.append(Change(self._discard, self._key_values(message.old), (old_key,)))
+        needed = {name for cell in self._all_cells for name in cell.column.sources}
+        if any(name in needed and i in unsent for name, i in self._index.items()):
+            # What was not sent has not changed and is not NULL, and neither are those that are NULL together with it.
+            return self._set(new, unsent)
+        if new[self._only_with or 0] is None:
+            return (*changes, Change(self._discard, self._key_values(new), (key,)))
+        return (*changes, Change(self._put, self._insert_values(new), (key,)))
 
     def _set(self, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._updates:

@@ -43,6 +43,14 @@ _ESTIMATE = """
        or oid in (select relid from pg_catalog.pg_partition_tree(%(oid)s) where isleaf)
 """
 
+_NULL_TOGETHER = """
+    select exists (
+        select from pg_catalog.pg_constraint
+        where conrelid = %(oid)s and contype = 'c' and convalidated
+          and pg_catalog.pg_get_expr(conbin, conrelid) in (
+              format('((%%I IS NULL) = (%%I IS NULL))', %(a)s::text, %(b)s::text),
+              format('((%%I IS NULL) = (%%I IS NULL))', %(b)s::text, %(a)s::text)))
+"""
 
 _COMPARE_WITH_PLAN = "Compare both schemas with the plan: fig plan check"
 
@@ -112,6 +120,11 @@ class Catalogue:
     def admits(self, table: Table, column: str, value: str) -> bool:
         """No CHECK of the table forbids this value."""
         return not self._excludes(table, column, [("=", value)])
+
+    def null_together(self, table: Table, one: str, other: str) -> bool:
+        """A CHECK says so, in these words: `(one IS NULL) = (other IS NULL)`."""
+        row = self._connection.execute(_NULL_TOGETHER, {"oid": self.get(table).oid, "a": one, "b": other}).fetchone()
+        return row is not None and row[0] is True
 
     def represents(self, value: str, type_name: str) -> bool:
         """The text is a value of the type and is written there exactly so."""

@@ -91,9 +91,12 @@ class Projection:
     reset: tuple[tuple[str, str], ...]
     """(target column, SQL literal). PART: what a DELETE of the source row sets. PRIMARY: what an INSERT
     gives the columns that only parts fill."""
+    only_with: str | None = None
+    """PRIMARY: a source row makes a target row only while this source column is not NULL."""
 
     def select(self) -> str:
         """The source's rows as the target has them, for the source; outputs in the order of `columns`."""
         references = {name: quoted(name) for column in self.columns for name in column.sources}
         outputs = ", ".join(f"{column.sql(references)} AS {quoted(column.target)}" for column in self.columns)
-        return f"SELECT {outputs} FROM {self.source.quoted}"  # noqa: S608  Every name is quoted.
+        condition = f" WHERE {quoted(self.only_with)} IS NOT NULL" if self.only_with else ""
+        return f"SELECT {outputs} FROM {self.source.quoted}{condition}"  # noqa: S608  Every name is quoted.

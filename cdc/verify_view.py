@@ -58,6 +58,8 @@ class View:
     cells: tuple[str, ...]
     nullable: tuple[bool, ...]
     """Which cells may be NULL on either side; the same for both views."""
+    only_with: str = ""
+    """Rows in which this column is NULL do not count."""
 
     def digest(self, within: Range) -> str:
         """Count and checksum. A sum, not xor: two equal rows would cancel each other out."""
@@ -78,12 +80,16 @@ class View:
 
     def row(self) -> str:
         """The cells of the row with the given key."""
-        found = " AND ".join(f"{column.order} = {column.value}" for column in self.key)
+        found = " AND ".join([*self._counts, *(f"{column.order} = {column.value}" for column in self.key)])
         return f"SELECT {', '.join(self.cells)} FROM {self._from} WHERE {found}"  # noqa: S608
 
     @property
     def _from(self) -> str:
         return f"{_safe(self.table.quoted)} {ROW}"
+
+    @property
+    def _counts(self) -> tuple[str, ...]:
+        return (_safe(f"{ROW}.{quoted(self.only_with)} IS NOT NULL"),) if self.only_with else ()
 
     @property
     def _hash(self) -> str:
@@ -105,7 +111,8 @@ class View:
         key = ", ".join(column.order for column in self.key)
         values = ", ".join(column.value for column in self.key)
         bounds = [(">", within.after), ("<=", within.upto)]
-        conditions = [f"({key}) {operator} ({values})" for operator, bound in bounds if bound is not None]
+        ranges = [f"({key}) {operator} ({values})" for operator, bound in bounds if bound is not None]
+        conditions = [*self._counts, *ranges]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return self._from + where
 
@@ -120,7 +127,13 @@ def views(projection: Projection, monolith: LiveTable, service: LiveTable) -> tu
         for column in projection.columns
     )
     return (
-        View(projection.source, _key(monolith, [source for source, _ in projection.key]), image, nullable),
+        View(
+            projection.source,
+            _key(monolith, [source for source, _ in projection.key]),
+            image,
+            nullable,
+            projection.only_with or "",
+        ),
         View(projection.target, _key(service, [target for _, target in projection.key]), plain, nullable),
     )
 

@@ -10,18 +10,15 @@ from typing import Protocol
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from legacy_monolith import ownership
 from legacy_monolith.catalog import stock as local_stock
 from legacy_monolith.catalog.stock import Quantities, Reservation
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.remote_stock import RemoteStock, StockInDoubt
 
-__all__ = ["Stock", "StockInDoubt", "catalog_is_here", "exists_elsewhere", "init_app", "with_stock"]
-
-_IS_RECORDED = text("select to_regclass('fig.domain') is not null")
-_STATE = text("select state from fig.domain where domain = 'catalog'")
+__all__ = ["Stock", "StockInDoubt", "exists_elsewhere", "init_app", "with_stock"]
 
 
 class Stock(Protocol):
@@ -55,16 +52,9 @@ class LocalStock:
         """Nothing: the one commit comes at the end."""
 
 
-def catalog_is_here() -> bool:
-    if not db.session.execute(_IS_RECORDED).scalar():
-        return True
-    state = db.session.execute(_STATE).scalar()
-    return state is None or state == "owner"
-
-
 def with_stock(attempt: Callable[[Stock], None]) -> None:
     """Run `attempt` the local way if the catalog is owned here; else, or if the fence refuses, remotely."""
-    if catalog_is_here():
+    if ownership.is_here("catalog"):
         try:
             attempt(LocalStock())
         except DBAPIError as error:
@@ -80,7 +70,7 @@ def with_stock(attempt: Callable[[Stock], None]) -> None:
 
 def exists_elsewhere(product_id: int) -> bool:
     """Whether a product that is not known here may be on its way from the side that owns the catalog."""
-    if catalog_is_here():
+    if ownership.is_here("catalog"):
         return False
     # No connection is kept while another side is asked.
     db.session.rollback()

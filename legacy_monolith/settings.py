@@ -9,6 +9,7 @@ from typing import Any
 
 from legacy_monolith.errors import SettingsMissing
 from legacy_monolith.notifications.mail import MAIL_SETTINGS
+from legacy_monolith.payments.gateway import STRIPE_SETTINGS
 from legacy_monolith.users.addresses import networks
 from legacy_monolith.users.messages import TWILIO_SETTINGS
 
@@ -42,15 +43,17 @@ def settings_from_environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     settings["SESSION_COOKIE_SECURE"] = os.environ.get("SESSION_COOKIE_SECURE", "") == "1"
     # Whose X-Real-IP is believed.
     settings["TRUSTED_PROXIES"] = networks(os.environ.get("TRUSTED_PROXIES", "127.0.0.0/8, ::1"))
-    settings.update({name: os.environ.get(name, "") for name in (*TWILIO_SETTINGS, "TWILIO_BASE_URL", *MAIL_SETTINGS)})
+    settings.update({name: os.environ.get(name, "") for name in (*TWILIO_SETTINGS, "TWILIO_BASE_URL")})
+    settings.update({name: os.environ.get(name, "") for name in (*STRIPE_SETTINGS, "STRIPE_BASE_URL")})
+    settings.update({name: os.environ.get(name, "") for name in MAIL_SETTINGS})
     settings.update({name: os.environ[variable] for variable, name in REQUIRED.items() if variable in os.environ})
     settings.update(overrides)
     settings["REMEMBER_COOKIE_SECURE"] = settings["SESSION_COOKIE_SECURE"]
     missing = [variable for variable, name in REQUIRED.items() if not settings.get(name)]
-    # Without Twilio or a mail server the shop sends no messages; with half of it, somebody forgot something.
-    for names in (TWILIO_SETTINGS, MAIL_SETTINGS):
-        if any(settings[name] for name in names):
-            missing += [name for name in names if not settings[name]]
+    # Without these the shop sends no text messages, no mail, takes no money; with half, somebody forgot something.
+    for outside in (TWILIO_SETTINGS, MAIL_SETTINGS, STRIPE_SETTINGS):
+        if any(settings[name] for name in outside):
+            missing += [name for name in outside if not settings[name]]
     if missing:
         raise SettingsMissing(missing)
     return settings

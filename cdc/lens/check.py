@@ -78,6 +78,8 @@ def _monolith_side(lens: TableLens, live: LiveTable, catalogue: Catalogue) -> It
     yield from _key(live, lens.key)
     used = {c for part in lens.service for m in part.columns for c in m.combinator.columns}
     yield from _coverage(live, used | {name for name, _ in lens.monolith_only})
+    for part in lens.service:
+        yield from _optional(part, live, catalogue)
     for name, constant in lens.monolith_only:
         if name in live.columns:
             spot = Spot(catalogue, live.table, live.columns[name])
@@ -123,10 +125,23 @@ def _columns(
             continue  # Named by the coverage already.
         target = Spot(service[0], part.table, service[1].columns[mapped.service])
         sources = tuple(Spot(monolith[0], lens.monolith, monolith[1].columns[name]) for name in names)
-        yield from _named(f"{where}.{mapped.service}", _column(mapped, sources, target))
+        yield from _named(f"{where}.{mapped.service}", _column(mapped, sources, target, part.only_with is not None))
 
 
-def _column(mapped: Mapped, sources: tuple[Spot, ...], target: Spot) -> Iterator[str]:
+def _optional(part: ServiceTable, live: LiveTable, catalogue: Catalogue) -> Iterator[str]:
+    """An optional part's columns are NULL together, or one of them would be lost with the row."""
+    columns = [column for m in part.columns if m.absent for column in m.combinator.columns]
+    for column in columns if part.only_with in live.columns else ():
+        if column == part.only_with or column not in live.columns:
+            continue
+        if not catalogue.null_together(live.table, column, part.only_with or ""):
+            yield (
+                f"not total: {column} may have a value while there is no row of {part.table}; add CHECK"
+                f" (({part.only_with} IS NULL) = ({column} IS NULL))"
+            )
+
+
+def _column(mapped: Mapped, sources: tuple[Spot, ...], target: Spot, is_optional: bool) -> Iterator[str]:
     match mapped.combinator:
         case Rename():
             yield from _rename(sources[0], target)
@@ -143,7 +158,9 @@ def _column(mapped: Mapped, sources: tuple[Spot, ...], target: Spot) -> Iterator
             yield from target.refuses(tuple(values.values()))
         case Constant() as constant:
             yield from _constant(constant, target)
-    if len(sources) == 1:
+    if is_optional and mapped.absent and target.live.nullable:
+        yield f"not invertible: {target.live.name} may be NULL in a row, which would say that there is none"
+    if len(sources) == 1 and not (is_optional and mapped.absent):
         yield from _nullability(sources[0].live, target.live)
     for source, absent in zip(sources, mapped.absent, strict=False):
         yield from _absent(source, absent, mapped.service)

@@ -25,6 +25,8 @@ class ServiceTable:
 
     table: Table
     columns: tuple[Mapped, ...]
+    only_with: str | None = None
+    """A part's row exists while this monolith column is not NULL; None: while the monolith's row does."""
 
     def key(self, monolith_key: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         """(monolith column, service column) for each key column that this table has by rename."""
@@ -49,7 +51,7 @@ class TableLens:
     def _to_service(self, part: ServiceTable) -> Projection:
         """Forward, each service row exists because the monolith's row does: all of them are primary."""
         columns = tuple(Column(m.service, m.combinator.columns, m.combinator.forward()) for m in part.columns)
-        return Projection(self.monolith, part.table, part.key(self.key), columns, Role.PRIMARY, ())
+        return Projection(self.monolith, part.table, part.key(self.key), columns, Role.PRIMARY, (), part.only_with)
 
     def _to_monolith(self, number: int) -> Projection:
         part = self.service[number]

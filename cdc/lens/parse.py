@@ -43,13 +43,15 @@ class Parser:
             )
             return None
         monolith = self._name(entry.get("monolith"))
-        unknown = set(map(str, entry)) - {"monolith", "service", "key", "monolith_only"}
+        unknown = set(map(str, entry)) - {"monolith", "service", "key", "monolith_only", "optional"}
         self.problems += [f"{monolith}: unknown key `{key}`" for key in sorted(unknown)]
         key = entry.get("key", ["id"])
         if not isinstance(key, list) or not key or not all(isinstance(column, str) for column in key):
             self.problems.append(f"{monolith}: `key` is a list of the primary key's columns")
             return None
-        parts = [self._part(f"{monolith} → {name}", self._name(name), columns, tuple(key), number > 0)
+        optional = self._optional(monolith, entry)
+        parts = [self._part(f"{monolith} → {name}", self._name(name), columns, tuple(key), number > 0,
+                            optional.get(name))
                  for number, (name, columns) in enumerate(entry["service"].items())]  # fmt: skip
         if monolith is None or None in parts:
             return None
@@ -66,8 +68,9 @@ class Parser:
             return None
 
     def _part(
-        self, where: str, table: Table | None, columns: object, key: tuple[str, ...], is_part: bool
-    ) -> ServiceTable | None:
+        self, where: str, table: Table | None, columns: object, key: tuple[str, ...], is_part: bool,
+        only_with: str | None,
+    ) -> ServiceTable | None:  # fmt: skip
         if not isinstance(columns, dict) or not columns:
             self.problems.append(f"{where}: needs columns, `service column: monolith column`")
             return None
@@ -79,12 +82,24 @@ class Parser:
                 self.problems.append(f"{where}.{name}: {error}")
         if table is None:
             return None
-        part = ServiceTable(table, tuple(mapped))
+        part = ServiceTable(table, tuple(mapped), only_with)
         missing = set(key) - {monolith for monolith, _ in part.key(key)}
         self.problems += [
             f"{where}: key column {column} must be mapped by rename (`key` names them)" for column in sorted(missing)
         ]
         return part
+
+    def _optional(self, monolith: Table | None, entry: Mapping[str, Any]) -> dict[object, str]:
+        """The parts whose rows exist only while a column of the monolith's row is not NULL."""
+        said = entry.get("optional", {})
+        if not isinstance(said, dict) or not all(isinstance(column, str) for column in said.values()):
+            self.problems.append(f"{monolith}: `optional` is `service table: monolith column`")
+            return {}
+        _, *parts = entry["service"]
+        self.problems += [
+            f"{monolith}: `optional` names {name}, which is no part" for name in said if name not in parts
+        ]
+        return {name: column for name, column in said.items() if name in parts}
 
     def _monolith_only(self, monolith: Table, entry: object) -> tuple[tuple[str, Constant], ...]:
         if not isinstance(entry, dict):
@@ -108,8 +123,19 @@ class Parser:
             self._once(f"{lens.monolith} → {part.table}: key column", keys)
             if number > 0 and len(part.columns) == len(keys):
                 self.problems.append(f"{lens.monolith} → {part.table}: a part needs columns besides the key")
+            if part.only_with is not None:
+                self._check_optional(f"{lens.monolith} → {part.table}", part, lens.key)
         others = [c for part in lens.service for m in part.columns for c in m.combinator.columns if c not in lens.key]
         self._once(f"{lens.monolith}: column", [*others, *(name for name, _ in lens.monolith_only)])
+
+    def _check_optional(self, where: str, part: ServiceTable, key: tuple[str, ...]) -> None:
+        """NULL is what says that there is no row; no other value may."""
+        others = [m for m in part.columns if m.combinator.columns and not set(m.combinator.columns) & set(key)]
+        if part.only_with not in {column for m in others for column in m.combinator.columns}:
+            self.problems.append(f"{where}: `optional` names {part.only_with}, which is none of its columns")
+        self.problems += [
+            f"{where}.{m.service}: `absent` is NULL where a row is optional" for m in others if any(m.absent)
+        ]
 
 
 def _mapped(name: object, entry: object, key: tuple[str, ...], is_part: bool) -> Mapped:

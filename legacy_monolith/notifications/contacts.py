@@ -12,6 +12,7 @@ from flask import Flask, current_app
 
 from legacy_monolith import ownership
 from legacy_monolith.database import db
+from legacy_monolith.errors import NotFound
 from legacy_monolith.users import accounts
 
 # Longer than a domain is held.
@@ -60,10 +61,12 @@ class RemoteContacts:
 def of(user_id: int) -> Contact:
     """No transaction is open afterwards, and none while another side is asked."""
     if ownership.is_here("users"):
-        row = accounts.find(user_id)
-        db.session.rollback()
-        if row is None:
-            raise ContactUnknown("there is no such user")
+        try:
+            row = accounts.find(user_id)
+        except NotFound:
+            raise ContactUnknown("there is no such user") from None
+        finally:
+            db.session.rollback()
         return Contact(row.name, row.email, row.phone)
     db.session.rollback()
     remote: RemoteContacts = current_app.extensions["contacts"]

@@ -24,10 +24,6 @@ def by_id(user_id: int) -> Record:
     return db.session.execute(_BY_ID, {"id": user_id}).one()
 
 
-def find(user_id: int) -> Record | None:
-    return db.session.execute(_BY_ID, {"id": user_id}).first()
-
-
 def open_account(email: str, password_hash: str, name: str, role: str) -> Record:
     statement = insert(User).values(email=email, password_hash=password_hash, name=name, role=role)
     row = db.session.execute(statement.on_conflict_do_nothing().returning(*SHOWN)).first()

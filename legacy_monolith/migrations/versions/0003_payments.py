@@ -1,4 +1,4 @@
-"""Payments of orders, refunds, and the events of Stripe's that took effect."""
+"""Payments of orders, refunds, the events of Stripe's that took effect, and who sold each line."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ create table refunds (
     id         bigserial primary key,
     order_id   bigint not null references payments (order_id),
     key        uuid unique,
-    seller_id  bigint references users (id),
+    seller_id  bigint,
     amount     bigint not null check (amount > 0),
     state      text not null check (state in ('intended', 'made', 'refused', 'failed')),
     attempt    integer not null default 1,
     reference  text unique,
+    reason     text,
     retry_at   timestamptz,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
@@ -49,6 +50,11 @@ create table stripe_events (
 );
 create index stripe_events_order_id_idx on stripe_events (order_id);
 create index stripe_events_created_at_idx on stripe_events (created_at);
+
+alter table order_lines add column seller_id bigint;
+update order_lines l set seller_id = p.seller_id from products p where p.id = l.product_id;
+alter table order_lines alter column seller_id set not null;
+create index order_lines_seller_id_idx on order_lines (seller_id, order_id, product_id);
 """
 
 GRANTS = """
@@ -67,4 +73,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("alter table order_lines drop column seller_id")
     op.execute("drop table stripe_events, refunds, payments")

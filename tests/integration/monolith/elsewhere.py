@@ -23,7 +23,12 @@ from tests.integration.monolith.shop import Person, Shop
 from tests.support.postgres import free_port
 from tests.support.waiting import wait_until
 
-TABLES = ["products", "stock_movements", "stock_reservations", "stock_reservation_lines"]
+TABLES = {
+    "catalog": ["products", "stock_movements", "stock_reservations", "stock_reservation_lines"],
+    "payments": ["cart_items", "orders", "order_lines", "payments", "refunds", "stripe_events", "payments_outbox"],
+    "notifications": ["notification_preferences", "notification_messages", "notifications_inbox"],
+    "users": ["users", "phone_codes", "rate_limits", "users_outbox"],
+}
 ROOT = Path(__file__).parents[3]
 
 
@@ -89,10 +94,10 @@ def server(shop: Shop, log: Path, **environment: str) -> Server:
     return Server(shop, command, log, {**environment, "MONOLITH_BIND": f"127.0.0.1:{port}"}, port=port)
 
 
-def move_catalog_away(shop: Shop) -> None:
+def move_away(shop: Shop, domain: str) -> None:
     """As after a switch: the fence is up, and the row says that this side stands by."""
     prepare_fences(shop)
-    enroll(shop, "catalog", "standby", TABLES)
+    enroll(shop, domain, "standby")
 
 
 def prepare_fences(shop: Shop) -> None:
@@ -110,9 +115,9 @@ def prepare_fences(shop: Shop) -> None:
         side.install()
 
 
-def enroll(shop: Shop, domain: str, state: str, tables: list[str]) -> None:
+def enroll(shop: Shop, domain: str, state: str) -> None:
     with closing(SideDatabase(Side.MONOLITH, shop.server.dsn(shop.database, "fig"))) as side:
-        side.enroll(domain, state, 1, [f"public.{table}" for table in tables], 5.0)
+        side.enroll(domain, state, 1, [f"public.{table}" for table in TABLES[domain]], 5.0)
 
 
 def own(shop: Shop, domain: str, owns: bool) -> None:

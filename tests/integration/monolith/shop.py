@@ -104,6 +104,8 @@ class Shop:
         self.app.extensions["contacts"].close()
         if messages := self.app.extensions["messages"]:
             messages.close()
+        if gateway := self.app.extensions["gateway"]:
+            gateway.close()
 
     def clear(self) -> None:
         """Empty every table, past any fence."""

@@ -23,10 +23,13 @@ def by_copy(source: Connection[Any], target: Connection[Any], projection: Projec
 
 def by_values(source: Connection[Any], target: Connection[Any], projection: Projection) -> None:
     names = list(dict.fromkeys(name for column in projection.columns for name in column.sources))
+    only_with = names.index(projection.only_with) if projection.only_with else None
     references = {name: f"${i}" for i, name in enumerate(names, 1)}
     values = _cast(target, projection, {column.target: column.sql(references) for column in projection.columns})
     columns = ", ".join(quoted(name) for name in names)
     for row in _text(source, f"SELECT {columns} FROM {projection.source.quoted}"):
+        if only_with is not None and row[only_with] is None:
+            continue
         _write(target, projection, values, row)
 
 

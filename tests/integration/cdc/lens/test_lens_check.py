@@ -206,6 +206,40 @@ def test_a_part_says_what_its_absence_means(sides: Sides, absent: object, proble
     assert problem in found
 
 
+@pytest.mark.parametrize(
+    ("monolith", "service", "problem"),
+    [
+        ("a int, b int, check ((b is null) = (a is null))", "x int not null, y int not null", ""),
+        ("a int, b int, check ((a is null) = (b is null))", "x int not null, y int not null", ""),
+        ("a int, b int", "x int not null, y int not null", "b may have a value while there is no row of public.part"),
+        (
+            "a int, b int, check ((a is null) = (b is null) or a > 5)",
+            "x int not null, y int not null",
+            "b may have a value while there is no row of public.part",
+        ),
+        (
+            "a int, b int, check ((a is null) = (b is null))",
+            "x int, y int not null",
+            "not invertible: x may be NULL in a row",
+        ),
+        (
+            "a int not null, b int, check ((a is null) = (b is null))",
+            "x int not null, y int not null",
+            "a needs a value while the part has no row",
+        ),
+    ],
+)
+def test_an_optional_part_is_null_as_a_whole_or_not_at_all(
+    sides: Sides, monolith: str, service: str, problem: str
+) -> None:
+    parts = {"public.t": {"id": "id"}, "public.part": {"t_id": "id", "x": "a", "y": "b"}}
+    entry = {"monolith": "public.t", "service": parts, "optional": {"public.part": "a"}}
+    tables = f"create table t (id int primary key); create table part (t_id int primary key, {service})"
+    found = check(sides, NUMBERED.format(monolith), tables, entry)
+    assert len(found) == bool(problem)
+    assert problem in "".join(found)
+
+
 def test_partitions_domains_and_odd_names_are_read_as_what_they_are(sides: Sides) -> None:
     monolith = """
         create domain kind as varchar(1) not null check (value <> '');

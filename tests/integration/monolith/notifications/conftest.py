@@ -9,7 +9,7 @@ import pytest
 from tests.doubles.control import MailControl, TwilioControl
 from tests.doubles.process import running
 from tests.integration.monolith import elsewhere
-from tests.integration.monolith.notifications.post import ACCOUNT, SENDER, TABLES, Post
+from tests.integration.monolith.notifications.post import ACCOUNT, SENDER, Post
 from tests.integration.monolith.shop import Shop
 from tests.support.postgres import free_port
 
@@ -34,7 +34,7 @@ def sending_shop(new_shop: Callable[..., Shop], mail_ports: tuple[int, int], car
     smtp = f"smtp://127.0.0.1:{mail_ports[1]}"
     shop = new_shop(**ACCOUNT, TWILIO_BASE_URL=carrier_url, SMTP_URL=smtp, MAIL_FROM=SENDER)
     elsewhere.prepare_fences(shop)
-    elsewhere.enroll(shop, "notifications", "owner", TABLES)
+    elsewhere.enroll(shop, "notifications", "owner")
     return shop
 
 

@@ -15,7 +15,6 @@ from tests.integration.monolith.shop import Person, Shop
 ACCOUNT = {"TWILIO_ACCOUNT_SID": "AC" + "1" * 32, "TWILIO_AUTH_TOKEN": "a token", "TWILIO_FROM": "+15005550006"}
 SENDER = "The shop <shop@shop.test>"
 NUMBER = "+4915112345678"
-TABLES = ["notification_preferences", "notification_messages", "notifications_inbox"]
 PREFERENCES = "/api/notifications/preferences"
 # An order's events need no order to be told.
 PAID: dict[str, Any] = {"order_id": 7, "amount": 2468}

@@ -19,8 +19,7 @@ from legacy_monolith.notifications import delivery, mail, queue
 from legacy_monolith.notifications.mail import Mail, MailServer
 from legacy_monolith.users.messages import Fate
 from tests.doubles.faults import Kind
-from tests.integration.monolith.elsewhere import Died, Program, Server, own, prepare_fences
-from tests.integration.monolith.elsewhere import enroll as enroll_domain
+from tests.integration.monolith.elsewhere import Died, Program, Server, move_away, own
 from tests.integration.monolith.notifications.post import ACCOUNT, NUMBER, SENDER, Post
 from tests.integration.monolith.shop import Person, Shop
 from tests.support.postgres import free_port
@@ -320,9 +319,8 @@ def test_where_users_live_elsewhere_they_say_how_they_are_reached(
     front = new_shop(INTERNAL_URL=catalog_server.url, SMTP_URL=smtp, MAIL_FROM=SENDER)
     catalog_server.require_running()
     catalog_server.shop.clear()
-    prepare_fences(front)
     front.person()
-    enroll_domain(front, "users", "standby", ["users"])
+    move_away(front, "users")
     here = Post(front, post.mail, post.carrier)
     # The owner does not know them yet.
     here.send()
