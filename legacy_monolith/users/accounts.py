@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from legacy_monolith.database import Record, db
-from legacy_monolith.errors import EmailTaken, PhoneNotVerified, WrongPassword
+from legacy_monolith.errors import EmailTaken, NotFound, PhoneNotVerified, WrongPassword
 from legacy_monolith.users.models import User
 from legacy_monolith.web import moment
 
@@ -22,6 +22,13 @@ _TAKEN = "There is an account with this e-mail address already."
 
 def by_id(user_id: int) -> Record:
     return db.session.execute(_BY_ID, {"id": user_id}).one()
+
+
+def find(user_id: int) -> Record:
+    row = db.session.execute(_BY_ID, {"id": user_id}).first()
+    if row is None:
+        raise NotFound(f"There is no user {user_id}.")
+    return row
 
 
 def open_account(email: str, password_hash: str, name: str, role: str) -> Record:

@@ -123,3 +123,10 @@ def session_statement() -> Response:
     if stated := identity.statement(request.headers.get("X-Original-Method", "GET").upper()):
         answer.headers["X-Identity"] = stated
     return answer
+
+
+@bp.get("/internal/users/<id:user_id>/contact")
+def contact(user_id: int) -> Response:
+    """For other domains: how to reach a user; the phone only if it was proved."""
+    row = accounts.find(user_id)
+    return jsonify({"id": row.id, "name": row.name, "email": row.email, "phone": row.phone})
