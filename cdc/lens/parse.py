@@ -88,7 +88,7 @@ class Parser:
         ]
         if pivot is None:
             return (part,)
-        found: list[str] = []
+        found = ["`optional` and a pivot do not go together"] if only_with else []
         made = slices(part, pivot, key, is_part, found)
         self.problems += [f"{where}.{PIVOT}: {problem}" for problem in found]
         return made
