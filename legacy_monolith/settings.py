@@ -19,6 +19,9 @@ REQUIRED = {
     "IDENTITY_PRIVATE_KEY_FILE": "IDENTITY_PRIVATE_KEY_FILE",
 }
 
+# For Stripe's code in the browser: which shop it is, and where the code comes from.
+BROWSER_SETTINGS = {"STRIPE_PUBLISHABLE_KEY": "", "STRIPE_SCRIPT_URL": "https://js.stripe.com/v3/"}
+
 FIXED: dict[str, Any] = {
     "MAX_CONTENT_LENGTH": 256 * 1024,
     "SESSION_COOKIE_HTTPONLY": True,
@@ -44,6 +47,7 @@ def settings_from_environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     # Whose X-Real-IP is believed.
     settings["TRUSTED_PROXIES"] = networks(os.environ.get("TRUSTED_PROXIES", "127.0.0.0/8, ::1"))
     settings.update({name: os.environ.get(name, "") for name in (*TWILIO_SETTINGS, "TWILIO_BASE_URL")})
+    settings.update({name: os.environ.get(name) or otherwise for name, otherwise in BROWSER_SETTINGS.items()})
     settings.update({name: os.environ.get(name, "") for name in (*STRIPE_SETTINGS, "STRIPE_BASE_URL")})
     settings.update({name: os.environ.get(name, "") for name in MAIL_SETTINGS})
     settings.update({name: os.environ[variable] for variable, name in REQUIRED.items() if variable in os.environ})
