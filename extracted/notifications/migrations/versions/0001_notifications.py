@@ -49,7 +49,7 @@ create table preference_owner (
     updated_at timestamptz not null default now()
 );
 create table preference (
-    user_id bigint not null references preference_owner on delete cascade,
+    user_id bigint not null references preference_owner,
     channel preference_channel not null,
     topic   preference_topic not null,
     enabled boolean not null,
