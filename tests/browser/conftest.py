@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.people import Person, chromium
-from tests.doubles.control import StripeControl, TwilioControl
+from tests.doubles.control import MailControl, StripeControl, TwilioControl
 from tests.support.stack import Stack, evidence_folder, running_stack
 
 
@@ -32,6 +32,11 @@ def twilio(stack: Stack) -> TwilioControl:
 @pytest.fixture(scope="package")
 def stripe(stack: Stack) -> StripeControl:
     return StripeControl(stack.env["STRIPE_BASE_URL"])
+
+
+@pytest.fixture(scope="package")
+def mail(stack: Stack) -> MailControl:
+    return MailControl(f"http://127.0.0.1:{stack.ports['mail']}")
 
 
 @pytest.fixture(scope="package")

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from migration_plan.errors import SwitchAborted
 from migration_plan.lifecycle import Side
 from tests.load.moving import Moving
+from tests.support.waiting import wait_until
 
 # Every domain that can move, as it comes.
 DOMAINS = ["catalog"]
@@ -93,6 +94,22 @@ def test_nobody_notices_when_domains_are_switched_forth_and_back(stack, people, 
         while done[0] < 2 * len(DOMAINS):
             visitor.goes_to("/")
             expect(visitor.page.locator("#products .card-words").first).to_be_visible()
+
+
+def test_who_opens_an_account_is_told_so_on_the_page_and_by_mail_and_chooses_what_else(stack, people, email, mail):
+    person, address = people("Ada Fern"), email()
+    person.signs_up(address)
+    expect(person.page.get_by_role("link", name="Messages, 1 unread")).to_be_visible()
+    person.goes_to("/messages")
+    page = person.page
+    expect(page.locator(".message")).to_have_count(1)
+    wait_until(lambda: len(mail.mails(address)) == 1, 20, f"a mail to {address}")
+    expect(page.get_by_role("link", name="Messages", exact=True)).to_be_visible()
+    wanted = page.get_by_role("group", name="By e-mail").get_by_label("My orders")
+    wanted.uncheck()
+    expect(page.locator("#announcements")).to_have_text("Saved.")
+    person.goes_to("/messages")
+    expect(wanted).not_to_be_checked()
 
 
 def test_an_order_is_cancelled_and_its_money_comes_back(stack, people, email, stripe):
