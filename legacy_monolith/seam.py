@@ -10,18 +10,15 @@ from typing import Protocol
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from legacy_monolith import ownership
 from legacy_monolith.catalog import stock as local_stock
 from legacy_monolith.catalog.stock import Quantities, Reservation
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.remote_stock import RemoteStock, StockInDoubt
 
 __all__ = ["Stock", "StockInDoubt", "catalog_is_here", "exists_elsewhere", "init_app", "with_stock"]
-
-_IS_RECORDED = text("select to_regclass('fig.domain') is not null")
-_STATE = text("select state from fig.domain where domain = 'catalog'")
 
 
 class Stock(Protocol):
@@ -56,10 +53,7 @@ class LocalStock:
 
 
 def catalog_is_here() -> bool:
-    if not db.session.execute(_IS_RECORDED).scalar():
-        return True
-    state = db.session.execute(_STATE).scalar()
-    return state is None or state == "owner"
+    return ownership.is_here("catalog")
 
 
 def with_stock(attempt: Callable[[Stock], None]) -> None:

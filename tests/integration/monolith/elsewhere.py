@@ -90,6 +90,10 @@ def server(shop: Shop, log: Path, **environment: str) -> Server:
 
 
 def move_catalog_away(shop: Shop) -> None:
+    move_away(shop, "catalog", TABLES)
+
+
+def move_away(shop: Shop, domain: str, tables: list[str]) -> None:
     """As after a switch: the fence is up, and the row says that this side stands by."""
     with psycopg.connect(shop.server.dsn(shop.database), autocommit=True) as admin:
         if admin.execute("select 1 from pg_roles where rolname = 'fig'").fetchone() is None:
@@ -102,7 +106,7 @@ def move_catalog_away(shop: Shop) -> None:
         admin.execute((ROOT / "cdc" / "stream.sql").read_text())
     with closing(SideDatabase(Side.MONOLITH, shop.server.dsn(shop.database, "fig"))) as side:
         side.install()
-        side.enroll("catalog", "standby", 1, [f"public.{table}" for table in TABLES], 5.0)
+        side.enroll(domain, "standby", 1, [f"public.{table}" for table in tables], 5.0)
 
 
 def own_catalog(shop: Shop, owns: bool) -> None:
