@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from flask_login.utils import encode_cookie
 from werkzeug.test import Client
 
@@ -40,9 +38,7 @@ def shop(users_away: Shop) -> Shop:
 @pytest.fixture
 def issuer(identity_key: Path) -> Issuer:
     """Whoever owns the users: it has the same key."""
-    key = load_pem_private_key(identity_key.read_bytes(), None)
-    assert isinstance(key, Ed25519PrivateKey)
-    return Issuer(key)
+    return Issuer.of(identity_key.read_bytes())
 
 
 def own_users(shop: Shop, owns: bool) -> None:
