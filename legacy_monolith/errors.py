@@ -65,6 +65,11 @@ class MalformedRequest(Problem):
     next_step = "Correct the request's syntax."
 
 
+class SignatureInvalid(Problem):
+    status, code, title = 400, "signature-invalid", "The signature is not good."
+    next_step = "Sign with the endpoint's secret, and send it at once."
+
+
 class NotAuthenticated(Problem):
     status, code, title = 401, "not-authenticated", "You are not logged in."
     next_step = "Log in with POST /api/users/login."
@@ -181,6 +186,21 @@ class CheckoutExpired(Problem):
     next_step = "Check out again under a new Idempotency-Key; the cart is as it was."
 
 
+class AmountNotPayable(Problem):
+    status, code, title = 409, "amount-not-payable", "No card can be charged with this amount."
+    next_step = "Order more, or in several orders; the cart is as it was."
+
+
+class OrderNotPaid(Problem):
+    status, code, title = 409, "order-not-paid", "There is no money to give back."
+    next_step = "Look at the order's payment."
+
+
+class RefundTooLarge(Problem):
+    status, code, title = 409, "refund-too-large", "This is more than can be given back."
+    next_step = "Give back at most what is `left`."
+
+
 class OrderFailed(Problem):
     status, code, title = 409, "order-failed", "This order was never placed."
     next_step = "Check out again."
@@ -227,6 +247,11 @@ class MessagesUnavailable(Problem):
     status, code, title = 503, "messages-unavailable", "Text messages cannot be sent right now."
     next_step = "Ask for another code later."
     retry_after = 60
+
+
+class PaymentsNotConfigured(Problem):
+    status, code, title = 503, "payments-not-configured", "This shop takes no payments."
+    next_step = "Its operator sets STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET."
 
 
 class TemporarilyUnavailable(Problem):

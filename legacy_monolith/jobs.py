@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
@@ -18,11 +19,11 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from legacy_monolith import create_app, seam
+from legacy_monolith import create_app, ownership, seam, telling
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.errors import Problem, ReservationLost
 from legacy_monolith.logs import LOGGING
-from legacy_monolith.payments import checkout, orders
+from legacy_monolith.payments import checkout, collecting, ledger, orders, refunding
 from legacy_monolith.users import limits, phone
 
 log = logging.getLogger("legacy_monolith.jobs")
@@ -38,9 +39,7 @@ def finish_orders(app: Flask) -> int:
     finished = 0
     while True:
         with app.app_context():
-            order_id = orders.claim()
-            db.session.commit()
-            if order_id is None:
+            if (order_id := _claimed(orders.claim)) is None:
                 return finished
             finished += _finish(order_id)
 
@@ -61,17 +60,49 @@ def _finish(order_id: int) -> bool:
     return True
 
 
+def finish_payments(app: Flask) -> int:
+    """Intents whose answer was lost, payments that are too old or to end, refunds that were decided; how many."""
+    if app.extensions["gateway"] is None:
+        return 0
+    return _each(app, ledger.claim, collecting.work) + _each(app, ledger.claim_refund, refunding.send)
+
+
+def _each(app: Flask, claim: Callable[[], int | None], work: Callable[[int], None]) -> int:
+    done = 0
+    while True:
+        with app.app_context():
+            if (claimed := _claimed(claim)) is None:
+                return done
+            try:
+                work(claimed)
+                done += 1
+            except Problem as error:
+                # Its grace over, it comes up again.
+                db.session.rollback()
+                log.warning("payment not finished", extra={"claimed": claimed, "code": error.code})
+
+
+def _claimed(claim: Callable[[], int | None]) -> int | None:
+    """What is to be done next for payments; nothing where they are owned elsewhere."""
+    if not ownership.is_here("payments"):
+        return None
+    claimed = claim()
+    db.session.commit()
+    return claimed
+
+
 def tidy(app: Flask) -> None:
-    """Throw away codes of long ago and limits that limit nobody any more."""
+    """Throw away what is of long ago or limits nobody any more, as far as it is owned here."""
     with app.app_context():
-        try:
+        if ownership.is_here("users"):
             phone.forget()
             limits.forget()
+            telling.forget("users")
             db.session.commit()
-        except DBAPIError as error:
-            # Whoever owns the users tidies up after them.
-            if sqlstate(error) != FENCED:
-                raise
+        if ownership.is_here("payments"):
+            ledger.forget_events()
+            telling.forget("payments")
+            db.session.commit()
 
 
 def run(app: Flask) -> None:
@@ -79,12 +110,15 @@ def run(app: Flask) -> None:
     tidying = 0.0
     while True:
         try:
+            finish_payments(app)
             finish_orders(app)
             if time.monotonic() >= tidying:
                 tidy(app)
                 tidying = time.monotonic() + TIDYING_SECONDS
         except (DBAPIError, PoolExhausted) as error:
-            log.error("the database does not answer", extra={"reason": type(error).__name__})
+            # A domain that moves away between the look and the claim: the next look sees it.
+            if not isinstance(error, DBAPIError) or sqlstate(error) != FENCED:
+                log.error("the database does not answer", extra={"reason": type(error).__name__})
         pause.wait(INTERVAL_SECONDS)
 
 

@@ -35,6 +35,7 @@ LOGGING: dict[str, Any] = {
         "httpx": {"level": "WARNING"},
         # The same of Twilio's client.
         "twilio": {"level": "WARNING"},
+        "stripe": {"level": "WARNING"},
         "gunicorn.error": {"level": "INFO"},
     },
 }

@@ -1,4 +1,4 @@
-"""Which domains this database owns, as it records it; without a record everything is here."""
+"""Which domains are owned here. The database records it; without a record, nothing has ever moved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STATE = text("select state from fig.domain where domain = :domain")
 
 
 def is_here(domain: str) -> bool:
-    # Once there is a record, it stays.
+    # Every request of a logged-in user asks; once there is a record, it stays.
     if not current_app.extensions.get("ownership_recorded"):
         if not db.session.execute(_IS_RECORDED).scalar():
             return True

@@ -18,7 +18,7 @@ from legacy_monolith.catalog.stock import Quantities, Reservation
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.remote_stock import RemoteStock, StockInDoubt
 
-__all__ = ["Stock", "StockInDoubt", "catalog_is_here", "exists_elsewhere", "init_app", "with_stock"]
+__all__ = ["Stock", "StockInDoubt", "exists_elsewhere", "init_app", "with_stock"]
 
 
 class Stock(Protocol):
@@ -52,13 +52,9 @@ class LocalStock:
         """Nothing: the one commit comes at the end."""
 
 
-def catalog_is_here() -> bool:
-    return ownership.is_here("catalog")
-
-
 def with_stock(attempt: Callable[[Stock], None]) -> None:
     """Run `attempt` the local way if the catalog is owned here; else, or if the fence refuses, remotely."""
-    if catalog_is_here():
+    if ownership.is_here("catalog"):
         try:
             attempt(LocalStock())
         except DBAPIError as error:
@@ -74,7 +70,7 @@ def with_stock(attempt: Callable[[Stock], None]) -> None:
 
 def exists_elsewhere(product_id: int) -> bool:
     """Whether a product that is not known here may be on its way from the side that owns the catalog."""
-    if catalog_is_here():
+    if ownership.is_here("catalog"):
         return False
     # No connection is kept while another side is asked.
     db.session.rollback()

@@ -53,8 +53,8 @@ from generate_series(1, %(orders)s::bigint) n join line on line.order_id = n joi
      lateral (select timestamptz '2026-03-01T00:00:00Z' + n * interval '1 second') at (placed_at)
 group by n, placed_at;
 
-insert into order_lines (order_id, product_id, title, quantity, unit_price)
-select line.order_id, p.id, p.title, line.quantity, p.price from line join products p on p.id = line.product_id;
+insert into order_lines (order_id, product_id, seller_id, title, quantity, unit_price)
+select line.order_id, p.id, p.seller_id, p.title, line.quantity, p.price from line join products p on p.id = line.product_id;
 
 insert into stock_reservations (key, state, created_at, updated_at)
 select key, 'confirmed', created_at, created_at from orders;

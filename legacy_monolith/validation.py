@@ -28,6 +28,7 @@ LARGEST_QUANTITY = 1_000_000
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PRICE = re.compile(r"(0|[1-9][0-9]{0,7})(\.[0-9]{1,2})?")
 _ID = re.compile(r"[1-9][0-9]{0,17}")
+_IDS = re.compile(r"[1-9][0-9]{0,17}(,[1-9][0-9]{0,17}){0,199}")
 _LIMIT = re.compile(r"[1-9][0-9]?|100")
 
 
@@ -59,6 +60,10 @@ Quantity = Annotated[int, Field(ge=1, le=LARGEST_QUANTITY)]
 
 # The same as they stand in a query string.
 QueryId = Annotated[int, _matching(_ID, int, "must be an id")]
+QueryIds = Annotated[
+    list[int],
+    _matching(_IDS, lambda ids: [int(one) for one in ids.split(",")], "must be ids with commas between, at most 200"),
+]
 QueryLimit = Annotated[int, _matching(_LIMIT, int, "must be from 1 to 100")]
 
 

@@ -24,5 +24,9 @@ def moment(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def euros(cents: int) -> str:
+    return amount(Decimal(cents) / 100)
+
+
 def amount(value: Decimal) -> str:
     return str(value.quantize(CENT))

@@ -5,14 +5,22 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, PlainValidator, StringConstraints
 
 from extracted.catalog.catalogue import Draft, StockChange
 from extracted.catalog.listing import Listing, Page, moment
 from extracted.catalog.reservations import Reservation, Wanted
 from extracted.catalog.storage import MOST_STOCK, Product
 from extracted.platform.problems import FieldError, InvalidFields, Malformed
-from extracted.platform.validation import ABSENT, Cents, Id, Input, Key, QueryId, QueryLimit, Text, money
+from extracted.platform.validation import ABSENT, PATH_ID, Cents, Id, Input, Key, QueryId, QueryLimit, Text, money
+
+_IDS = re.compile(f"{PATH_ID}(,{PATH_ID}){{0,199}}")
+
+
+def _ids_in_query(given: object) -> list[int]:
+    if not isinstance(given, str) or not _IDS.fullmatch(given):
+        raise ValueError("must be ids with commas between, at most 200")
+    return [int(one) for one in given.split(",")]
 
 
 def _not_zero(delta: int) -> int:
@@ -69,12 +77,16 @@ class LineForm(Input):
     quantity: Quantity
 
 
+def _each_product_once(lines: list[LineForm]) -> list[LineForm]:
+    if len({line.product_id for line in lines}) < len(lines):
+        raise ValueError("must not name a product twice")
+    return lines
+
+
 class ReservationForm(Input):
-    lines: Annotated[list[LineForm], Field(min_length=1, max_length=100)]
+    lines: Annotated[list[LineForm], Field(min_length=1, max_length=100), AfterValidator(_each_product_once)]
 
     def wanted(self) -> list[Wanted]:
-        if len({line.product_id for line in self.lines}) < len(self.lines):
-            raise InvalidFields([FieldError("lines", "must not name a product twice")])
         return [Wanted(line.product_id, line.quantity) for line in self.lines]
 
 
@@ -98,6 +110,10 @@ class ListingForm(Input):
         if (page := listing.after(cursor)) is None:
             raise InvalidFields([FieldError("cursor", "is not a cursor of this list in this order")])
         return page
+
+
+class LookUpForm(Input):
+    ids: Annotated[list[int], PlainValidator(_ids_in_query)]
 
 
 def expected_version(if_match: str | None) -> int | None:
@@ -127,6 +143,10 @@ def product_document(product: Product) -> dict[str, Any]:
 
 def page_document(page: Page) -> dict[str, Any]:
     return {"items": [product_document(product) for product in page.items], "next_cursor": page.next_cursor}
+
+
+def products_document(products: list[Product]) -> dict[str, Any]:
+    return {"items": [product_document(product) for product in products]}
 
 
 def stock_document(change: StockChange) -> dict[str, Any]:

@@ -93,6 +93,10 @@ class CatalogService:
         change = self.catalogue.change_stock(seller_id, product_id, form.delta, form.request_key)
         return document(schemas.stock_document(change))
 
+    @http("GET", "/internal/catalog/products")
+    def look_up_products(self, request: Request) -> Response:
+        return document(schemas.products_document(self.catalogue.look_up(request.query(schemas.LookUpForm).ids)))
+
     @http("GET", RESERVATION)
     def get_reservation(self, request: Request, key: UUID) -> Response:
         return document(schemas.reservation_document(self.reservations.reservation(key)))

@@ -7,6 +7,7 @@ from typing import Any
 from nameko.extensions import DependencyProvider
 
 from extracted.platform.database import Database
+from extracted.platform.errors import ServiceUnknown
 
 
 class DatabaseOf(DependencyProvider):  # type: ignore[misc,unused-ignore]
@@ -27,5 +28,17 @@ class DatabaseOf(DependencyProvider):  # type: ignore[misc,unused-ignore]
     def answers(self) -> bool:
         return self._database.answers()
 
+    @property
+    def database(self) -> Database:
+        return self._database
+
     def stop(self) -> None:
         self._database.close()
+
+
+def database_of(container: Any) -> Database:
+    """The database of a service that has been set up; what listens or ticks asks it who owns the domain."""
+    for dependency in container.dependencies:
+        if isinstance(dependency, DatabaseOf):
+            return dependency.database
+    raise ServiceUnknown(container.service_name, "a service with events or timers needs a DatabaseOf")

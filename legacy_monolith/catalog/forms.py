@@ -17,6 +17,7 @@ from legacy_monolith.validation import (
     Price,
     Quantity,
     QueryId,
+    QueryIds,
     QueryLimit,
     Text,
 )
@@ -78,6 +79,10 @@ class StockAdjustment(Input):
         if delta == 0:
             raise ValueError("must not be 0")
         return delta
+
+
+class ProductLookUp(Input):
+    ids: QueryIds
 
 
 class Line(Input):

@@ -72,6 +72,10 @@ class Reservation:
     state: str
     lines: tuple[ReservedLine, ...]
 
+    @property
+    def total(self) -> Decimal:
+        return sum((line.unit_price * line.quantity for line in self.lines), Decimal(0))
+
 
 def reserve(key: UUID, quantities: Quantities) -> Reservation:
     """Take the units, all or none; the same key again gives the same reservation."""

@@ -11,8 +11,10 @@ from typing import Any
 from uuid import UUID
 
 from legacy_monolith import seam
+from legacy_monolith.catalog.stock import Reservation
 from legacy_monolith.database import db
 from legacy_monolith.errors import (
+    AmountNotPayable,
     CartEmpty,
     CartFull,
     CheckoutExpired,
@@ -26,12 +28,14 @@ from legacy_monolith.errors import (
     ReservationLost,
     ReservationReleased,
 )
-from legacy_monolith.payments import orders
+from legacy_monolith.payments import collecting, ledger, orders, states
 from legacy_monolith.payments.cart import LARGEST_CART
+from legacy_monolith.payments.gateway import PaymentInDoubt
 from legacy_monolith.payments.orders import Order
 
 REFUSALS: dict[str, type[Problem]] = {
-    problem.code: problem for problem in (OutOfStock, NotAvailable, ReservationReleased, CheckoutExpired)
+    problem.code: problem
+    for problem in (OutOfStock, NotAvailable, ReservationReleased, CheckoutExpired, AmountNotPayable)
 }
 
 
@@ -73,6 +77,13 @@ def cancel(user_id: int, order_id: int) -> Order:
         raise CheckoutInProgress(f"Order {order_id} is still being placed.")
     if order.state == "failed" or order.failure is not None:
         raise OrderFailed(f"Order {order_id} was never placed.")
+    db.session.rollback()
+    if collecting.give_up(order_id):
+        try:
+            collecting.end(order_id)
+        except PaymentInDoubt:
+            # No unit goes back while somebody may still pay for it.
+            return find(user_id, order_id)
 
     def attempt(stock: seam.Stock) -> None:
         orders.begin_undo(order_id, "placed", None)
@@ -94,10 +105,11 @@ def advance(order_id: int, stock: seam.Stock) -> None:
         stock.settle()
         try:
             reservation = stock.reserve(order.key, quantities)
+            _require_payable(reservation)
         except tuple(REFUSALS.values()) as refusal:
             orders.begin_undo(order_id, "pending", _failure(refusal))
         else:
-            orders.place(order_id, reservation)
+            _place(order_id, reservation)
         stock.settle()
         # Somebody else may have decided first: what counts is the row.
         order = _known(order_id)
@@ -108,10 +120,23 @@ def advance(order_id: int, stock: seam.Stock) -> None:
         except ReservationReleased:
             _require_undone(order_id)
         orders.finished(order_id)
-    elif order.state == "cancelling":
+    elif order.state == "cancelling" and not ledger.is_open(order_id):
+        stock.settle()
         stock.release(order.key)
         orders.undone(order_id)
     db.session.commit()
+
+
+def _require_payable(reservation: Reservation) -> None:
+    if collecting.takes_payments() and not states.can_be_charged(states.cents(reservation.total)):
+        raise AmountNotPayable(f"{reservation.total} EUR cannot be charged.")
+
+
+def _place(order_id: int, reservation: Reservation) -> None:
+    """With its payment, if there is anything to pay: no order is ever placed that nobody will ask money for."""
+    due = states.cents(reservation.total)
+    if orders.place(order_id, reservation) and due and collecting.takes_payments():
+        ledger.open_payment(order_id, due)
 
 
 def expire(order_id: int) -> None:

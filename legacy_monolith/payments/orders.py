@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from legacy_monolith import cursors
 from legacy_monolith.catalog.stock import Reservation
 from legacy_monolith.database import db
+from legacy_monolith.payments import statements
 from legacy_monolith.web import amount, moment
 
 # How long whoever works on an order is left alone before the background process takes it up.
@@ -26,8 +27,9 @@ _OPEN = text(f"""
 # The cart's rows become the order's lines: a unit is in a cart or in an order, never in two of them.
 _TAKE_CART = text("""
     with taken as (delete from cart_items where user_id = :user_id returning product_id, quantity)
-    insert into order_lines (order_id, product_id, title, quantity, unit_price)
-    select :id, p.id, p.title, taken.quantity, p.price from taken join products p on p.id = taken.product_id
+    insert into order_lines (order_id, product_id, seller_id, title, quantity, unit_price)
+    select :id, p.id, p.seller_id, p.title, taken.quantity, p.price
+    from taken join products p on p.id = taken.product_id
     returning product_id
 """)
 _PLACE = text(f"""
@@ -109,11 +111,11 @@ def take_cart(order_id: int, user_id: int) -> int:
     return len(db.session.execute(_TAKE_CART, {"id": order_id, "user_id": user_id}).all())
 
 
-def place(order_id: int, reservation: Reservation) -> None:
+def place(order_id: int, reservation: Reservation) -> bool:
     """At the titles and prices of the reservation, which are those of the catalog's owner."""
-    total = sum(line.unit_price * line.quantity for line in reservation.lines)
+    total = reservation.total
     if not db.session.execute(_PLACE, {"id": order_id, "total": total}).rowcount:  # type: ignore[attr-defined]
-        return
+        return False
     lines = [
         {
             "id": order_id,
@@ -124,11 +126,13 @@ def place(order_id: int, reservation: Reservation) -> None:
         for line in reservation.lines
     ]
     db.session.execute(_PLACE_LINE, lines)
+    return True
 
 
-def begin_undo(order_id: int, state: str, failure: dict[str, Any] | None) -> None:
-    """From here there is only back: this is committed before any unit is released."""
-    db.session.execute(_UNDO, {"id": order_id, "state": state, "failure": failure})
+def begin_undo(order_id: int, state: str, failure: dict[str, Any] | None) -> bool:
+    """From here there is only back: this is committed before any unit is released. False: it was decided before."""
+    changed: Any = db.session.execute(_UNDO, {"id": order_id, "state": state, "failure": failure})
+    return bool(changed.rowcount)
 
 
 def undone(order_id: int) -> None:
@@ -167,10 +171,11 @@ def shown(orders: list[Order]) -> list[dict[str, Any]]:
                 "unit_price": amount(row.unit_price),
             }
         )
-    return [_shown(order, lines[order.id]) for order in orders]
+    payments = statements.of_orders(list(lines))
+    return [_shown(order, lines[order.id], payments.get(order.id)) for order in orders]
 
 
-def _shown(order: Order, lines: list[dict[str, Any]]) -> dict[str, Any]:
+def _shown(order: Order, lines: list[dict[str, Any]], payment: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "id": order.id,
         "key": str(order.key),
@@ -178,6 +183,7 @@ def _shown(order: Order, lines: list[dict[str, Any]]) -> dict[str, Any]:
         "total": amount(order.total),
         "currency": "EUR",
         "lines": lines,
+        "payment": payment,
         "created_at": moment(order.created_at),
         "updated_at": moment(order.updated_at),
     }

@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from legacy_monolith import identity
 from legacy_monolith.database import db
-from legacy_monolith.payments import cart, checkout, orders
+from legacy_monolith.payments import cart, checkout, collecting, orders
 from legacy_monolith.validation import Input, QueryLimit, body, header_key, query
 
 bp = Blueprint("payments", __name__, url_prefix="/api/payments")
@@ -52,8 +52,16 @@ def remove_item(product_id: int) -> tuple[str, int]:
 @identity.requires_login
 def place_order() -> tuple[Response, int, dict[str, str]]:
     order, is_new = checkout.checkout(identity.account().id, header_key("Idempotency-Key"))
+    intent = None
+    if collecting.takes_payments():
+        db.session.rollback()
+        intent = collecting.start(order.id)
+        order = checkout.find(order.user_id, order.id)
+    answer = orders.shown([order])[0]
+    if intent:
+        answer["payment"]["client_secret"] = intent.client_secret
     location = {"Location": f"/api/payments/orders/{order.id}"}
-    return jsonify(orders.shown([order])[0]), 201 if is_new else 200, location
+    return jsonify(answer), 201 if is_new else 200, location
 
 
 @bp.get("/orders")

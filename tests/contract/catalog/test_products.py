@@ -254,3 +254,23 @@ def test_a_cursor_is_the_same_text_on_both_sides(side: Side) -> None:
     cursor = seller.get(f"{PRODUCTS}?seller_id={seller.id}&sort=title&limit=1").json()["next_cursor"]
     written = json.dumps(["title", "Äpfel", last["id"]], ensure_ascii=False, separators=(",", ":"))
     assert cursor == base64.urlsafe_b64encode(written.encode()).decode().rstrip("=")
+
+
+def test_other_domains_look_products_up_whatever_their_status(side: Side) -> None:
+    seller = side.seller()
+    shown, hidden, withdrawn = (seller.offer() for _ in range(3))
+    seller.send("PATCH", f"{PRODUCTS}/{hidden['id']}", {"hidden": True})
+    seller.send("POST", f"{PRODUCTS}/{withdrawn['id']}/withdraw")
+    ids = ",".join(str(one["id"]) for one in (withdrawn, shown, hidden))
+    found = side.visitor().get(f"/internal/catalog/products?ids={ids},{10**18 - 1}").json()["items"]
+    assert [one["id"] for one in found] == sorted(one["id"] for one in (shown, hidden, withdrawn))
+    assert {one["id"]: one["status"] for one in found} == {
+        shown["id"]: "active", hidden["id"]: "hidden", withdrawn["id"]: "withdrawn",
+    }  # fmt: skip
+    assert found == [seller.get(f"{PRODUCTS}/{one['id']}").json() for one in found]
+
+
+@pytest.mark.parametrize("ids", ["", "0", "1,", "x", "1,1000000000000000000", ",".join(["1"] * 201)])
+def test_ids_to_look_up_are_ids(side: Side, ids: str) -> None:
+    answer = side.visitor().get(f"/internal/catalog/products?ids={ids}")
+    assert (answer.status, answer.json()["errors"][0]["field"]) == (422, "ids")

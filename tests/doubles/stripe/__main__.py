@@ -12,7 +12,7 @@ from tests.doubles.stripe.webhooks import Webhooks
 
 @click.command(help=__doc__)
 @click.option("--port", type=int, required=True)
-@click.option("--api-key", envvar="STRIPE_API_KEY", default="sk_test_double", show_envvar=True, show_default=True)
+@click.option("--api-key", envvar="STRIPE_SECRET_KEY", default="sk_test_double", show_envvar=True, show_default=True)
 @click.option("--webhook-url", default="", help="Where events go; also to be set by the control API.")
 @click.option("--webhook-secret", envvar="STRIPE_WEBHOOK_SECRET", default="whsec_double", show_envvar=True)
 def main(port: int, api_key: str, webhook_url: str, webhook_secret: str) -> None:

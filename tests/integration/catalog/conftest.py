@@ -11,7 +11,6 @@ import pytest
 from tests.integration.catalog.databases import CatalogDatabase, create_catalog_database
 from tests.integration.catalog.identities import Issuer
 from tests.integration.catalog.processes import CATALOG, NO_BROKER, ServiceProcess
-from tests.integration.catalog.rabbitmq import RabbitServer
 from tests.support.clients import Client
 from tests.support.postgres import PostgresServer
 
@@ -33,14 +32,6 @@ def public_key_file(server_folder: Path, issuer: Issuer) -> Path:
 @pytest.fixture
 def catalog_database(services_server: PostgresServer) -> CatalogDatabase:
     return create_catalog_database(services_server, f"catalog_{next(_number)}")
-
-
-@pytest.fixture(scope="session")
-def rabbitmq(server_folder: Path) -> Iterator[RabbitServer]:
-    server = RabbitServer(server_folder / "rabbitmq")
-    server.start()
-    yield server
-    server.stop()
 
 
 @pytest.fixture

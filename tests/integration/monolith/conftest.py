@@ -11,12 +11,16 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from stripe._http_client import HTTPClient
 
 from legacy_monolith.migrate import migrate
-from tests.integration.monolith import elsewhere
+from tests.doubles.control import StripeControl
+from tests.doubles.process import running
+from tests.integration.monolith import elsewhere, tills
 from tests.integration.monolith.elsewhere import Apart, Server
 from tests.integration.monolith.shop import Shop
-from tests.support.postgres import PostgresServer
+from tests.integration.monolith.tills import Till
+from tests.support.postgres import PostgresServer, free_port
 
 TEMPLATE = "shop_template"
 _number = itertools.count(1)
@@ -96,7 +100,7 @@ def catalog_server(new_shop: Callable[..., Shop], tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="session")
 def front(new_shop: Callable[..., Shop], catalog_server: Server) -> Shop:
     shop = new_shop(INTERNAL_URL=catalog_server.url, SEAM_PATIENCE_SECONDS=0.5)
-    elsewhere.move_catalog_away(shop)
+    elsewhere.move_away(shop, "catalog")
     return shop
 
 
@@ -111,3 +115,28 @@ def apart(front: Shop, catalog_server: Server) -> Apart:
     seller = catalog.seller()
     front.seller()
     return Apart(front, catalog, catalog_server, seller)
+
+
+@pytest.fixture(scope="session")
+def stripe_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Stripe, as far as it is played here; its log stays empty unless it failed where it was not told to."""
+    # Retries are tested, the sleep before them is not.
+    HTTPClient.INITIAL_DELAY = 0.05
+    port, log = free_port(), tmp_path_factory.mktemp("stripe") / "log"
+    with running("stripe", port, log, "--api-key", tills.API_KEY):
+        yield f"http://127.0.0.1:{port}"
+    assert log.read_text(encoding="utf-8") == ""
+
+
+@pytest.fixture(scope="session")
+def paying_shop(new_shop: Callable[..., Shop], stripe_url: str) -> Shop:
+    return tills.paying(new_shop, stripe_url)
+
+
+@pytest.fixture
+def till(paying_shop: Shop, stripe_url: str) -> Till:
+    """An empty shop that takes payments, and an empty account at Stripe."""
+    paying_shop.clear()
+    control = StripeControl(stripe_url)
+    control.reset()
+    return Till(paying_shop, control)

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 from legacy_monolith import identity
 from proxy.middleware import guard
 from tests.integration.catalog.identities import Issuer
-from tests.integration.monolith.elsewhere import move_away
+from tests.integration.monolith.elsewhere import move_away, own
 from tests.integration.monolith.shop import PASSWORD, PRODUCTS, Person, Shop, problem
 
 CART, SESSION = "/api/payments/cart", "/internal/users/session"
@@ -24,14 +24,14 @@ FORM = {"title": "T", "description": "", "category": "home", "price": "1", "stoc
 @pytest.fixture(scope="module")
 def users_away(new_shop: Callable[..., Shop]) -> Shop:
     shop = new_shop()
-    move_away(shop, "users", ["users", "phone_codes", "rate_limits"])
+    move_away(shop, "users")
     return shop
 
 
 @pytest.fixture
 def shop(users_away: Shop) -> Shop:
     users_away.clear()
-    own_users(users_away, False)
+    own(users_away, "users", False)
     return users_away
 
 
@@ -39,11 +39,6 @@ def shop(users_away: Shop) -> Shop:
 def issuer(identity_key: Path) -> Issuer:
     """Whoever owns the users: it has the same key."""
     return Issuer.of(identity_key.read_bytes())
-
-
-def own_users(shop: Shop, owns: bool) -> None:
-    shop.query("update fig.domain set state = %s where domain = 'users'", "owner" if owns else "standby")
-    shop.query("select fig.arm('users', %s)", not owns)
 
 
 def copy_user(shop: Shop, user_id: int) -> None:
@@ -89,9 +84,9 @@ def test_a_statement_that_others_have_signed_is_refused(shop: Shop) -> None:
 
 
 def test_who_comes_without_a_statement_is_nobody_whatever_their_cookies_and_keeps_them(shop: Shop) -> None:
-    own_users(shop, True)
+    own(shop, "users", True)
     somebody = shop.logged_in(shop.person(), remember=True)
-    own_users(shop, False)
+    own(shop, "users", False)
     shop.query("set session_replication_role = replica; update users set session_epoch = 2")
     for path in (CART, f"{PRODUCTS}/1"):
         answer = somebody.get(path)
@@ -101,7 +96,7 @@ def test_who_comes_without_a_statement_is_nobody_whatever_their_cookies_and_keep
 
 
 def test_while_the_users_are_here_a_statement_is_worth_nothing(shop: Shop, issuer: Issuer) -> None:
-    own_users(shop, True)
+    own(shop, "users", True)
     somebody = shop.person()
     assert problem(stated(shop, issuer.token(somebody.user["id"])).get(CART)) == (401, "not-authenticated")
     assert somebody.get(CART).status_code == 200
@@ -110,7 +105,7 @@ def test_while_the_users_are_here_a_statement_is_worth_nothing(shop: Shop, issue
 def test_the_proxys_question_is_answered_from_cookies_while_the_route_still_points_here(
     shop: Shop, issuer: Issuer
 ) -> None:
-    own_users(shop, True)
+    own(shop, "users", True)
     somebody = shop.person()
     for state in ("fenced", "released", "standby"):
         shop.query("update fig.domain set state = %s where domain = 'users'", state)

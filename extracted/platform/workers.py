@@ -1,0 +1,41 @@
+"""Running an entrypoint's method in the worker pool, and hearing what it raised.
+
+Nameko writes what a method raises into the log, text included, and the text of an error may hold what people typed;
+so it does not get to see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial, wraps
+from typing import Any
+
+from eventlet.event import Event as Answer
+
+
+def outcome_of(function: Callable[..., None]) -> Callable[..., Exception | None]:
+    """The method of a service class, returning what it raises."""
+
+    @wraps(function)
+    def run(service: Any, *arguments: Any) -> Exception | None:
+        try:
+            function(service, *arguments)
+        except Exception as error:  # noqa: BLE001  Whoever runs it decides what it means.
+            return error
+        return None
+
+    return run
+
+
+def run_in_worker(entrypoint: Any, *arguments: Any) -> None:
+    """Wait for the method's end; raises what it raised, or ContainerBeingKilled."""
+    answer = Answer()
+    entrypoint.container.spawn_worker(entrypoint, arguments, {}, handle_result=partial(_pass_on, answer))
+    error = answer.wait()
+    if error is not None:
+        raise error
+
+
+def _pass_on(answer: Answer, context: Any, result: Any, exc_info: Any) -> tuple[Any, Any]:
+    answer.send(result, exc_info)
+    return result, exc_info
