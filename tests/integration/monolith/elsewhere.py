@@ -23,10 +23,7 @@ from tests.integration.monolith.shop import Person, Shop
 from tests.support.postgres import free_port
 from tests.support.waiting import wait_until
 
-TABLES = {
-    "catalog": ["products", "stock_movements", "stock_reservations", "stock_reservation_lines"],
-    "payments": ["cart_items", "orders", "order_lines", "payments", "refunds", "stripe_events"],
-}
+TABLES = ["products", "stock_movements", "stock_reservations", "stock_reservation_lines"]
 ROOT = Path(__file__).parents[3]
 
 
@@ -92,7 +89,11 @@ def server(shop: Shop, log: Path, **environment: str) -> Server:
     return Server(shop, command, log, {**environment, "MONOLITH_BIND": f"127.0.0.1:{port}"}, port=port)
 
 
-def move_away(shop: Shop, domain: str) -> None:
+def move_catalog_away(shop: Shop) -> None:
+    move_away(shop, "catalog", TABLES)
+
+
+def move_away(shop: Shop, domain: str, tables: list[str]) -> None:
     """As after a switch: the fence is up, and the row says that this side stands by."""
     with psycopg.connect(shop.server.dsn(shop.database), autocommit=True) as admin:
         if admin.execute("select 1 from pg_roles where rolname = 'fig'").fetchone() is None:
@@ -105,7 +106,7 @@ def move_away(shop: Shop, domain: str) -> None:
         admin.execute((ROOT / "cdc" / "stream.sql").read_text())
     with closing(SideDatabase(Side.MONOLITH, shop.server.dsn(shop.database, "fig"))) as side:
         side.install()
-        side.enroll(domain, "standby", 1, [f"public.{table}" for table in TABLES[domain]], 5.0)
+        side.enroll(domain, "standby", 1, [f"public.{table}" for table in tables], 5.0)
 
 
 def own_catalog(shop: Shop, owns: bool) -> None:

@@ -1,4 +1,4 @@
-"""The shop's and the catalog service's databases, migrated and with the roles of the local stack; a stream each way."""
+"""The shop's and a service's databases, migrated and with the roles of the local stack; a stream each way."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from cdc.lens import Lens
 from cdc.projection import Direction
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from extracted.catalog.migrate import MIGRATIONS
 from extracted.platform.migrations import migrate as migrate_service
 from legacy_monolith.migrate import migrate as migrate_monolith
 from migration_plan.local import roles
@@ -26,8 +25,16 @@ from migration_plan.local.stack import Database
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 
-PLAN = Path(__file__).parents[4] / "migration_plan" / "plans" / "catalog.yml"
-LENS = Lens.parse(yaml.safe_load(PLAN.read_text())["tables"])
+ROOT = Path(__file__).parents[4]
+
+
+def lens_of(domain: str) -> Lens:
+    """The lens of one of the sample's plans."""
+    plan = ROOT / "migration_plan" / "plans" / f"{domain}.yml"
+    return Lens.parse(yaml.safe_load(plan.read_text())["tables"])
+
+
+LENS = lens_of("catalog")
 IMAGE = LENS.projections(Direction.TO_SERVICE)
 
 _number = itertools.count(1)
@@ -73,30 +80,32 @@ def execute(dsn: str, query: str) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def create_shop(monolith_server: PostgresServer, services_server: PostgresServer) -> Shop:
+def create_shop(monolith_server: PostgresServer, services_server: PostgresServer, domain: str = "catalog") -> Shop:
     """Both databases with their migrated schemas and no rows."""
     number = next(_number)
-    shop, catalog = f"lens_shop_{number}", f"lens_catalog_{number}"
-    secrets = dict.fromkeys(("shop_owner", "shop_app", "catalog_owner", "catalog_app", "fig"), "unused")
-    for server, name, prefix in ((monolith_server, shop, "shop"), (services_server, catalog, "catalog")):
+    shop, service_name = f"lens_shop_{number}", f"lens_{domain}_{number}"
+    prefixes = ("shop", domain)
+    secrets = dict.fromkeys(("fig", *(f"{prefix}_{end}" for prefix in prefixes for end in ("owner", "app"))), "unused")
+    for server, name, prefix in ((monolith_server, shop, "shop"), (services_server, service_name, domain)):
         database = Database(owner=f"{prefix}_owner", application=f"{prefix}_app", fig="fig")
         roles.prepare(server.dsn(), {name: database}, secrets)
     migrate_monolith(f"postgresql+psycopg://shop_owner@127.0.0.1:{monolith_server.port}/{shop}")
-    migrate_service(MIGRATIONS, f"postgresql+psycopg2://catalog_owner@127.0.0.1:{services_server.port}/{catalog}")
-    monolith, service = monolith_server.dsn(shop, "fig"), services_server.dsn(catalog, "fig")
+    owner = f"postgresql+psycopg2://{domain}_owner@127.0.0.1:{services_server.port}/{service_name}"
+    migrate_service(ROOT / "extracted" / domain / "migrations", owner)
+    monolith, service = monolith_server.dsn(shop, "fig"), services_server.dsn(service_name, "fig")
     return Shop(
         monolith,
         service,
-        _spec(Direction.TO_SERVICE, monolith, service, number),
-        _spec(Direction.TO_MONOLITH, service, monolith, number),
+        _spec(domain, Direction.TO_SERVICE, monolith, service, number),
+        _spec(domain, Direction.TO_MONOLITH, service, monolith, number),
     )
 
 
-def _spec(direction: Direction, source: str, target: str, number: int) -> StreamSpec:
-    name = f"catalog_{direction}"
+def _spec(domain: str, direction: Direction, source: str, target: str, number: int) -> StreamSpec:
+    name = f"{domain}_{direction}"
     return StreamSpec(
-        name=name, domain="catalog", source_dsn=source, target_dsn=target, slot=f"fig_{name}_{number}", heartbeat=0.05,
-        publication="fig_catalog", origin=f"fig_{name}_{number}", projections=LENS.projections(direction),
+        name=name, domain=domain, source_dsn=source, target_dsn=target, slot=f"fig_{name}_{number}", heartbeat=0.05,
+        publication=f"fig_{domain}", origin=f"fig_{name}_{number}", projections=lens_of(domain).projections(direction),
     )  # fmt: skip
 
 
