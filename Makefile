@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 STAMPS := $(VENV)/.stamps
-PACKAGES := postgresql-15 rabbitmq-server
+PACKAGES := postgresql-15 rabbitmq-server chromium
 CODE := legacy_monolith extracted proxy cdc migration_plan tests
 STRICT := proxy cdc migration_plan
 ORDINARY := legacy_monolith extracted tests
@@ -41,7 +41,7 @@ lint: $(STAMPS)/project ## Check form, types and import rules.
 	$(BIN)/lint-imports
 
 test: setup lint ## Install what is missing, check everything, run all tests (under 30 minutes on 2 cores).
-	@$(BIN)/pytest -m "not full"
+	@$(BIN)/pytest -m "not full" -n 2 --dist loadgroup
 
 proof: export FIG_PROOF := full
 proof: setup lint ## The same suites at full size (hours).

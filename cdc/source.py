@@ -144,11 +144,12 @@ class SourceConnection:
         )
         return parse_lsn(found[0][0]) if found and found[0][0] else None
 
-    def start(self, slot: str, publication: str, lsn: int) -> None:
-        """Begin to receive everything that committed after `lsn`."""
+    def start(self, slot: str, publication: str, lsn: int, messages: bool = True) -> None:
+        """Begin to receive everything that committed after `lsn`, and after what the slot has confirmed."""
+        wanted = "true" if messages else "false"
         result = self._pgconn.exec_(
             f"START_REPLICATION SLOT \"{slot}\" LOGICAL {lsn_text(lsn)} (proto_version '1',"
-            f" publication_names {_literal(_identifier(publication))}, messages 'true')".encode()
+            f" publication_names {_literal(_identifier(publication))}, messages '{wanted}')".encode()
         )
         if result.status != pq.ExecStatus.COPY_BOTH:
             raise self._failed(result)

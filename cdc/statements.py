@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cdc.projection import Column, Table, quoted
+from cdc.projection import Column, Labels, Table, quoted
 
 BATCHES = (64, 16, 4, 1)
 """Rows of one statement: few sizes, so that all of them stay prepared."""
@@ -21,6 +21,10 @@ class Op(StrEnum):
     INSERT = "insert"
     UPDATE = "update"
     DELETE = "delete"
+    PUT = "put"
+    """The row as it is now, whether it was there or not: a source row tells its optional part no more."""
+    DISCARD = "discard"
+    """A row that may not be there."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +54,14 @@ class Shape:
     """Written (insert, update)."""
     keys: tuple[Cell, ...]
     """What finds the row (update, delete)."""
+    labels: Labels = ()
+    """The only rows of the target that this can be about."""
 
     @property
     def width(self) -> int:
         """Parameters of one row."""
-        return sum(len(cell.column.sources) for cell in (*self.cells, *self.keys))
+        keys = () if self.op is Op.PUT else self.keys
+        return sum(len(cell.column.sources) for cell in (*self.cells, *keys))
 
     def __str__(self) -> str:
         columns = ", ".join(cell.column.target for cell in self.cells)
@@ -64,7 +71,9 @@ class Shape:
 
 def statement(shape: Shape, rows: int) -> str:
     """The statement that makes `rows` changes of this shape, and no other number of them."""
-    build = {Op.INSERT: _insert, Op.UPDATE: _update, Op.DELETE: _delete}[shape.op]
+    if shape.op is Op.DISCARD:
+        return _delete(shape, rows)
+    build = {Op.INSERT: _insert, Op.UPDATE: _update, Op.DELETE: _delete, Op.PUT: _put}[shape.op]
     return (
         f"WITH changed AS ({build(shape, rows)} RETURNING 1)"  # noqa: S608  Names are quoted, values parameters.
         f" SELECT fig.expect_rows(count(*), {rows}) FROM changed"
@@ -101,6 +110,13 @@ def _insert(shape: Shape, rows: int) -> str:
         f"INSERT INTO {shape.target.quoted} ({columns}) OVERRIDING SYSTEM VALUE"  # noqa: S608
         f" VALUES {_values(shape, shape.cells, rows)}"
     )
+
+
+def _put(shape: Shape, rows: int) -> str:
+    keys = {key.target for key in shape.keys}
+    sets = ", ".join(f"{cell.target} = excluded.{cell.target}" for cell in shape.cells if cell.target not in keys)
+    written = Shape(Op.INSERT, shape.target, shape.cells, ())
+    return f"{_insert(written, rows)} ON CONFLICT ({', '.join(sorted(keys))}) DO UPDATE SET {sets}"
 
 
 def _update(shape: Shape, rows: int) -> str:

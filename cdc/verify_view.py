@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from cdc.catalogue import LiveTable
-from cdc.projection import Projection, Table, quoted
+from cdc.projection import Projection, Table, labelled, quoted
 
 Key: TypeAlias = tuple[str, ...]
 """A primary key's values as text."""
@@ -58,6 +58,8 @@ class View:
     cells: tuple[str, ...]
     nullable: tuple[bool, ...]
     """Which cells may be NULL on either side; the same for both views."""
+    only: str = ""
+    """The condition of the rows that this is about; empty for all."""
 
     def digest(self, within: Range) -> str:
         """Count and checksum. A sum, not xor: two equal rows would cancel each other out."""
@@ -78,7 +80,7 @@ class View:
 
     def row(self) -> str:
         """The cells of the row with the given key."""
-        found = " AND ".join(f"{column.order} = {column.value}" for column in self.key)
+        found = " AND ".join([*(f"{column.order} = {column.value}" for column in self.key), *filter(None, [self.only])])
         return f"SELECT {', '.join(self.cells)} FROM {self._from} WHERE {found}"  # noqa: S608
 
     @property
@@ -106,6 +108,7 @@ class View:
         values = ", ".join(column.value for column in self.key)
         bounds = [(">", within.after), ("<=", within.upto)]
         conditions = [f"({key}) {operator} ({values})" for operator, bound in bounds if bound is not None]
+        conditions += filter(None, [self.only])
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return self._from + where
 
@@ -119,9 +122,11 @@ def views(projection: Projection, monolith: LiveTable, service: LiveTable) -> tu
         service.column(column.target).nullable or any(monolith.column(name).nullable for name in column.sources)
         for column in projection.columns
     )
+    counts = _safe(projection.condition(f"{ROW}."))
+    pinned = _safe(labelled(projection.pinned, f"{ROW}."))
     return (
-        View(projection.source, _key(monolith, [source for source, _ in projection.key]), image, nullable),
-        View(projection.target, _key(service, [target for _, target in projection.key]), plain, nullable),
+        View(projection.source, _key(monolith, [source for source, _ in projection.key]), image, nullable, counts),
+        View(projection.target, _key(service, [target for _, target in projection.key]), plain, nullable, pinned),
     )
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from migration_plan import commands
 from migration_plan.terminal import FigGroup, json_option, load_environment
 
-_STACK_COMMANDS = ("up", "down", "status", "logs")
+_STACK_COMMANDS = ("up", "down", "stop", "status", "logs")
 
 
 @click.group(cls=FigGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,8 +52,11 @@ def up(as_json: bool) -> None:
         up(site, _silent if as_json else _say)
     if as_json:
         click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)]}))
-    elif "FIG_PUBLIC_URL" in site.environment:
-        click.echo(f"the stack is up: {site.environment['FIG_PUBLIC_URL']}   (fig status, fig logs, fig down)")
+    else:
+        for name, process in site.stack.processes.items():
+            if process.url:
+                _say(name, process.url)
+        click.echo("the stack is up   (fig status, fig logs, fig down)")
 
 
 @main.command()
@@ -79,6 +82,29 @@ def down(wipe: bool) -> None:
 
 
 @main.command()
+@click.argument("names", nargs=-1, required=True)
+@json_option
+def stop(names: tuple[str, ...], as_json: bool) -> None:
+    """Stop the processes NAMES of the local stack; they stay down until 'fig up'.
+
+    \b
+    Example:
+      fig stop monolith monolith-jobs
+    """
+    from migration_plan.local import stop as ending
+    from migration_plan.local.folder import locked
+    from migration_plan.local.site import Place, open_site
+
+    site = open_site(Place.of(os.environ), os.environ, make=False)
+    with locked(site.state):
+        ending.stop(site, names, _silent if as_json else _say)
+    if as_json:
+        click.echo(json.dumps({"stopped": list(names), "next_steps": ["fig up"]}))
+    else:
+        click.echo("next: fig status; fig up starts them again")
+
+
+@main.command()
 @json_option
 def status(as_json: bool) -> None:
     """Show every process of the local stack: pid, ports, health, uptime. Exit code 1 when one is not well.
@@ -96,10 +122,10 @@ def status(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in found]}))
     else:
-        table = Table("process", "pid", "ports", "health", "uptime", box=None)
+        table = Table("process", "pid", "ports", "health", "uptime", "page", box=None)
         for one in found:
             ports = " ".join(str(port) for port in one.ports.values())
-            table.add_row(one.name, str(one.pid or "-"), ports, one.health, f"{one.uptime} s")
+            table.add_row(one.name, str(one.pid or "-"), ports, one.health, f"{one.uptime} s", one.url)
         Console().print(table)
     if not all(one.well for one in found):
         raise SystemExit(1)

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from migration_plan.errors import FigError
 
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+# ${NAME}, ${NAME:-otherwise}, ${NAME:+if it is set}; what stands after the sign may hold variables of the first kind.
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([-+])((?:[^{}]|\$\{[^{}]*\})*))?\}")
 
 
 class DocumentInvalid(FigError):
@@ -63,7 +64,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def fill(path: Path, value: Any, variables: Mapping[str, str]) -> Any:
-    """`value` with ${NAME} and ${NAME:-default} replaced; every missing variable is named."""
+    """`value` with ${NAME}, ${NAME:-default} and ${NAME:+if set} replaced; every missing variable is named."""
     missing: dict[str, None] = {}
     filled = _fill(value, variables, missing)
     if missing:
@@ -78,12 +79,15 @@ def fill(path: Path, value: Any, variables: Mapping[str, str]) -> Any:
 
 def _fill(value: Any, variables: Mapping[str, str], missing: dict[str, None]) -> Any:
     def replace(match: re.Match[str]) -> str:
-        name, default = match[1], match[2]
-        found = variables.get(name) or default
-        if found is None:
+        name, sign, text = match[1], match[2], match[3]
+        found = variables.get(name)
+        if sign == "+":
+            return _VARIABLE.sub(replace, text) if found else ""
+        if sign == "-":
+            return found or _VARIABLE.sub(replace, text)
+        if not found:
             missing[name] = None
-            return ""
-        return found
+        return found or ""
 
     if isinstance(value, dict):
         return {key: _fill(item, variables, missing) for key, item in value.items()}

@@ -54,6 +54,14 @@ class Verification:
     age: float
 
 
+@dataclass(frozen=True)
+class ContractRun:
+    """The last run of a domain's contract command. `age` in seconds, by the journal's clock."""
+
+    exit_code: int
+    age: float
+
+
 def actor() -> str:
     """Who acts: user, host and process."""
     return (
@@ -164,6 +172,17 @@ class Journal:
                 [domain],
             ).fetchone()
         return None if found is None else Verification(**found)
+
+    def last_contract(self, domain: str) -> ContractRun | None:
+        """The newest run of the contract command, or None."""
+        with self._session() as connection:
+            found = connection.execute(
+                "select (detail ->> 'exit_code')::int as exit_code,"
+                " extract(epoch from clock_timestamp() - at)::float8 as age"
+                " from fig.journal where domain = %s and kind = 'contract' order by id desc limit 1",
+                [domain],
+            ).fetchone()
+        return None if found is None else ContractRun(**found)
 
     def acquire(self, domain: str, seconds: float) -> Lease:
         """Take the domain's lease, or raise LeaseHeld naming who has it and for how long."""

@@ -77,6 +77,7 @@ class Gates(_Part):
 
     lag: Duration = 2.0
     verification_age: Duration = 3600.0
+    contract_age: Duration = 86400.0
 
 
 class Limits(_Part):
@@ -102,6 +103,8 @@ class Plan(_Part):
     tables: list[dict[str, Any]] = Field(min_length=1)
     sequences: tuple[SequencePair, ...] = ()
     crossing: Crossing = Crossing()
+    contract: tuple[str, ...] = ()
+    """A command that ends with 0 only if both sides keep the domain's contract; empty: none is asked for."""
     gates: Gates = Gates()
     limits: Limits = Limits()
 

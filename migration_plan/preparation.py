@@ -35,7 +35,7 @@ def check_switch(parts: Parts, owner: Row, say: Say) -> None:
 
 def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
     """Measure what a switch depends on: both streams by a probe, the verification's age, every proxy."""
-    verification = parts.journal.last_verification(parts.domain)
+    verification, contract = parts.journal.last_verification(parts.domain), parts.journal.last_contract(parts.domain)
     took = probe_streams(parts)
     silent: dict[str, str] = {}
     for proxy in parts.proxies:
@@ -51,6 +51,8 @@ def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
         differences=0 if verification is None else verification.differences,
         probes={parts.stream_to(side): seconds is not None for side, seconds in took.items()},
         proxies=silent,
+        contract_age=None if contract is None else contract.age,
+        contract_exit=0 if contract is None else contract.exit_code,
     )
 
 

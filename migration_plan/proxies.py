@@ -36,6 +36,10 @@ def _config(settings: Settings, proxy: Proxy, plans: Sequence[Plan]) -> config.P
         default_upstream=settings.default_upstream,
         domains=tuple(_domain(plan) for plan in sorted(plans, key=lambda plan: plan.domain)),
         identity=identity,
+        static=tuple(
+            config.Static(static.path, settings.file.parent / static.folder, static.policy)
+            for static in settings.static
+        ),
         worker_processes=proxy.worker_processes,
         secure_cookies=settings.secure_cookies,
         user=proxy.user,

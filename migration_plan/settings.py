@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from migration_plan import documents
 from migration_plan.documents import Part
+from proxy.config import STRICT_POLICY
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Address = Annotated[str, Field(pattern=r"^\S+:\d{1,5}$|^unix:/\S+$")]
@@ -44,6 +45,14 @@ class Proxy(Part):
         return Path(self.folder) / "admin.sock"
 
 
+class Static(Part):
+    """Files that every proxy serves to the public below `path`, where no domain's route is."""
+
+    path: UrlPath
+    folder: str = Field(min_length=1)  # Meant from the file's own folder.
+    policy: str = STRICT_POLICY  # Content-Security-Policy
+
+
 class IdentityCheck(Part):
     """The question that tells who the user is; it goes to whoever owns its path."""
 
@@ -60,6 +69,7 @@ class Settings(Part):
     upstreams: dict[Name, Annotated[tuple[Address, ...], Field(strict=False, min_length=1)]]
     default_upstream: Name  # Takes what belongs to no domain.
     identity: IdentityCheck | None = None
+    static: Annotated[tuple[Static, ...], Field(strict=False)] = ()
     secure_cookies: bool = False
     plans: Annotated[tuple[str, ...], Field(strict=False)]
     file: Path = Field(exclude=True)

@@ -6,9 +6,10 @@
                                                    # monolith, service: names of upstreams;
                                                    # owner: until a route was ever set (epoch 0)
     Identity(path="/internal/users/session", cookies=("session", "remember_token"), seconds=5)
+    Static(path, folder, policy=STRICT_POLICY)     # files for people, where no domain's route is; policy: CSP
     Limits(longest_hold_ms=10_000, longest_mark_wait_ms=2_000, mark_seconds=60, upstream_seconds=60)
     ProxyConfig(folder, public, internal, metrics, upstreams, default_upstream, domains=(), identity=None,
-                limits=Limits(), worker_processes=2, largest_body=64 MiB, secure_cookies=False, user=None)
+                static=(), limits=Limits(), worker_processes=2, largest_body=64 MiB, secure_cookies=False, user=None)
 
 `ProxyConfig.parse(mapping)` reads the same names from JSON; `config.document()` is its inverse.
 Constructing an invalid ProxyConfig raises ConfigInvalid with every problem at once.
@@ -33,6 +34,12 @@ METHOD = re.compile(r"[A-Z]{1,20}")
 COOKIE = re.compile(r"[A-Za-z0-9_]{1,64}")
 FOLDER = re.compile(r"/[A-Za-z0-9._/+@-]+")
 USER = re.compile(r"[a-z_][a-z0-9_-]*")
+# One line of directives; a quote, a backslash or a variable's dollar would end or change the printed value.
+POLICY = re.compile(r"[A-Za-z0-9 ;:/.*'+=_-]+")
+STRICT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
 
 # Upstreams of our own in the same nginx start like this.
 RESERVED = "fig_"
@@ -83,6 +90,20 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Static:
+    """Files that the public listener serves below `path`, to be read only. A page /x is the file x or x.html."""
+
+    path: str
+    folder: Path
+    policy: str = STRICT_POLICY
+
+    @property
+    def prefix(self) -> str:
+        """What the addresses of its files begin with."""
+        return "/" if self.path == "/" else self.path + "/"
+
+
+@dataclass(frozen=True)
 class Limits:
     """How long anything may take; each one ends in an honest 503."""
 
@@ -104,6 +125,7 @@ class ProxyConfig:
     default_upstream: str
     domains: tuple[Domain, ...] = ()
     identity: Identity | None = None
+    static: tuple[Static, ...] = ()
     limits: Limits = field(default_factory=Limits)
     worker_processes: int = 2
     largest_body: int = 64 * 1024 * 1024
@@ -131,6 +153,10 @@ class ProxyConfig:
         pairs = [(route, domain) for domain in self.domains for route in domain.routes]
         return sorted(pairs, key=lambda p: (-p[0].path.count("/"), p[0].path, not p[0].methods, p[0].methods))
 
+    def paths_of_domains(self) -> list[str]:
+        """Where no file is ever looked for: all routes of domains, whatever their methods."""
+        return sorted({route.path for domain in self.domains for route in domain.routes})
+
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> ProxyConfig:
         """From the mapping that `document()` gives; unknown or missing names raise ConfigInvalid."""
@@ -142,6 +168,7 @@ class ProxyConfig:
             if values.get("identity") is not None:
                 identity = dict(values["identity"])
                 values["identity"] = Identity(**{**identity, "cookies": tuple(identity["cookies"])})
+            values["static"] = tuple(Static(**{**s, "folder": Path(s["folder"])}) for s in values.get("static", ()))
             if "limits" in values:
                 values["limits"] = Limits(**values["limits"])
             return cls(**values)
@@ -150,7 +177,8 @@ class ProxyConfig:
 
     def document(self) -> dict[str, Any]:
         """Plain JSON values; `parse` reads them back."""
-        return {**asdict(self), "folder": str(self.folder)}
+        static = [{**asdict(one), "folder": str(one.folder)} for one in self.static]
+        return {**asdict(self), "folder": str(self.folder), "static": static}
 
 
 def _domain(document: Mapping[str, Any]) -> Domain:
@@ -177,8 +205,23 @@ def _problems(config: ProxyConfig) -> Iterator[str]:
         yield f"secure_cookies {config.secure_cookies!r} must be true or false"
     yield from _upstream_problems(config)
     yield from _domain_problems(config)
+    yield from _static_problems(config)
     if config.identity is not None:
         yield from _identity_problems(config.identity)
+
+
+def _static_problems(config: ProxyConfig) -> Iterator[str]:
+    paths = [static.path for static in config.static]
+    for static in config.static:
+        plain = static.path == "/" or (PATH.fullmatch(static.path) and ".." not in static.path)
+        if not plain or (static.path + "/").startswith("/internal/"):
+            yield f"static path {static.path!r} must be / or like /shop, and not internal"
+        if not FOLDER.fullmatch(str(static.folder)) or ".." in static.folder.parts:
+            yield f"static folder {str(static.folder)!r} must be an absolute path of plain characters"
+        if not POLICY.fullmatch(static.policy):
+            yield f"policy {static.policy!r} of static path {static.path!r} must be directives in one line"
+    for path in sorted({path for path in paths if paths.count(path) > 1}):
+        yield f"static path {path!r} is given twice"
 
 
 def _upstream_problems(config: ProxyConfig) -> Iterator[str]:

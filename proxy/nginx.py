@@ -56,6 +56,7 @@ def argv(config: ProxyConfig) -> list[str]:
 
 def install(config: ProxyConfig) -> bool:
     """Write the files that nginx reads, after nginx itself has checked them; True if any of them changed."""
+    _check_static(config)
     _prepare_folders(config)
     wanted = render.files(config, user_line=_user_line(config), proc=Path("/proc/self/stat").exists())
     conf = config.folder / "conf"
@@ -162,6 +163,12 @@ def _check(config: ProxyConfig, folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise NginxRefused("accept the configuration", done.stderr)
+
+
+def _check_static(config: ProxyConfig) -> None:
+    for static in config.static:
+        if not static.folder.is_dir():
+            raise NginxRefused("start", f"the folder {static.folder} of the static path {static.path} does not exist")
 
 
 def _check_routes(config: ProxyConfig) -> None:

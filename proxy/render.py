@@ -13,7 +13,7 @@ from typing import Any
 
 import jinja2
 
-from proxy.config import Domain, ProxyConfig, Route, Side, Upstream
+from proxy.config import Domain, ProxyConfig, Route, Side, Static, Upstream
 
 SCRIPTS = ("router.js", "table.js", "marks.js", "figures.js", "admin.js")
 
@@ -27,6 +27,13 @@ DROPPED = (
     "X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-By",
     "X-Forwarded-Client-Cert", "X-Forwarded-Access-Token", "X-Forwarded-Preferred-Username",
 )  # fmt: skip
+
+# Of the files that are served; whatever else there is comes as bytes to be saved.
+CONTENT_TYPES = {
+    "text/html": "html", "text/css": "css", "text/javascript": "js mjs", "text/plain": "txt",
+    "application/json": "json map", "application/manifest+json": "webmanifest", "image/svg+xml": "svg",
+    "image/png": "png", "image/jpeg": "jpg jpeg", "image/webp": "webp", "image/x-icon": "ico", "font/woff2": "woff2",
+}  # fmt: skip
 
 
 def files(config: ProxyConfig, user_line: str = "", proc: bool = True) -> dict[str, str]:
@@ -50,6 +57,9 @@ def nginx_conf(config: ProxyConfig, user_line: str = "") -> str:
         domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
         upstreams=[{"name": u.name, "servers": _server_lines(u)} for u in config.upstreams],
         identity=_identity(config),
+        static=[_static(number, one) for number, one in enumerate(config.static)],
+        static_at_root=any(one.path == "/" for one in config.static),
+        content_types=CONTENT_TYPES,
         servers=[_public(config), _internal(config)],
         metrics=config.metrics,
     )
@@ -95,6 +105,18 @@ def _domain_line(route: Route, domain: Domain) -> str:
     return f'"~^{methods}:{re.escape(route.path)}(?:/|\\z)" {domain.name};'
 
 
+def _static(number: int, static: Static) -> dict[str, Any]:
+    # No segment begins with a dot, so hidden files are never served, and the name for "no file" can be none.
+    below = re.escape(static.prefix.removesuffix("/"))
+    return {
+        "number": number,
+        "pattern": f'"~^(?:GET|HEAD):{below}(?<fig_found_{number}>(?:/(?!\\.)[^/]*)+)\\z"',
+        "prefix": static.prefix,
+        "folder": static.folder,
+        "policy": static.policy,
+    }
+
+
 def _server_lines(upstream: Upstream) -> list[str]:
     # A process that does not answer is left out for a second while another lives; an only one never is.
     policy = "max_fails=1 fail_timeout=1s" if len(upstream.servers) > 1 else "max_fails=0"
@@ -120,6 +142,8 @@ def _public(config: ProxyConfig) -> dict[str, Any]:
         "address": config.public,
         "request_id": "$request_id",
         "hides_internal": True,
+        "static": bool(config.static),
+        "paths_of_domains": "|".join(re.escape(path) for path in config.paths_of_domains()),
         "identity": identity,
         "peer": "$fig_peer" if identity else "$fig_upstream",
         "headers": _headers("$fig_request_id", "$fig_identity" if identity else '""', "$fig_admitted"),
@@ -132,6 +156,7 @@ def _internal(config: ProxyConfig) -> dict[str, Any]:
         "address": config.internal,
         "request_id": "$fig_passed_id",
         "hides_internal": False,
+        "static": False,
         "identity": False,
         "peer": "$fig_upstream",
         "headers": _headers("$fig_request_id", '""', "$fig_admitted"),

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cdc.catalogue import Catalogue, LiveColumn, LiveTable
+from cdc.lens.check_pivot import check_labels
 from cdc.lens.combinators import Cast, Constant, Enum, Flags, Rename, Scale
 from cdc.lens.mapping import Mapped, ServiceTable, TableLens
+from cdc.lens.spot import Spot
 from cdc.lens.types import SqlType
-from cdc.projection import Table
 
 
 @dataclass(frozen=True)
@@ -24,32 +25,6 @@ class LensProblem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}"
-
-
-@dataclass(frozen=True)
-class Spot:
-    """One column on one side."""
-
-    catalogue: Catalogue
-    table: Table
-    live: LiveColumn
-
-    def refuses(self, values: tuple[str, ...]) -> Iterator[str]:
-        """Why this column does not hold exactly these labels."""
-        if self.live.labels:
-            missing = [label for label in self.live.labels if label not in values]
-            unknown = [value for value in values if value not in self.live.labels]
-            yield from (f'not total: label "{label}" of {self.live.name} has no counterpart' for label in missing)
-            yield from (f'{self.live.name} knows no label "{value}"' for value in unknown)
-            return
-        if self.live.cast_type not in ("text", "character varying", "bpchar"):
-            yield f"{self.live.name} is {self.live.type}, neither an enum nor text"
-            return
-        if not self.catalogue.confines(self.table, self.live.name, values):
-            yield f"not total: {self.live.name} may hold other values; a CHECK must confine it to {', '.join(values)}"
-        for value in values:
-            if not self.catalogue.admits(self.table, self.live.name, value):
-                yield f'not invertible: a CHECK forbids "{value}" in {self.live.name}'
 
 
 def check_table(lens: TableLens, monolith: Catalogue, service: Catalogue) -> Iterator[LensProblem]:
@@ -68,6 +43,10 @@ def check_table(lens: TableLens, monolith: Catalogue, service: Catalogue) -> Ite
         yield from _named(where, _service_side(lens, part, target))
         if source is not None:
             yield from _columns(where, lens, part, (monolith, source), (service, target))
+    for table in dict.fromkeys(part.table for part in lens.service if part.labels):
+        if (live := service.find(table)) is not None:
+            labels = [dict(part.labels) for part in lens.service if part.table == table]
+            yield from _named(f"{lens.monolith} → {table}.pivot", check_labels(labels, live, service))
 
 
 def _named(where: str, problems: Iterator[str]) -> Iterator[LensProblem]:
@@ -78,6 +57,8 @@ def _monolith_side(lens: TableLens, live: LiveTable, catalogue: Catalogue) -> It
     yield from _key(live, lens.key)
     used = {c for part in lens.service for m in part.columns for c in m.combinator.columns}
     yield from _coverage(live, used | {name for name, _ in lens.monolith_only})
+    for part in lens.service:
+        yield from _optional(part, live, catalogue)
     for name, constant in lens.monolith_only:
         if name in live.columns:
             spot = Spot(catalogue, live.table, live.columns[name])
@@ -85,7 +66,7 @@ def _monolith_side(lens: TableLens, live: LiveTable, catalogue: Catalogue) -> It
 
 
 def _service_side(lens: TableLens, part: ServiceTable, live: LiveTable) -> Iterator[str]:
-    yield from _key(live, tuple(service for _, service in part.key(lens.key)))
+    yield from _key(live, (*(service for _, service in part.key(lens.key)), *(name for name, _ in part.labels)))
     yield from _coverage(live, {mapped.service for mapped in part.columns})
 
 
@@ -117,16 +98,32 @@ def _columns(
     monolith: tuple[Catalogue, LiveTable],
     service: tuple[Catalogue, LiveTable],
 ) -> Iterator[LensProblem]:
+    discriminators = [name for name, _ in part.labels]
     for mapped in part.columns:
         names = mapped.combinator.columns
+        if mapped.service in discriminators:
+            continue  # No constants of the table, only of a slice: `check_labels` is about them.
         if mapped.service not in service[1].columns or any(name not in monolith[1].columns for name in names):
             continue  # Named by the coverage already.
         target = Spot(service[0], part.table, service[1].columns[mapped.service])
         sources = tuple(Spot(monolith[0], lens.monolith, monolith[1].columns[name]) for name in names)
-        yield from _named(f"{where}.{mapped.service}", _column(mapped, sources, target))
+        yield from _named(f"{where}.{mapped.service}", _column(mapped, sources, target, part.only_with is not None))
 
 
-def _column(mapped: Mapped, sources: tuple[Spot, ...], target: Spot) -> Iterator[str]:
+def _optional(part: ServiceTable, live: LiveTable, catalogue: Catalogue) -> Iterator[str]:
+    """An optional part's columns are NULL together, or one of them would be lost with the row."""
+    columns = [column for m in part.columns if m.absent for column in m.combinator.columns]
+    for column in columns if part.only_with in live.columns else ():
+        if column == part.only_with or column not in live.columns:
+            continue
+        if not catalogue.null_together(live.table, column, part.only_with or ""):
+            yield (
+                f"not total: {column} may have a value while there is no row of {part.table}; add CHECK"
+                f" (({part.only_with} IS NULL) = ({column} IS NULL))"
+            )
+
+
+def _column(mapped: Mapped, sources: tuple[Spot, ...], target: Spot, is_optional: bool) -> Iterator[str]:
     match mapped.combinator:
         case Rename():
             yield from _rename(sources[0], target)
@@ -143,7 +140,9 @@ def _column(mapped: Mapped, sources: tuple[Spot, ...], target: Spot) -> Iterator
             yield from target.refuses(tuple(values.values()))
         case Constant() as constant:
             yield from _constant(constant, target)
-    if len(sources) == 1:
+    if is_optional and mapped.absent and target.live.nullable:
+        yield f"not invertible: {target.live.name} may be NULL in a row, which would say that there is none"
+    if len(sources) == 1 and not (is_optional and mapped.absent):
         yield from _nullability(sources[0].live, target.live)
     for source, absent in zip(sources, mapped.absent, strict=False):
         yield from _absent(source, absent, mapped.service)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Callable
 from functools import cached_property
 
 from werkzeug.wrappers import Request as WsgiRequest
+from werkzeug.wrappers import Response
 
 from extracted.platform.identity import Identity, IdentityCheck
 from extracted.platform.problems import BodyTooLarge, UnsupportedMediaType
@@ -19,6 +21,11 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Request(WsgiRequest):
     identity_check: IdentityCheck
     route = ""
+
+    @cached_property
+    def finishing(self) -> list[Callable[[Response], None]]:
+        """What is done to the answer last, whether it is a refusal or not."""
+        return []
 
     @cached_property
     def id(self) -> str:

@@ -44,6 +44,8 @@ class Application:
             request.identity_check = self._identity_check
             request.route = rule.rule
             response: Response = rule.endpoint.handle_request(request, values)
+            for finish in request.finishing:
+                finish(response)
         except HTTPException as error:
             response = http_error(error)
         response.headers["X-Request-Id"] = request.id

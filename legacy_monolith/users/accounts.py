@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
 from legacy_monolith.database import Record, db
-from legacy_monolith.errors import EmailTaken, PhoneNotVerified, WrongPassword
+from legacy_monolith.errors import EmailTaken, NotFound, PhoneNotVerified, WrongPassword
 from legacy_monolith.users.models import User
 from legacy_monolith.web import moment
 
@@ -24,6 +24,13 @@ def by_id(user_id: int) -> Record:
     return db.session.execute(_BY_ID, {"id": user_id}).one()
 
 
+def find(user_id: int) -> Record:
+    row = db.session.execute(_BY_ID, {"id": user_id}).first()
+    if row is None:
+        raise NotFound(f"There is no user {user_id}.")
+    return row
+
+
 def open_account(email: str, password_hash: str, name: str, role: str) -> Record:
     statement = insert(User).values(email=email, password_hash=password_hash, name=name, role=role)
     row = db.session.execute(statement.on_conflict_do_nothing().returning(*SHOWN)).first()
@@ -34,6 +41,11 @@ def open_account(email: str, password_hash: str, name: str, role: str) -> Record
 
 def rename(user_id: int, name: str) -> Record:
     return db.session.execute(update(User).where(User.id == user_id).values(name=name).returning(*SHOWN)).one()
+
+
+def lock(user_id: int) -> Record:
+    """As it is until the transaction ends."""
+    return db.session.execute(_BY_ID.with_for_update(), {"id": user_id}).one()
 
 
 def change_email(user_id: int, email: str) -> Record:
@@ -58,8 +70,11 @@ def change_password(user_id: int, confirmed: str, password_hash: str) -> Record:
     return row
 
 
-def end_sessions(user_id: int) -> None:
-    db.session.execute(update(User).where(User.id == user_id).values(session_epoch=User.session_epoch + 1))
+def end_sessions(user_id: int) -> int:
+    """The epoch that begins."""
+    statement = update(User).where(User.id == user_id).values(session_epoch=User.session_epoch + 1)
+    epoch: int = db.session.execute(statement.returning(User.session_epoch)).scalar_one()
+    return epoch
 
 
 def make_seller(user_id: int) -> Record:

@@ -149,6 +149,32 @@ def verify(domain: str, as_json: bool) -> None:
 
 @click.command()
 @domain_argument
+@json_option
+def contract(domain: str, as_json: bool) -> None:
+    """Run the contract command of DOMAIN's plan and remember what came of it: a gate of `fig advance`.
+
+    \b
+    Example:
+      fig contract catalog
+    """
+    from migration_plan import bootstrap
+    from migration_plan.contract import run_contract
+
+    with bootstrap.opened(domain, say=_silent if as_json else _say) as mover:
+        run = run_contract(mover.parts, quiet=as_json)
+        follow = f"fig {'advance' if run.exit_code == 0 else 'contract'} {domain}"
+        if as_json:
+            click.echo(json.dumps({"domain": domain, **run.as_json(), "next_steps": [follow]}))
+        else:
+            word = "keeps its contract on both sides" if run.exit_code == 0 else "breaks its contract"
+            click.secho(f"{domain} {word} ({run.seconds:.1f} s)", fg="red" if run.exit_code else "green")
+            click.echo(f"next: {follow}")
+        if run.exit_code:
+            raise SystemExit(14)
+
+
+@click.command()
+@domain_argument
 @click.option("-n", "--last", default=50, show_default=True, help="How many of the newest lines.")
 @json_option
 def history(domain: str, last: int, as_json: bool) -> None:

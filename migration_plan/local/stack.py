@@ -86,6 +86,7 @@ class Process(Part):
     after: Names = ()
     health: Health | None = None
     environment: dict[str, str] = Field(default={})
+    url: str = ""  # A page for people, if it has one.
     user: str | None = None  # Used only when the stack is started by root.
     stop_signal: Literal["TERM", "INT", "QUIT"] = "TERM"
 

@@ -23,6 +23,7 @@ class ProcessStatus:
     state: str
     health: str
     uptime: int
+    url: str = ""
 
     @property
     def well(self) -> bool:
@@ -46,8 +47,11 @@ def _status(site: Site, program: supervise.Program, info: dict[str, Any] | None)
     process = site.stack.processes[program.process]
     own = program.name == program.process  # A broker's port mapper has no check and no ports to show of its own.
     ports = {name: site.port(offset) for name, offset in process.ports.items()} if own else {}
+    url = process.url if own else ""
     if info is None or not info["pid"]:
-        return ProcessStatus(program.name, None, ports, info["statename"] if info else "UNKNOWN", "does not run", 0)
+        return ProcessStatus(
+            program.name, None, ports, info["statename"] if info else "UNKNOWN", "does not run", 0, url
+        )
     check = health_of(site, program.name, process) if own else None
     reason = health.look(check, site.environment) if check else ""
     return ProcessStatus(
@@ -57,4 +61,5 @@ def _status(site: Site, program: supervise.Program, info: dict[str, Any] | None)
         info["statename"],
         reason or "ok",
         max(0, info["now"] - info["start"]),
+        url,
     )

@@ -185,3 +185,5 @@ class SwitchFacts:
     probes: Mapping[str, bool]  # Stream -> whether a probe has just gone through it.
     proxies: Mapping[str, str]  # Proxy -> why it does not answer; empty: it does.
     stage: str = ""  # Why the stage cannot follow; empty: it can.
+    contract_age: float | None = None  # Seconds; None: the contract command has never run.
+    contract_exit: int = 0

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migration_plan.errors import Refusal
+from migration_plan.lifecycle import Side
 from migration_plan.plan import Plan
 from migration_plan.preflight.facts import SwitchFacts
 
 
 def check_moment(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:
-    """Stage, streams both ways, verification, proxies."""
+    """Stage, streams both ways, verification, contract, proxies."""
     if switch.stage:
         yield Refusal("stage-refused", switch.stage, f"fig status {plan.domain}")
     yield from _check_streams(switch, plan)
     yield from _check_verification(switch, plan)
+    yield from _check_contract(switch, plan)
     for proxy, reason in sorted(switch.proxies.items()):
         if reason:
             yield Refusal("proxy-silent", f'proxy "{proxy}" does not answer: {reason}', "fig status; fig logs nginx")
@@ -55,5 +57,22 @@ def _check_verification(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:
         yield Refusal(
             "verification-stale",
             f"the last verification is {age:.0f} s old; the plan allows {plan.gates.verification_age:g} s",
+            command,
+        )
+
+
+def _check_contract(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:
+    """On the way to the service only: the way back is never closed by a suite."""
+    command, age = f"fig contract {plan.domain}", switch.contract_age
+    if not plan.contract or switch.giver is Side.SERVICE:
+        return
+    if age is None:
+        yield Refusal("contract-missing", "the plan's contract command has not been run", command)
+    elif switch.contract_exit:
+        yield Refusal("contract-broken", f"the contract command ended with {switch.contract_exit}", command)
+    elif age > plan.gates.contract_age:
+        yield Refusal(
+            "contract-stale",
+            f"the contract command ran {age:.0f} s ago; the plan allows {plan.gates.contract_age:g} s",
             command,
         )

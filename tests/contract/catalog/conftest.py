@@ -34,10 +34,10 @@ def start_service(server: PostgresServer, folder: Path) -> Iterator[Side]:
 
 def start_monolith(server: PostgresServer, folder: Path) -> Iterator[Side]:
     prepare(server)
-    port = free_port()
+    port, database = free_port(), copy_of_template(server)
     environment = {
         "PATH": os.environ["PATH"],
-        "MONOLITH_DATABASE_URL": f"postgresql+psycopg://shop_app@127.0.0.1:{server.port}/{copy_of_template(server)}",
+        "MONOLITH_DATABASE_URL": f"postgresql+psycopg://shop_app@127.0.0.1:{server.port}/{database}",
         "SECRET_KEY": "only for these tests",
         "IDENTITY_PRIVATE_KEY_FILE": str(Issuer().write_to(folder)[0]),
         "MONOLITH_BIND": f"127.0.0.1:{port}",
@@ -48,7 +48,7 @@ def start_monolith(server: PostgresServer, folder: Path) -> Iterator[Side]:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     visitor = Client(f"http://127.0.0.1:{port}", keep_alive=False)
     wait_until(lambda: visitor.get("/readyz").status == 200, 60, f"the monolith is ready; log: {folder}")
-    yield Monolith(visitor.url)
+    yield Monolith(visitor.url, database)
     process.terminate()
     process.wait(40)
 

@@ -91,6 +91,8 @@ class Service(Side):
 class Monolith(Side):
     """With its own session cookie and CSRF token."""
 
+    database: str = ""
+
     def person(self, role: str = "seller", csrf: bool = True) -> Person:
         client = Client(self.url, keep_alive=False)
         form = {"email": f"{uuid.uuid4()}@example.org", "password": "correct horse", "name": "Ada", "role": role}

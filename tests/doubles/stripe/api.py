@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, jsonify, redirect, render_template, request
 from pydantic import BaseModel, ConfigDict
 
-from tests.doubles.stripe import shapes
+from tests.doubles.stripe import browser, shapes
 from tests.doubles.stripe.account import Account
 from tests.doubles.stripe.errors import NotFound, Refusal, WrongApiKey
 from tests.doubles.stripe.events import DEFAULT_API_VERSION, Cause, event
@@ -44,6 +44,7 @@ class StripeDouble:
         for path, operation in GETS.items():
             self._route(path, "GET", operation)
         self._double.app.register_error_handler(HTTPStatus.NOT_FOUND, self._unknown_url)
+        self._double.app.register_blueprint(browser.routes(self._pay_in_browser))
         self._add_owner_page(self._double.app)
         self._add_control(self._double.control)
 
@@ -166,7 +167,21 @@ class StripeDouble:
         message = f"Unrecognized request URL ({request.method}: {request.path}); this double does not play it."
         return jsonify({"error": {"type": "invalid_request_error", "message": message}}), 404
 
-    # The card's owner, and control
+    # The browser, the card's owner, and control
+
+    def _pay_in_browser(
+        self, intent_id: str, method: str, return_url: str, is_secret: Callable[[str], bool]
+    ) -> shapes.Shape:
+        with self._lock:
+            account = self._account
+            try:
+                intent = account.intent(intent_id)
+                if not is_secret(f"{intent.id}_secret_{intent.secret}"):
+                    raise browser.not_yours(intent_id)
+                account.confirm(intent, account.method(method), return_url or None)
+                return shapes.intent(intent, self._public_url)
+            finally:
+                self._pass_on_news(account, Cause())
 
     def _authenticate(self, intent_id: str, passed: bool) -> Intent:
         with self._lock:

@@ -26,6 +26,7 @@ class ServiceProcess:
     service: str = CATALOG
     port: int = field(default_factory=free_port)
     options: tuple[str, ...] = ()
+    runner: str = "extracted.platform.run"
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -42,7 +43,7 @@ class ServiceProcess:
         return self
 
     def spawn(self) -> None:
-        command = [sys.executable, "-m", "extracted.platform.run", self.service, "--port", str(self.port)]
+        command = [sys.executable, "-m", self.runner, self.service, "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self.options],

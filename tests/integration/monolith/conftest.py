@@ -100,7 +100,7 @@ def catalog_server(new_shop: Callable[..., Shop], tmp_path_factory: pytest.TempP
 @pytest.fixture(scope="session")
 def front(new_shop: Callable[..., Shop], catalog_server: Server) -> Shop:
     shop = new_shop(INTERNAL_URL=catalog_server.url, SEAM_PATIENCE_SECONDS=0.5)
-    elsewhere.move_catalog_away(shop)
+    elsewhere.move_away(shop, "catalog")
     return shop
 
 

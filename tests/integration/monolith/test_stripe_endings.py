@@ -144,7 +144,7 @@ def test_where_payments_are_owned_elsewhere_so_is_their_background_work(
 ) -> None:
     till = tills.new_till(new_shop, stripe_url)
     till.order()
-    elsewhere.move_away(till.shop, "payments", tills.TABLES)
+    elsewhere.move_away(till.shop, "payments")
     # What the stream brought from the side that owns them, long overdue.
     till.shop.query(
         "set session_replication_role = replica; update orders set retry_at = now();"

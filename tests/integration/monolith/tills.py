@@ -20,7 +20,6 @@ from tests.integration.monolith.shop import ORDERS, Person, Shop, new_key
 API_KEY, SECRET = "sk_test_of_the_shop", "whsec_of_the_shop"
 WEBHOOKS = "/api/payments/webhooks/stripe"
 STOCK = 5
-TABLES = ["cart_items", "orders", "order_lines", "payments", "refunds", "stripe_events"]
 
 
 @dataclass

@@ -63,6 +63,25 @@ def test_each_fact_of_the_moment_can_refuse_a_switch_alone(plan: Plan, change: d
 @pytest.mark.parametrize(
     ("change", "code"),
     [
+        ({}, "contract-missing"),
+        ({"contract_age": 5.0, "contract_exit": 1}, "contract-broken"),
+        ({"contract_age": 86401.0}, "contract-stale"),
+    ],
+)
+def test_a_plan_with_a_contract_wants_it_kept_and_fresh(plan: Plan, change: dict[str, object], code: str):
+    strict = plan.model_copy(update={"contract": ("true",)})
+    assert codes(strict, inspection(), replace(GOOD, **change)) == [code]  # type: ignore[arg-type]
+
+
+def test_a_kept_contract_lets_the_switch_go_and_the_way_back_needs_none(plan: Plan):
+    strict = plan.model_copy(update={"contract": ("true",)})
+    assert codes(strict, inspection(), replace(GOOD, contract_age=5.0)) == []
+    assert codes(strict, inspection(), replace(GOOD, giver=Side.SERVICE)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
         ({"version": 140009}, "server-too-old"),
         ({"standby": True}, "read-only-server"),
         ({"encoding": "SQL_ASCII"}, "no-encoding"),

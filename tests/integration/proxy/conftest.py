@@ -16,7 +16,7 @@ import pytest
 
 from proxy import nginx
 from proxy.client import ProxyClient
-from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Upstream
+from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Static, Upstream
 from proxy.workers import workers
 from tests.integration.proxy.origin import Origin, new_port
 
@@ -120,11 +120,24 @@ def identity_world(identity_module_world: World) -> World:
     return _set_back(identity_module_world)
 
 
-def _world(identity: Identity | None = None) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def static_module_world() -> Iterator[World]:
+    """Its pages lie in the folder `pages` beside nginx's own."""
+    yield from _world(static="/")
+
+
+@pytest.fixture
+def static_world(static_module_world: World) -> World:
+    return _set_back(static_module_world)
+
+
+def _world(identity: Identity | None = None, static: str = "") -> Iterator[World]:
     folder = Path(tempfile.mkdtemp(prefix="fig-proxy-", dir="/var/tmp"))
     folder.chmod(0o755)
+    (folder / "pages").mkdir()
     monolith, catalog, catalog_two = Origin("monolith"), Origin("catalog"), Origin("catalog")
     config = replace(configuration(folder / "nginx", monolith, (catalog, catalog_two)), identity=identity)
+    config = replace(config, static=(Static(static, folder / "pages"),) if static else ())
     client = ProxyClient("test", config.admin_socket)
     world = World(config, monolith, catalog, catalog_two, client)
     origins = (monolith, catalog, catalog_two)
@@ -158,7 +171,7 @@ def pytest_runtest_makereport(item, call):
     """A red test brings nginx's own words."""
     report = yield
     if report.failed:
-        for name in ("world", "own_world", "identity_world"):
+        for name in ("world", "own_world", "identity_world", "static_world"):
             world = getattr(item, "funcargs", {}).get(name)
             if world and (world.config.folder / "error.log").is_file():
                 report.sections.append(("nginx error.log", world.error_log()[-4000:]))

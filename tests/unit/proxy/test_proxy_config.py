@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Side, Upstream
+from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Side, Static, Upstream
 from proxy.errors import ConfigInvalid
 from proxy.render import nginx_conf
 
@@ -38,6 +38,7 @@ CONFIG = ProxyConfig(
         Domain("search", (Route("/api/catalog/search", ("GET", "HEAD")),), "monolith", "users", owner=Side.SERVICE),
     ),
     identity=Identity(),
+    static=(Static("/", Path("/srv/shop/pages")), Static("/docs", Path("/srv/shop/docs"), "default-src 'self'")),
 )
 
 
@@ -106,6 +107,13 @@ def test_the_longest_route_whose_method_fits_decides_in_python_and_in_nginx(meth
         ({"identity": Identity(cookies=())}, "session cookie"),
         ({"identity": Identity(cookies=("a-b",))}, "letters"),
         ({"identity": Identity(seconds=0)}, "seconds"),
+        ({"static": (Static("shop", Path("/srv/x")),)}, "static path"),
+        ({"static": (Static("/a/../b", Path("/srv/x")),)}, "static path"),
+        ({"static": (Static("/internal/x", Path("/srv/x")),)}, "not internal"),
+        ({"static": (Static("/", Path("x")),)}, "static folder"),
+        ({"static": (Static("/", Path("/srv/../etc")),)}, "static folder"),
+        ({"static": (Static("/", Path("/srv/x"), "default-src $host"),)}, "directives"),
+        ({"static": (Static("/x", Path("/srv/x")), Static("/x", Path("/srv/y")))}, "twice"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(changes, word):
@@ -144,6 +152,9 @@ def test_no_text_breaks_out_of_a_printed_value(text):
         {"domains": (Domain("x", (Route(text),), "monolith", "catalog"),)},
         {"domains": (Domain("x", (Route("/x", (text,)),), "monolith", "catalog"),)},
         {"identity": Identity(cookies=(text,))},
+        {"static": (Static(text, Path("/srv/x")),)},
+        {"static": (Static("/", Path(text)),)},
+        {"static": (Static("/", Path("/srv/x"), text),)},
     ):
         try:
             config = replace(CONFIG, **change)

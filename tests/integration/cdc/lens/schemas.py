@@ -30,6 +30,9 @@ MONOLITH = """
         stock      integer not null,
         remark     text,
         site       text not null check (site = 'north'),
+        phone      text,
+        "phone at" timestamptz,
+        check ((phone is null) = ("phone at" is null)),
         doubled    numeric generated always as (price * 2) stored
     );
 """
@@ -60,6 +63,8 @@ SERVICE = """
         shouted       text generated always as (upper(label)) stored
     );
     create table stocked (thing_id bigint primary key, available integer not null, remark text);
+    create table verified (id bigint primary key, number text not null, at timestamptz not null,
+                           country char(2) not null check (country = 'DE'));
 """
 
 TABLES: list[dict[str, Any]] = [
@@ -92,12 +97,18 @@ TABLES: list[dict[str, Any]] = [
                 "currency": {"constant": "EUR"},
             },
             "public.stocked": {"thing_id": "the id", "available": {"rename": "stock", "absent": 0}, "remark": "remark"},
+            "public.verified": {"id": "the id", "number": "phone", "at": "phone at", "country": {"constant": "DE"}},
         },
+        "optional": {"public.verified": "phone"},
         "monolith_only": {"site": {"constant": "north"}},
     }
 ]
 
 MONOLITH_ROWS = 'select t::text from "odd Table" t order by "the id"'
-SERVICE_ROWS = "select t::text, s::text from thing t full join stocked s on s.thing_id = t.id order by id, thing_id"
+SERVICE_ROWS = """
+    select t::text, s::text, v::text from thing t
+    full join stocked s on s.thing_id = t.id full join verified v using (id)
+    order by id, thing_id
+"""
 EMPTY_MONOLITH = 'truncate "odd Table"'
-EMPTY_SERVICE = "truncate thing, stocked"
+EMPTY_SERVICE = "truncate thing, stocked, verified"

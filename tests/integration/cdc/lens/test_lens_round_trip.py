@@ -79,7 +79,8 @@ monolith_row = st.fixed_dictionaries({
     "small": integers(INT4), "large": maybe() | integers(INT8), "at_local": maybe() | instants,
     "mood": maybe() | st.sampled_from(["merry", "it's so {so}", "100 %"]), "kind": st.sampled_from("DW"),
     "open": st.sampled_from(["t", "f"]), "paid": st.sampled_from(["t", "f"]), "stock": integers(INT4),
-    "remark": maybe() | texts, "site": st.just("north"), **common,
+    "remark": maybe() | texts, "site": st.just("north"),
+    "phones": maybe() | st.fixed_dictionaries({"phone": texts, "phone at": instants}), **common,
 })  # fmt: skip
 service_row = st.fixed_dictionaries({
     "label": maybe() | texts, "short": maybe() | texts, "price_cents": maybe() | cents(),
@@ -88,10 +89,12 @@ service_row = st.fixed_dictionaries({
     "kind": st.sampled_from(["deposit", "withdrawal"]), "stage": st.sampled_from(["new", "open", "paid", "done"]),
     "currency": st.just("EUR"), **common,
 })  # fmt: skip
+verified_row = st.fixed_dictionaries({"number": texts, "at": instants, "country": st.just("DE")})
 stocked_row = st.fixed_dictionaries({"available": integers(INT4), "remark": maybe() | texts})
 
 with_servers = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ways = pytest.mark.parametrize("carry", [by_copy, by_values])
+Row = dict[str, str | None]
 Carry = Callable[[Connection[Any], Connection[Any], Any], None]
 
 
@@ -135,12 +138,10 @@ def to_monolith(sides: Sides, carry: Carry) -> None:
 @ways
 @with_servers
 @given(rows=st.lists(monolith_row, min_size=1, max_size=4))
-def test_rows_of_the_monolith_come_back_as_they_were(
-    sides: Sides, carry: Carry, rows: list[dict[str, str | None]]
-) -> None:
+def test_rows_of_the_monolith_come_back_as_they_were(sides: Sides, carry: Carry, rows: list[dict[str, Any]]) -> None:
     sides[0].execute(schemas.EMPTY_MONOLITH)
     for number, row in enumerate(rows):
-        insert(sides[0], "odd Table", {"the id": str(number)}, row)
+        insert(sides[0], "odd Table", {"the id": str(number)} | (row.pop("phones") or {}), row)
     before = rows_of(sides[0], schemas.MONOLITH_ROWS)
     to_service(sides, carry)
     assert compare(*sides, LENS.projections(Direction.TO_SERVICE)).differences == ()
@@ -150,14 +151,16 @@ def test_rows_of_the_monolith_come_back_as_they_were(
 
 @ways
 @with_servers
-@given(rows=st.lists(st.tuples(service_row, stocked_row), min_size=1, max_size=4))
+@given(rows=st.lists(st.tuples(service_row, stocked_row, maybe() | verified_row), min_size=1, max_size=4))
 def test_rows_of_the_service_come_back_as_they_were(
-    sides: Sides, carry: Carry, rows: list[tuple[dict[str, str | None], dict[str, str | None]]]
+    sides: Sides, carry: Carry, rows: list[tuple[Row, Row, Row | None]]
 ) -> None:
     sides[1].execute(schemas.EMPTY_SERVICE)
-    for number, (thing, stocked) in enumerate(rows):
+    for number, (thing, stocked, verified) in enumerate(rows):
         insert(sides[1], "thing", {"id": str(number)}, thing)
         insert(sides[1], "stocked", {"thing_id": str(number)}, stocked)
+        if verified is not None:
+            insert(sides[1], "verified", {"id": str(number)}, verified)
     before = rows_of(sides[1], schemas.SERVICE_ROWS)
     to_monolith(sides, carry)
     found = compare(sides[1], sides[0], LENS.projections(Direction.TO_SERVICE), Direction.TO_MONOLITH)

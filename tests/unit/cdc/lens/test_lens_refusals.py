@@ -17,6 +17,12 @@ def table(**changes: Any) -> dict[str, Any]:
     return {"monolith": "shop.goods", "service": {"public.good": {"id": "id"}}} | changes
 
 
+def with_part(optional: str, **columns: Any) -> dict[str, Any]:
+    return table(
+        service={GOOD: {"id": "id"}, "public.more": {"id": "id", **columns}}, optional={"public.more": optional}
+    )
+
+
 def problems(*entries: object) -> list[str]:
     with pytest.raises(LensError) as refusal:
         Lens.parse(entries)
@@ -87,6 +93,12 @@ def test_a_column_that_cannot_be_meant_is_named(written: object, problem: str) -
         (table(service={GOOD: {"id": "id"}, "public.more": {"a": "x"}}), "public.more: key column id must be mapped"),
         (table(service={GOOD: {"id": "id"}, "public.more": {"id": "id"}}), "a part needs columns besides the key"),
         (table(service={GOOD: {}}), "needs columns"),
+        (table(optional="public.more"), "`optional` is"),
+        (table(optional={GOOD: "a"}), "`optional` names public.good, which is no part"),
+        (table(optional={"public.more": "a"}), "`optional` names public.more, which is no part"),
+        (with_part("b", x="a"), "`optional` names b, which is none of its columns"),
+        (with_part("id", x="a"), "`optional` names id, which is none of its columns"),
+        (with_part("a", x={"rename": "a", "absent": 0}), "public.more.x: `absent` is NULL where a row is optional"),
         (table(monolith_only={"x": "a"}), "only a constant"),
         (table(monolith_only=["x"]), "`monolith_only` is"),
         (table(monolith_only={"x": {"constant": 1}}, service={GOOD: {"id": "id", "a": "x"}}), "column x is mapped 2"),

@@ -1,0 +1,32 @@
+"""`python -m tests.contract.defects SERVICE --port N`: the service as it is, until `PUT /defect/<name>` spoils it."""
+
+from __future__ import annotations
+
+# First, because it makes sockets and threads green before anything else is imported.
+from extracted.platform import run  # isort: skip
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from extracted.platform.wsgi_app import Application
+from tests.contract.defects.catalogue import DEFECTS
+from tests.contract.defects.defect import Switchboard
+
+PREFIX = "/defect/"
+_switchboard = Switchboard(tuple(defect for defects in DEFECTS.values() for defect in defects))
+_serve = Application.__call__
+
+
+def _with_switch(self: Application, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    path = environ["PATH_INFO"]
+    if not path.startswith(PREFIX):
+        return _serve(self, environ, start_response)
+    _switchboard.turn_on(path.removeprefix(PREFIX))
+    start_response("204 No Content", [])
+    return []
+
+
+if __name__ == "__main__":
+    Application.__call__ = _with_switch  # type: ignore[method-assign]
+    sys.exit(run.main())

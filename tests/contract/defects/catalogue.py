@@ -1,0 +1,8 @@
+"""All seeded defects, by service."""
+
+from __future__ import annotations
+
+from tests.contract.defects.catalog import CATALOG
+from tests.contract.defects.defect import Defect
+
+DEFECTS: dict[str, tuple[Defect, ...]] = {"catalog": CATALOG}

@@ -1,0 +1,33 @@
+"""The suite is itself tested: every seeded defect is found, and the service without one is clean."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.defects.catalogue import DEFECTS
+from tests.contract.defects.defect import Defect
+from tests.contract.differential.explore import Differs, Pair, explore
+from tests.integration.catalog.processes import ServiceProcess
+
+EXAMPLES = 400
+"""Sequences after which a defect counts as not found; the suite stops at the first difference."""
+
+
+def every(domain: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("defect", DEFECTS[domain], ids=lambda defect: defect.name)
+
+
+@every("catalog")
+def test_a_defect_of_the_catalog_is_found(catalog: tuple[Pair, ServiceProcess], defect: Defect) -> None:
+    _found(*catalog, defect)
+
+
+def _found(pair: Pair, service: ServiceProcess, defect: Defect) -> None:
+    client = service.client()
+    assert client.request("PUT", f"/defect/{defect.name}").status == 204
+    try:
+        with pytest.raises(Differs) as found:
+            explore(pair, EXAMPLES, shrink=False)
+    finally:
+        client.request("PUT", "/defect/")
+    print(f"{defect.name}: {defect.what}: {found.value.found[0]}")

@@ -1,0 +1,1 @@
+"""What each domain's suite adds to its document."""
