@@ -12,6 +12,8 @@ from typing import Protocol
 
 from extracted.platform.settings import setting
 
+SCRIPT_URL = "https://js.stripe.com/v3/"
+
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
@@ -85,6 +87,9 @@ class Till:
 
     gateway: Gateway
     webhook_secret: str
+    # For Stripe's own code in the browser, and where that is; no secret. Empty: there is nothing to load.
+    publishable_key: str
+    script_url: str
 
     def close(self) -> None:
         self.gateway.close()
@@ -98,4 +103,5 @@ def from_environment() -> Till | None:
     from extracted.payments.stripe_gateway import StripeGateway
 
     gateway = StripeGateway(setting("STRIPE_SECRET_KEY"), os.environ.get("STRIPE_BASE_URL", ""))
-    return Till(gateway, setting("STRIPE_WEBHOOK_SECRET"))
+    key = os.environ.get("STRIPE_PUBLISHABLE_KEY", "")
+    return Till(gateway, setting("STRIPE_WEBHOOK_SECRET"), key, os.environ.get("STRIPE_SCRIPT_URL", SCRIPT_URL))

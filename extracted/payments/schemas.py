@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints
 
 from extracted.payments.carts import Item
 from extracted.payments.errors import invalid
+from extracted.payments.gateway import Till
 from extracted.payments.purchases import LARGEST_QUANTITY
 from extracted.payments.reading import Told
 from extracted.payments.states import State
@@ -47,6 +48,12 @@ def key_of(header: str | None) -> UUID:
     if not re.fullmatch(PATH_KEY, header or ""):
         raise invalid("Idempotency-Key", "must be a UUID with hyphens")
     return UUID(header)
+
+
+def config_document(till: Till | None) -> dict[str, Any]:
+    """For everybody: a publishable key is no secret."""
+    key = till.publishable_key if till else ""
+    return {"publishable_key": key or None, "script": till.script_url if till and key else None}
 
 
 def cart_document(items: Sequence[Item]) -> dict[str, Any]:

@@ -78,6 +78,10 @@ class PaymentsService:
     def describe(self, request: Request) -> Response:
         return Response(API, content_type="application/json")
 
+    @http("GET", "/api/payments/config")
+    def show_config(self, request: Request) -> Response:
+        return document(schemas.config_document(self.till))
+
     @http("GET", "/api/payments/cart")
     def show_cart(self, request: Request) -> Response:
         return document(schemas.cart_document(self.carts.items(buyer(request))))

@@ -79,6 +79,7 @@ def shared(server_folder: Path, issuer: Issuer, control: StripeControl) -> Mappi
         "STRIPE_SECRET_KEY": API_KEY,
         "STRIPE_WEBHOOK_SECRET": SECRET,
         "STRIPE_BASE_URL": control.url,
+        "STRIPE_PUBLISHABLE_KEY": "pk_test",
     }
 
 

@@ -31,7 +31,13 @@ def test_each_route_of_the_document_is_there(side: Side) -> None:
     for path, item in yaml.safe_load(SERVICE.read_text())["paths"].items():
         for method in item.keys() - {"parameters"}:
             answer = side.visitor().request(method.upper(), re.sub(r"{\w+}", "1", path), {})
-            assert (path, answer.status) == (path, 400 if "webhooks" in path else 401)
+            expected = {"/api/payments/webhooks/stripe": 400, "/api/payments/config": 200}.get(path, 401)
+            assert (path, answer.status) == (path, expected)
+
+
+def test_a_browser_is_told_how_to_load_stripes_code(side: Side) -> None:
+    script = "https://js.stripe.com/v3/"
+    assert side.visitor().get("/api/payments/config").json() == {"publishable_key": "pk_test", "script": script}
 
 
 def test_every_refusal_of_the_service_has_a_status() -> None:
