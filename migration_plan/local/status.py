@@ -49,7 +49,9 @@ def _status(site: Site, program: supervise.Program, info: dict[str, Any] | None)
     ports = {name: site.port(offset) for name, offset in process.ports.items()} if own else {}
     url = process.url if own else ""
     if info is None or not info["pid"]:
-        return ProcessStatus(program.name, None, ports, info["statename"] if info else "UNKNOWN", "does not run", 0, url)
+        return ProcessStatus(
+            program.name, None, ports, info["statename"] if info else "UNKNOWN", "does not run", 0, url
+        )
     check = health_of(site, program.name, process) if own else None
     reason = health.look(check, site.environment) if check else ""
     return ProcessStatus(
