@@ -36,6 +36,8 @@ ColumnTypes = Mapping[str, str]
 Pick = Callable[[Row], tuple[Any, ...]]
 """Takes the values that a statement needs out of a source row."""
 
+_ELSEWHERE = "it goes to another row"
+
 Made = tuple[Shape, Pick]
 """A shape, and what it takes out of the new row; the key comes from the old one."""
 
@@ -50,9 +52,9 @@ class Binding:
         self._index = {column.name: i for i, column in enumerate(relation.columns)}
         self._require_columns(relation)
         self._row_key = _pick([self._index[source] for source, _target in projection.key])
-        key_targets = {target for _source, target in projection.key}
+        found_by = [target for _source, target in projection.key] + [target for target, _label in projection.pinned]
         columns = {column.target: column for column in projection.columns}
-        self._key_cells = tuple(self._cell(columns[name]) for _source, name in projection.key)
+        self._key_cells = tuple(self._cell(columns[name]) for name in found_by)
         self._key_values = self._pick(self._key_cells)
         self._all_cells = tuple(self._cell(column) for column in projection.columns)
         self._is_part = projection.role is Role.PART
@@ -60,12 +62,12 @@ class Binding:
         self._other_cells = tuple(
             cell
             for cell in self._all_cells
-            if cell.column.target not in key_targets and (cell.column.sources or self._is_part)
+            if cell.column.target not in found_by and (cell.column.sources or self._is_part)
         )
         reset = tuple(self._cell(Column(name, (), literal)) for name, literal in projection.reset)
-        self._insert = Shape(Op.INSERT, projection.target, (*self._all_cells, *reset), ())
+        self._insert = Shape(Op.INSERT, projection.target, (*self._all_cells, *reset), (), projection.pinned)
         self._insert_values = self._pick(self._all_cells)
-        self._delete = Shape(Op.DELETE, projection.target, (), self._key_cells)
+        self._delete = Shape(Op.DELETE, projection.target, (), self._key_cells, projection.pinned)
         self._reset = self._update_shape(reset)
         self._only_with = self._index[projection.only_with] if projection.only_with else None
         self._put = Shape(Op.PUT, projection.target, self._all_cells, self._key_cells)
@@ -86,7 +88,7 @@ class Binding:
 
     def update(self, message: Update, gone: Gone) -> Iterable[Change]:
         """Columns whose value was not sent stay as they are."""
-        new = _filled(message)
+        new = filled(message)
         unsent = tuple([i for i, value in enumerate(new) if value is UNCHANGED]) if UNCHANGED in new else ()
         if unsent:
             self._require_sent(self._key_cells, unsent, "it is part of the key")
@@ -104,7 +106,7 @@ class Binding:
             return self._move(old, new, unsent)
         if (target, old_key) in gone:
             return self._set(new, unsent)
-        self._require_sent(self._other_cells, unsent, "it goes to another row")
+        self._require_sent(self._other_cells, unsent, _ELSEWHERE)
         return (Change(self._reset, self._key_values(old), (old_key,)), *self._set(new, unsent))
 
     def delete(self, message: Delete, gone: Gone) -> Iterable[Change]:
@@ -133,6 +135,10 @@ class Binding:
         if new[self._only_with or 0] is None:
             return (*changes, Change(self._discard, self._key_values(new), (key,)))
         return (*changes, Change(self._put, self._insert_values(new), (key,)))
+
+    def require_whole(self, new: Row) -> None:
+        """Of a row that is written as a whole, though it came as an update."""
+        self._require_sent(self._all_cells, tuple(i for i, value in enumerate(new) if value is UNCHANGED), _ELSEWHERE)
 
     def _set(self, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._updates:
@@ -168,7 +174,7 @@ class Binding:
         return self._update_shape(tuple(kept)), self._pick(tuple(kept))
 
     def _update_shape(self, cells: tuple[Cell, ...]) -> Shape:
-        return Shape(Op.UPDATE, self._projection.target, cells, self._key_cells)
+        return Shape(Op.UPDATE, self._projection.target, cells, self._key_cells, self._projection.pinned)
 
     def _cell(self, column: Column) -> Cell:
         type_name = self._types.get(column.target)
@@ -189,7 +195,7 @@ class Binding:
     def _require_columns(self, relation: Relation) -> None:
         """Everything the projection reads, and a replica identity that names the row by its key."""
         read = {name for column in self._projection.columns for name in column.sources}
-        keys = {source for source, _target in self._projection.key}
+        keys = {name for name, _other in (*self._projection.key, *self._projection.only)}
         identity = {column.name for column in relation.columns if column.is_identity}
         problems = [f"column {name} is gone" for name in sorted((read | keys) - self._index.keys())]
         if not problems and not keys <= identity:
@@ -206,16 +212,8 @@ def _pick(indexes: Sequence[int]) -> Pick:
     return itemgetter(*indexes) if indexes else lambda row: ()
 
 
-def _filled(message: Update) -> Row:
+def filled(message: Update) -> Row:
     """The new row; under REPLICA IDENTITY FULL the old one has what was not sent."""
     if message.old_is is OldRow.FULL and UNCHANGED in message.new:
         return [old if new is UNCHANGED else new for old, new in zip(message.old, message.new, strict=True)]
     return message.new
-
-
-def bind(
-    relation: Relation, projections: Sequence[Projection], targets: Mapping[Table, ColumnTypes]
-) -> tuple[Binding, ...]:
-    """The relation's bindings, one for each projection that reads it."""
-    source = Table(relation.schema, relation.name)
-    return tuple(Binding(relation, p, targets[p.target]) for p in projections if p.source == source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,13 @@ class LiveTable:
         return self.columns[name]
 
 
+def _compared(live: LiveColumn, operator: str, value: str) -> sql.Composed:
+    subject, type_name = sql.Composed([sql.Identifier(live.name)]), sql.SQL(live.cast_type)
+    if live.cast_type == "character varying":  # PostgreSQL compares these as text in CHECKs too.
+        subject, type_name = subject + sql.SQL("::text"), sql.SQL("text")
+    return sql.SQL("{} {} {}::{}").format(subject, sql.SQL(operator), sql.Literal(value), type_name)
+
+
 class Catalogue:
     """One side's catalogue, read through a connection that may be inside any transaction."""
 
@@ -115,11 +122,15 @@ class Catalogue:
 
     def confines(self, table: Table, column: str, values: Sequence[str]) -> bool:
         """The table's CHECKs allow no other values than these (NULL aside)."""
-        return self._excludes(table, column, [("<>", value) for value in values])
+        return self._excludes(table, [(column, "<>", value) for value in values])
 
     def admits(self, table: Table, column: str, value: str) -> bool:
         """No CHECK of the table forbids this value."""
-        return not self._excludes(table, column, [("=", value)])
+        return self.may_hold(table, {column: value})
+
+    def may_hold(self, table: Table, values: Mapping[str, str]) -> bool:
+        """No CHECK of the table forbids a row with all these values (column → value)."""
+        return not self._excludes(table, [(column, "=", value) for column, value in values.items()])
 
     def null_together(self, table: Table, one: str, other: str) -> bool:
         """A CHECK says so, in these words: `(one IS NULL) = (other IS NULL)`."""
@@ -138,16 +149,9 @@ class Catalogue:
             return False
         return row is not None and row[0] is True
 
-    def _excludes(self, table: Table, column: str, comparisons: Sequence[tuple[str, str]]) -> bool:
+    def _excludes(self, table: Table, comparisons: Sequence[tuple[str, str, str]]) -> bool:
         """The planner proves from the CHECKs that no row can match; nobody else reads CHECKs reliably."""
-        live = self.get(table).column(column)
-        subject, type_name = sql.Composed([sql.Identifier(column)]), sql.SQL(live.cast_type)
-        if live.cast_type == "character varying":  # PostgreSQL compares these as text in CHECKs too.
-            subject, type_name = subject + sql.SQL("::text"), sql.SQL("text")
-        conditions = [
-            sql.SQL("{} {} {}::{}").format(subject, sql.SQL(operator), sql.Literal(value), type_name)
-            for operator, value in comparisons
-        ]
+        conditions = [_compared(self.get(table).column(column), *compared) for column, *compared in comparisons]
         query = sql.SQL("explain (format json, costs off) select from {} where {}").format(
             sql.Identifier(table.schema, table.name), sql.SQL(" and ").join(conditions)
         )

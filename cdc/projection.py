@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 
 class Direction(StrEnum):
@@ -65,6 +66,16 @@ class Table:
         return f"{self.schema}.{self.name}"
 
 
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""(column, its label as text); which label is part of the table's key."""
+
+
+def labelled(labels: Labels, of: str = "") -> str:
+    """The condition that a row has these labels, whatever type and collation their columns have."""
+    pairs = [(f"{of}{quoted(name)}", label.replace("'", "''")) for name, label in labels]
+    return " AND ".join(f"{column}::text COLLATE \"C\" = '{label}'" for column, label in pairs)
+
+
 @dataclass(frozen=True)
 class Column:
     """One target column: an SQL expression over `{source column}` placeholders."""
@@ -93,10 +104,16 @@ class Projection:
     gives the columns that only parts fill."""
     only_with: str | None = None
     """PRIMARY: a source row makes a target row only while this source column is not NULL."""
+    only: Labels = ()
+    """The source rows that this is about; the others belong to other projections of the same source."""
+    pinned: Labels = ()
+    """What else finds the target row besides `key`: one value for all rows of this projection."""
 
     def select(self) -> str:
         """The source's rows as the target has them, for the source; outputs in the order of `columns`."""
         references = {name: quoted(name) for column in self.columns for name in column.sources}
         outputs = ", ".join(f"{column.sql(references)} AS {quoted(column.target)}" for column in self.columns)
-        condition = f" WHERE {quoted(self.only_with)} IS NOT NULL" if self.only_with else ""
-        return f"SELECT {outputs} FROM {self.source.quoted}{condition}"  # noqa: S608  Every name is quoted.
+        conditions = [f"{quoted(self.only_with)} IS NOT NULL"] if self.only_with else []
+        conditions += [labelled(self.only)] if self.only else []
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return f"SELECT {outputs} FROM {self.source.quoted}{where}"  # noqa: S608  Every name is quoted.

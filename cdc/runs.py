@@ -1,9 +1,10 @@
 """Changes in commit order to batches of equal ones. Pure.
 
-The order is kept for each target table on its own: nobody can see the order between tables inside a
-transaction, and foreign keys are not checked for a replica. So one wide source row that fills two tables still
-makes long runs in both. No statement finds a row twice, so the order inside of it matters to a unique constraint at
-most; then the target refuses it, and it is done again row by row (`cdc.stream`).
+The order is kept for each target table on its own, and in a pivoted one for each label's rows: nobody can see the
+order between tables inside a transaction, and foreign keys are not checked for a replica. So one wide source row that
+fills two tables still makes long runs in both. No statement finds a row twice, so the order inside of it, or between
+labels, matters to a unique constraint at most; then the target refuses it, and it is done again row by row
+(`cdc.stream`).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from cdc.projection import Table
+from cdc.projection import Labels, Table
 from cdc.statements import BATCHES, Shape
 
 MOST_PARAMETERS = 65535
@@ -59,10 +60,10 @@ class _Run:
 
 
 class Runs:
-    """The open run of each target table. At most `longest` rows are kept of each."""
+    """The open run of each target table, or of each label's rows in it. At most `longest` rows are kept of each."""
 
     def __init__(self, longest: int = BATCHES[0]) -> None:
-        self._runs: dict[Table, _Run] = {}
+        self._runs: dict[tuple[Table, Labels], _Run] = {}
         self._longest = longest
 
     def __bool__(self) -> bool:
@@ -72,17 +73,18 @@ class Runs:
         """Take one change; gives back what has to go out before it or is full with it."""
         shape, params, keys = change
         ended: Iterable[Batch] = ()
-        run = self._runs.get(shape.target)
+        place = shape.target, shape.labels
+        run = self._runs.get(place)
         if run is None:
-            run = self._runs[shape.target] = _Run(shape)
+            run = self._runs[place] = _Run(shape)
         elif run.shape is not shape or not run.keys.isdisjoint(keys):
             ended = run.batches()
-            run = self._runs[shape.target] = _Run(shape)
+            run = self._runs[place] = _Run(shape)
         run.rows.append(params)
         if keys:
             run.keys.update(keys)
         if len(run.rows) >= self._longest:
-            del self._runs[shape.target]
+            del self._runs[place]
             return (*ended, *run.batches())
         return ended
 

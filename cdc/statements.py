@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cdc.projection import Column, Table, quoted
+from cdc.projection import Column, Labels, Table, quoted
 
 BATCHES = (64, 16, 4, 1)
 """Rows of one statement: few sizes, so that all of them stay prepared."""
@@ -54,6 +54,8 @@ class Shape:
     """Written (insert, update)."""
     keys: tuple[Cell, ...]
     """What finds the row (update, delete)."""
+    labels: Labels = ()
+    """The only rows of the target that this can be about."""
 
     @property
     def width(self) -> int:

@@ -119,6 +119,18 @@ class UnmappedTable(Untranslatable):
         )
 
 
+class UnknownLabel(Untranslatable):
+    """A row of a pivoted table with labels that the lens does not know; dropping it would lose it silently."""
+
+    code = "label-unknown"
+
+    def __init__(self, relation: str, columns: Sequence[str]) -> None:
+        super().__init__(
+            f"a row of {relation} has labels ({', '.join(columns)}) that no row of its pivot has",
+            "Compare both schemas with the plan: fig plan check",
+        )
+
+
 class UnsentValue(Untranslatable):
     """A value the target needs was not sent, because it is large and did not change."""
 

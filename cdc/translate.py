@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cdc import binding
-from cdc.binding import Binding, ColumnTypes, Gone, SetUpColumns
+from cdc import binding, slices
+from cdc.binding import ColumnTypes, Gone, SetUpColumns
 from cdc.pgoutput import (
     Begin,
     Delete,
@@ -23,6 +23,7 @@ from cdc.pgoutput import (
 from cdc.position import lsn_text
 from cdc.projection import Role, Table
 from cdc.runs import Batch, Change, Runs
+from cdc.slices import Bound
 from cdc.spec import StreamSpec
 from cdc.statements import delete_all, reset_all
 from cdc.stream_errors import MalformedMessage, SchemaChanged, UnmappedTable
@@ -77,7 +78,7 @@ class Translator:
         self._targets = targets
         self._set_up = set_up
         self._relations: dict[int, Relation] = {}
-        self._bindings: dict[int, tuple[Binding, ...]] = {}
+        self._bindings: dict[int, tuple[Bound, ...]] = {}
         self._runs = Runs(longest_run)
         self._gone: Gone = set()
         self.transaction: Transaction | None = None
@@ -141,21 +142,20 @@ class Translator:
             if projection.role is Role.PART and projection.reset:
                 sql = reset_all(projection.target, dict(projection.reset))
                 yield WholeTable(projection.target, sql)
-        for projection in concerned:
-            if projection.role is Role.PRIMARY:
-                yield WholeTable(projection.target, delete_all(projection.target))
+        for target in dict.fromkeys(p.target for p in concerned if p.role is Role.PRIMARY):
+            yield WholeTable(target, delete_all(target))
 
     def _source(self, oid: int) -> Table:
         relation = self._relations[oid]
         return Table(relation.schema, relation.name)
 
-    def _bound(self, oid: int) -> tuple[Binding, ...]:
+    def _bound(self, oid: int) -> tuple[Bound, ...]:
         bound = self._bindings.get(oid)
         if bound is None:
             bound = self._bindings[oid] = self._bind(oid)
         return bound
 
-    def _bind(self, oid: int) -> tuple[Binding, ...]:
+    def _bind(self, oid: int) -> tuple[Bound, ...]:
         relation = self._relations.get(oid)
         if relation is None:
             raise MalformedMessage(f"relation {oid} was never announced", b"")
@@ -165,7 +165,7 @@ class Translator:
             raise UnmappedTable(str(source), self._spec.publication)
         if found := binding.differences(relation, expected):
             raise SchemaChanged(str(source), found)
-        return binding.bind(relation, self._spec.projections, self._targets)
+        return slices.bind(relation, self._spec.projections, self._targets)
 
     def _note(self, message: LogicalMessage) -> None:
         """Keep what a message of ours says; others' messages are none of our business."""

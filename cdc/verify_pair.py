@@ -85,7 +85,7 @@ class Pair:
 
     def _difference(self, key: Key, column: str | None, kind: Kind, *values: str | None) -> Difference:
         named = tuple((target, value) for (_, target), value in zip(self.projection.key, key, strict=True))
-        return Difference(self.projection.target, named, column, kind, *values)
+        return Difference(self.projection.target, named + self.projection.pinned, column, kind, *values)
 
     def _both(self, query: Callable[[View], str], parameters: Key) -> list[list[Any]]:
         """The same question to both sides at once."""

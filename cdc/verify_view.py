@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from cdc.catalogue import LiveTable
-from cdc.projection import Projection, Table, quoted
+from cdc.projection import Projection, Table, labelled, quoted
 
 Key: TypeAlias = tuple[str, ...]
 """A primary key's values as text."""
@@ -58,8 +58,8 @@ class View:
     cells: tuple[str, ...]
     nullable: tuple[bool, ...]
     """Which cells may be NULL on either side; the same for both views."""
-    only_with: str = ""
-    """Rows in which this column is NULL do not count."""
+    only: str = ""
+    """The condition of the rows that this is about; empty for all."""
 
     def digest(self, within: Range) -> str:
         """Count and checksum. A sum, not xor: two equal rows would cancel each other out."""
@@ -80,16 +80,12 @@ class View:
 
     def row(self) -> str:
         """The cells of the row with the given key."""
-        found = " AND ".join([*self._counts, *(f"{column.order} = {column.value}" for column in self.key)])
+        found = " AND ".join([*(f"{column.order} = {column.value}" for column in self.key), *filter(None, [self.only])])
         return f"SELECT {', '.join(self.cells)} FROM {self._from} WHERE {found}"  # noqa: S608
 
     @property
     def _from(self) -> str:
         return f"{_safe(self.table.quoted)} {ROW}"
-
-    @property
-    def _counts(self) -> tuple[str, ...]:
-        return (_safe(f"{ROW}.{quoted(self.only_with)} IS NOT NULL"),) if self.only_with else ()
 
     @property
     def _hash(self) -> str:
@@ -111,8 +107,8 @@ class View:
         key = ", ".join(column.order for column in self.key)
         values = ", ".join(column.value for column in self.key)
         bounds = [(">", within.after), ("<=", within.upto)]
-        ranges = [f"({key}) {operator} ({values})" for operator, bound in bounds if bound is not None]
-        conditions = [*self._counts, *ranges]
+        conditions = [f"({key}) {operator} ({values})" for operator, bound in bounds if bound is not None]
+        conditions += filter(None, [self.only])
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return self._from + where
 
@@ -126,15 +122,11 @@ def views(projection: Projection, monolith: LiveTable, service: LiveTable) -> tu
         service.column(column.target).nullable or any(monolith.column(name).nullable for name in column.sources)
         for column in projection.columns
     )
+    pinned = _safe(labelled(projection.pinned, f"{ROW}."))
+    counts = _safe(f"{ROW}.{quoted(projection.only_with)} IS NOT NULL") if projection.only_with else ""
     return (
-        View(
-            projection.source,
-            _key(monolith, [source for source, _ in projection.key]),
-            image,
-            nullable,
-            projection.only_with or "",
-        ),
-        View(projection.target, _key(service, [target for _, target in projection.key]), plain, nullable),
+        View(projection.source, _key(monolith, [source for source, _ in projection.key]), image, nullable, counts),
+        View(projection.target, _key(service, [target for _, target in projection.key]), plain, nullable, pinned),
     )
 
 

@@ -7,7 +7,18 @@ from typing import Any
 
 from flask import Flask
 
-from legacy_monolith import catalog, database, health, identity, logs, openapi, payments, problems, users
+from legacy_monolith import (
+    catalog,
+    database,
+    health,
+    identity,
+    logs,
+    notifications,
+    openapi,
+    payments,
+    problems,
+    users,
+)
 from legacy_monolith.settings import settings_from_environment
 from legacy_monolith.web import IdConverter
 
@@ -24,6 +35,6 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     problems.init_app(app)
     database.init_app(app)
     identity.init_app(app)
-    for part in (health, openapi, users, catalog, payments):
+    for part in (health, openapi, users, catalog, payments, notifications):
         part.init_app(app)
     return app

@@ -19,7 +19,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from legacy_monolith import create_app, ownership, seam
+from legacy_monolith import create_app, ownership, seam, telling
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.errors import Problem, ReservationLost
 from legacy_monolith.logs import LOGGING
@@ -92,14 +92,16 @@ def _claimed(claim: Callable[[], int | None]) -> int | None:
 
 
 def tidy(app: Flask) -> None:
-    """Throw away codes and events of long ago, and limits that limit nobody any more, as far as they are owned here."""
+    """Throw away what is of long ago or limits nobody any more, as far as it is owned here."""
     with app.app_context():
         if ownership.is_here("users"):
             phone.forget()
             limits.forget()
+            telling.forget("users")
             db.session.commit()
         if ownership.is_here("payments"):
             ledger.forget_events()
+            telling.forget("payments")
             db.session.commit()
 
 

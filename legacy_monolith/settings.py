@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from legacy_monolith.errors import SettingsMissing
+from legacy_monolith.notifications.mail import MAIL_SETTINGS
 from legacy_monolith.payments.gateway import STRIPE_SETTINGS
 from legacy_monolith.users.addresses import networks
 from legacy_monolith.users.messages import TWILIO_SETTINGS
@@ -48,12 +49,13 @@ def settings_from_environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     settings.update({name: os.environ.get(name, "") for name in (*TWILIO_SETTINGS, "TWILIO_BASE_URL")})
     settings.update({name: os.environ.get(name) or otherwise for name, otherwise in BROWSER_SETTINGS.items()})
     settings.update({name: os.environ.get(name, "") for name in (*STRIPE_SETTINGS, "STRIPE_BASE_URL")})
+    settings.update({name: os.environ.get(name, "") for name in MAIL_SETTINGS})
     settings.update({name: os.environ[variable] for variable, name in REQUIRED.items() if variable in os.environ})
     settings.update(overrides)
     settings["REMEMBER_COOKIE_SECURE"] = settings["SESSION_COOKIE_SECURE"]
     missing = [variable for variable, name in REQUIRED.items() if not settings.get(name)]
-    # Without Twilio the shop sends no messages, without Stripe it takes no money; with half, somebody forgot something.
-    for outside in (TWILIO_SETTINGS, STRIPE_SETTINGS):
+    # Without these the shop sends no text messages, no mail, takes no money; with half, somebody forgot something.
+    for outside in (TWILIO_SETTINGS, MAIL_SETTINGS, STRIPE_SETTINGS):
         if any(settings[name] for name in outside):
             missing += [name for name in outside if not settings[name]]
     if missing:

@@ -14,7 +14,7 @@ from rich.table import Table
 from migration_plan import commands
 from migration_plan.terminal import FigGroup, json_option, load_environment
 
-_STACK_COMMANDS = ("up", "down", "status", "logs")
+_STACK_COMMANDS = ("up", "down", "stop", "status", "logs")
 
 
 @click.group(cls=FigGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,6 +79,29 @@ def down(wipe: bool) -> None:
         if wipe:
             ending.wipe(state)
     click.echo(f"nothing runs in {state}" + (", and nothing is kept" if wipe else ""))
+
+
+@main.command()
+@click.argument("names", nargs=-1, required=True)
+@json_option
+def stop(names: tuple[str, ...], as_json: bool) -> None:
+    """Stop the processes NAMES of the local stack; they stay down until 'fig up'.
+
+    \b
+    Example:
+      fig stop monolith monolith-jobs
+    """
+    from migration_plan.local import stop as ending
+    from migration_plan.local.folder import locked
+    from migration_plan.local.site import Place, open_site
+
+    site = open_site(Place.of(os.environ), os.environ, make=False)
+    with locked(site.state):
+        ending.stop(site, names, _silent if as_json else _say)
+    if as_json:
+        click.echo(json.dumps({"stopped": list(names), "next_steps": ["fig up"]}))
+    else:
+        click.echo("next: fig status; fig up starts them again")
 
 
 @main.command()

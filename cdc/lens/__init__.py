@@ -1,6 +1,8 @@
 """The lens: how monolith rows become service rows and back, compiled to SQL both ways.
 
 combinators (what a column may be) → mapping (tables, projections) → parse (plan file) → check (live catalogues)
+
+A `pivot` turns columns into rows; `parse_pivot` says how a plan writes it and what it asks for.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ class Lens:
         parser = Parser()
         table_lenses = parser.tables(tables)
         if parser.problems:
-            raise LensError(tuple(parser.problems))
+            raise LensError(tuple(dict.fromkeys(parser.problems)))
         return cls(table_lenses)
 
     def projections(self, direction: Direction) -> tuple[Projection, ...]:
@@ -44,10 +46,11 @@ class Lens:
         """The tables of one side, `monolith` or `service`."""
         return {
             "monolith": tuple(table_lens.monolith for table_lens in self.table_lenses),
-            "service": tuple(part.table for table_lens in self.table_lenses for part in table_lens.service),
+            "service": tuple(dict.fromkeys(p.table for table_lens in self.table_lenses for p in table_lens.service)),
         }[side]
 
     def check(self, monolith: Connection[Any], service: Connection[Any]) -> list[LensProblem]:
         """What the live catalogues say against this lens; empty when it is total and invertible there."""
         sides = Catalogue(monolith), Catalogue(service)
-        return [problem for table_lens in self.table_lenses for problem in check_table(table_lens, *sides)]
+        found = (problem for table_lens in self.table_lenses for problem in check_table(table_lens, *sides))
+        return list(dict.fromkeys(found))

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cdc.catalogue import Catalogue, LiveColumn, LiveTable
+from cdc.lens.check_pivot import check_labels
 from cdc.lens.combinators import Cast, Constant, Enum, Flags, Rename, Scale
 from cdc.lens.mapping import Mapped, ServiceTable, TableLens
+from cdc.lens.spot import Spot
 from cdc.lens.types import SqlType
-from cdc.projection import Table
 
 
 @dataclass(frozen=True)
@@ -24,32 +25,6 @@ class LensProblem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}"
-
-
-@dataclass(frozen=True)
-class Spot:
-    """One column on one side."""
-
-    catalogue: Catalogue
-    table: Table
-    live: LiveColumn
-
-    def refuses(self, values: tuple[str, ...]) -> Iterator[str]:
-        """Why this column does not hold exactly these labels."""
-        if self.live.labels:
-            missing = [label for label in self.live.labels if label not in values]
-            unknown = [value for value in values if value not in self.live.labels]
-            yield from (f'not total: label "{label}" of {self.live.name} has no counterpart' for label in missing)
-            yield from (f'{self.live.name} knows no label "{value}"' for value in unknown)
-            return
-        if self.live.cast_type not in ("text", "character varying", "bpchar"):
-            yield f"{self.live.name} is {self.live.type}, neither an enum nor text"
-            return
-        if not self.catalogue.confines(self.table, self.live.name, values):
-            yield f"not total: {self.live.name} may hold other values; a CHECK must confine it to {', '.join(values)}"
-        for value in values:
-            if not self.catalogue.admits(self.table, self.live.name, value):
-                yield f'not invertible: a CHECK forbids "{value}" in {self.live.name}'
 
 
 def check_table(lens: TableLens, monolith: Catalogue, service: Catalogue) -> Iterator[LensProblem]:
@@ -68,6 +43,10 @@ def check_table(lens: TableLens, monolith: Catalogue, service: Catalogue) -> Ite
         yield from _named(where, _service_side(lens, part, target))
         if source is not None:
             yield from _columns(where, lens, part, (monolith, source), (service, target))
+    for table in dict.fromkeys(part.table for part in lens.service if part.labels):
+        if (live := service.find(table)) is not None:
+            labels = [dict(part.labels) for part in lens.service if part.table == table]
+            yield from _named(f"{lens.monolith} → {table}.pivot", check_labels(labels, live, service))
 
 
 def _named(where: str, problems: Iterator[str]) -> Iterator[LensProblem]:
@@ -87,7 +66,7 @@ def _monolith_side(lens: TableLens, live: LiveTable, catalogue: Catalogue) -> It
 
 
 def _service_side(lens: TableLens, part: ServiceTable, live: LiveTable) -> Iterator[str]:
-    yield from _key(live, tuple(service for _, service in part.key(lens.key)))
+    yield from _key(live, (*(service for _, service in part.key(lens.key)), *(name for name, _ in part.labels)))
     yield from _coverage(live, {mapped.service for mapped in part.columns})
 
 
@@ -119,8 +98,11 @@ def _columns(
     monolith: tuple[Catalogue, LiveTable],
     service: tuple[Catalogue, LiveTable],
 ) -> Iterator[LensProblem]:
+    discriminators = [name for name, _ in part.labels]
     for mapped in part.columns:
         names = mapped.combinator.columns
+        if mapped.service in discriminators:
+            continue  # No constants of the table, only of a slice: `check_labels` is about them.
         if mapped.service not in service[1].columns or any(name not in monolith[1].columns for name in names):
             continue  # Named by the coverage already.
         target = Spot(service[0], part.table, service[1].columns[mapped.service])

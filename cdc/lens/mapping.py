@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cdc.lens.combinators import Combinator, Constant, Rename
-from cdc.projection import Column, Direction, Projection, Role, Table
+from cdc.projection import Column, Direction, Labels, Projection, Role, Table
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,9 @@ class ServiceTable:
     columns: tuple[Mapped, ...]
     only_with: str | None = None
     """A part's row exists while this monolith column is not NULL; None: while the monolith's row does."""
+    labels: Labels = ()
+    """Of a slice: the discriminators, service column and label, of the table's rows that it stands for. A pivoted
+    table is as many slices as it has labels; each one is a part that has some rows of that table only."""
 
     def key(self, monolith_key: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         """(monolith column, service column) for each key column that this table has by rename."""
@@ -51,7 +54,8 @@ class TableLens:
     def _to_service(self, part: ServiceTable) -> Projection:
         """Forward, each service row exists because the monolith's row does: all of them are primary."""
         columns = tuple(Column(m.service, m.combinator.columns, m.combinator.forward()) for m in part.columns)
-        return Projection(self.monolith, part.table, part.key(self.key), columns, Role.PRIMARY, (), part.only_with)
+        key = part.key(self.key)
+        return Projection(self.monolith, part.table, key, columns, Role.PRIMARY, (), part.only_with, pinned=part.labels)
 
     def _to_monolith(self, number: int) -> Projection:
         part = self.service[number]
@@ -62,7 +66,8 @@ class TableLens:
             for column, expression in m.combinator.backward(m.service)
         )
         if number > 0:
-            return Projection(part.table, self.monolith, key, columns, Role.PART, tuple(_absent(part)))
+            absent = tuple(_absent(part))
+            return Projection(part.table, self.monolith, key, columns, Role.PART, absent, only=part.labels)
         columns += tuple(Column(name, (), constant.forward()) for name, constant in self.monolith_only)
         reset = tuple(pair for other in self.service[1:] for pair in _absent(other))
         return Projection(part.table, self.monolith, key, columns, Role.PRIMARY, reset)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from cdc.lens.combinators import Cast, Combinator, Constant, Enum, Flags, Rename, Scale, written
 from cdc.lens.mapping import Mapped, ServiceTable, TableLens
+from cdc.lens.parse_pivot import PIVOT, is_pivot, slices
 from cdc.lens.types import LOSSLESS, SqlType, is_lossless
+from cdc.lens.words import Wrong, column_name, plain_text
 from cdc.projection import Table
-
-_UNUSABLE = re.compile(r"[{}.\[\]!:]")
-
-
-class _Wrong(Exception):
-    """One problem with one column; the parser notes it and goes on."""
 
 
 class Parser:
@@ -30,7 +25,7 @@ class Parser:
         if not found and not self.problems:
             self.problems.append("tables: no table is named")
         self._once("monolith table", [lens.monolith for lens in found])
-        self._once("service table", [part.table for lens in found for part in lens.service])
+        self._once("service table", [table for lens in found for table in {part.table for part in lens.service}])
         return tuple(found)
 
     def _once(self, what: str, names: Iterable[object]) -> None:
@@ -50,12 +45,12 @@ class Parser:
             self.problems.append(f"{monolith}: `key` is a list of the primary key's columns")
             return None
         optional = self._optional(monolith, entry)
-        parts = [self._part(f"{monolith} → {name}", self._name(name), columns, tuple(key), number > 0,
-                            optional.get(name))
+        parts = [self._parts(f"{monolith} → {name}", self._name(name), columns, tuple(key), number > 0,
+                             optional.get(name))
                  for number, (name, columns) in enumerate(entry["service"].items())]  # fmt: skip
         if monolith is None or None in parts:
             return None
-        lens = TableLens(monolith, tuple(key), tuple(part for part in parts if part is not None),
+        lens = TableLens(monolith, tuple(key), tuple(part for table in parts for part in table or ()),
                          self._monolith_only(monolith, entry.get("monolith_only", {})))  # fmt: skip
         self._check_uses(lens)
         return lens
@@ -67,18 +62,22 @@ class Parser:
             self.problems.append(str(error))
             return None
 
-    def _part(
+    def _parts(
         self, where: str, table: Table | None, columns: object, key: tuple[str, ...], is_part: bool,
         only_with: str | None,
-    ) -> ServiceTable | None:  # fmt: skip
+    ) -> tuple[ServiceTable, ...] | None:  # fmt: skip
+        """One service table; several slices of it, if it is pivoted."""
         if not isinstance(columns, dict) or not columns:
             self.problems.append(f"{where}: needs columns, `service column: monolith column`")
             return None
+        pivot = columns[PIVOT] if is_pivot(columns) else None
         mapped = []
         for name, written_as in columns.items():
+            if name == PIVOT and pivot is not None:
+                continue
             try:
                 mapped.append(_mapped(name, written_as, key, is_part))
-            except _Wrong as error:
+            except Wrong as error:
                 self.problems.append(f"{where}.{name}: {error}")
         if table is None:
             return None
@@ -87,7 +86,12 @@ class Parser:
         self.problems += [
             f"{where}: key column {column} must be mapped by rename (`key` names them)" for column in sorted(missing)
         ]
-        return part
+        if pivot is None:
+            return (part,)
+        found = ["`optional` and a pivot do not go together"] if only_with else []
+        made = slices(part, pivot, key, is_part, found)
+        self.problems += [f"{where}.{PIVOT}: {problem}" for problem in found]
+        return made
 
     def _optional(self, monolith: Table | None, entry: Mapping[str, Any]) -> dict[object, str]:
         """The parts whose rows exist only while a column of the monolith's row is not NULL."""
@@ -110,9 +114,9 @@ class Parser:
             try:
                 combinator = _combinator(written_as)
                 if not isinstance(combinator, Constant):
-                    raise _Wrong("only a constant can exist on the monolith's side alone")
-                found.append((_column(name), combinator))
-            except _Wrong as error:
+                    raise Wrong("only a constant can exist on the monolith's side alone")
+                found.append((column_name(name), combinator))
+            except Wrong as error:
                 self.problems.append(f"{monolith}.{name}: {error}")
         return tuple(found)
 
@@ -139,7 +143,7 @@ class Parser:
 
 
 def _mapped(name: object, entry: object, key: tuple[str, ...], is_part: bool) -> Mapped:
-    service = _column(name)
+    service = column_name(name)
     if not isinstance(entry, dict) or "absent" not in entry:
         combinator = _combinator(entry)
         is_key = isinstance(combinator, Rename) and combinator.column in key
@@ -147,62 +151,62 @@ def _mapped(name: object, entry: object, key: tuple[str, ...], is_part: bool) ->
     rest = {word: value for word, value in entry.items() if word != "absent"}
     combinator = _combinator(rest)
     if not is_part or not combinator.columns or set(combinator.columns) & set(key):
-        raise _Wrong("`absent` belongs to a part's columns, besides its key")
+        raise Wrong("`absent` belongs to a part's columns, besides its key")
     absent = entry["absent"]
     values = (
         (None,)
         if absent is None
-        else tuple(_text(absent).split(","))
+        else tuple(plain_text(absent).split(","))
         if isinstance(combinator, Flags)
-        else (_text(absent),)
+        else (plain_text(absent),)
     )
     if len(values) != len(combinator.columns):
-        raise _Wrong(f"`absent` needs {len(combinator.columns)} values")
+        raise Wrong(f"`absent` needs {len(combinator.columns)} values")
     return Mapped(service, combinator, values)
 
 
 def _combinator(entry: object) -> Combinator:
     if isinstance(entry, str):
-        return Rename(_column(entry))
+        return Rename(column_name(entry))
     if not isinstance(entry, dict):
-        raise _Wrong(f"{entry!r} is neither a monolith column nor a combinator")
+        raise Wrong(f"{entry!r} is neither a monolith column nor a combinator")
     named = [word for word in _COMBINATORS if word in entry]
     if len(named) != 1:
-        raise _Wrong(
+        raise Wrong(
             f"needs exactly one combinator ({', '.join(_COMBINATORS)}), has {', '.join(map(str, entry)) or 'none'}"
         )
     build, words = _COMBINATORS[named[0]]
     unknown = sorted(set(map(str, entry)) - {named[0], *words})
     missing = sorted(set(words) - set(entry))
     if unknown or missing:
-        raise _Wrong(
+        raise Wrong(
             "; ".join([f"unknown key `{word}`" for word in unknown] + [f"`{word}` is missing" for word in missing])
         )
     return build(entry)
 
 
 def _cast(entry: Mapping[str, Any]) -> Cast:
-    to, back = SqlType.parse(_text(entry["to"])), SqlType.parse(_text(entry["back"]))
+    to, back = SqlType.parse(plain_text(entry["to"])), SqlType.parse(plain_text(entry["back"]))
     if not is_lossless(back, to):
-        raise _Wrong(f"cast {back} ↔ {to} can lose values; these cannot: {LOSSLESS}")
-    return Cast(_column(entry["cast"]), to, back)
+        raise Wrong(f"cast {back} ↔ {to} can lose values; these cannot: {LOSSLESS}")
+    return Cast(column_name(entry["cast"]), to, back)
 
 
 def _scale(entry: Mapping[str, Any]) -> Scale:
     powers = [10**digits for digits in range(1, 19)]
     if entry["by"] not in powers:
-        raise _Wrong(f"`by` is a power of ten from 10 on, not {entry['by']!r}")
-    return Scale(_column(entry["scale"]), powers.index(entry["by"]) + 1)
+        raise Wrong(f"`by` is a power of ten from 10 on, not {entry['by']!r}")
+    return Scale(column_name(entry["scale"]), powers.index(entry["by"]) + 1)
 
 
 def _enum(entry: Mapping[str, Any]) -> Enum:
-    return Enum(_column(entry["enum"]), _values(entry["values"]))
+    return Enum(column_name(entry["enum"]), _values(entry["values"]))
 
 
 def _flags(entry: Mapping[str, Any]) -> Flags:
     if not isinstance(entry["flags"], list) or not entry["flags"]:
-        raise _Wrong("`flags` is a list of boolean columns")
-    columns = tuple(_column(name) for name in entry["flags"])
+        raise Wrong("`flags` is a list of boolean columns")
+    columns = tuple(column_name(name) for name in entry["flags"])
     values = _values(entry["values"])
     count = len(columns)
     states = [tuple(bool(number >> bit & 1) for bit in reversed(range(count))) for number in range(2**count)]
@@ -210,46 +214,30 @@ def _flags(entry: Mapping[str, Any]) -> Flags:
     unknown = sorted(set(values) - set(names))
     missing = sorted(set(names) - set(values))
     if unknown:
-        raise _Wrong(f'"{unknown[0]}" is not a state of {count} flags, such as "{written(states[0])}"')
+        raise Wrong(f'"{unknown[0]}" is not a state of {count} flags, such as "{written(states[0])}"')
     if missing:
-        raise _Wrong(f'not total: the state "{missing[0]}" has no value')
+        raise Wrong(f'not total: the state "{missing[0]}" has no value')
     return Flags(columns, {names[name]: label for name, label in values.items()})
 
 
 def _values(entry: object) -> dict[str, str]:
     if not isinstance(entry, dict) or not entry:
-        raise _Wrong("`values` is `monolith value: service value`")
+        raise Wrong("`values` is `monolith value: service value`")
     for value in [*entry, *entry.values()]:
         if not isinstance(value, str):
-            raise _Wrong(f"the value {value!r} is no text: write it in quotes")
+            raise Wrong(f"the value {value!r} is no text: write it in quotes")
     twice = [value for value, n in Counter(entry.values()).items() if n > 1]
     if twice:
-        raise _Wrong(f'not invertible: two values become "{twice[0]}"')
+        raise Wrong(f'not invertible: two values become "{twice[0]}"')
     return dict(entry)
 
 
 def _constant(entry: Mapping[str, Any]) -> Constant:
-    return Constant(_text(entry["constant"]))
-
-
-def _column(name: object) -> str:
-    if not isinstance(name, str) or not name:
-        raise _Wrong(f"{name!r} is not a column name")
-    if _UNUSABLE.search(name):
-        raise _Wrong(f'a lens cannot name the column "{name}": none of {{}}.[]!: can be in it')
-    return name
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | str):
-        return str(value)
-    raise _Wrong(f"{value!r} is no plain value: write it in quotes")
+    return Constant(plain_text(entry["constant"]))
 
 
 _COMBINATORS: dict[str, tuple[Callable[[Mapping[str, Any]], Combinator], tuple[str, ...]]] = {
-    "rename": (lambda entry: Rename(_column(entry["rename"])), ()),
+    "rename": (lambda entry: Rename(column_name(entry["rename"])), ()),
     "cast": (_cast, ("to", "back")),
     "scale": (_scale, ("by",)),
     "enum": (_enum, ("values",)),

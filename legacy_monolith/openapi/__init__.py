@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, json
 
 from legacy_monolith.errors import NotFound
 
-DOMAINS = ("users", "catalog", "payments")
+DOMAINS = ("users", "catalog", "payments", "notifications")
 
 
 def document(domain: str) -> dict[str, Any]:

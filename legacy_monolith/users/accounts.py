@@ -43,6 +43,11 @@ def rename(user_id: int, name: str) -> Record:
     return db.session.execute(update(User).where(User.id == user_id).values(name=name).returning(*SHOWN)).one()
 
 
+def lock(user_id: int) -> Record:
+    """As it is until the transaction ends."""
+    return db.session.execute(_BY_ID.with_for_update(), {"id": user_id}).one()
+
+
 def change_email(user_id: int, email: str) -> Record:
     statement = update(User).where(User.id == user_id).values(email=email).returning(*SHOWN)
     try:
@@ -65,8 +70,11 @@ def change_password(user_id: int, confirmed: str, password_hash: str) -> Record:
     return row
 
 
-def end_sessions(user_id: int) -> None:
-    db.session.execute(update(User).where(User.id == user_id).values(session_epoch=User.session_epoch + 1))
+def end_sessions(user_id: int) -> int:
+    """The epoch that begins."""
+    statement = update(User).where(User.id == user_id).values(session_epoch=User.session_epoch + 1)
+    epoch: int = db.session.execute(statement.returning(User.session_epoch)).scalar_one()
+    return epoch
 
 
 def make_seller(user_id: int) -> Record:

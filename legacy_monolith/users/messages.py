@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -28,6 +29,9 @@ class Sending:
 class Messages(Protocol):
     def send(self, phone: str, text: str) -> Sending:
         """One attempt, which ends in time and does not raise."""
+
+    def sent(self, phone: str, text: str, since: datetime) -> list[str]:
+        """References of such messages that were taken on since then; none also if nobody can say."""
 
     def close(self) -> None: ...
 

@@ -23,7 +23,7 @@ from legacy_monolith.errors import (
     NoCode,
     WrongCode,
 )
-from legacy_monolith.users import codes, limits
+from legacy_monolith.users import codes, events, limits
 from legacy_monolith.users.codes import ATTEMPTS, VALID, Code, Verdict
 from legacy_monolith.users.messages import Fate, Messages, Sending
 
@@ -88,6 +88,7 @@ def verify(user_id: int, given: str) -> None:
         case Verdict.RIGHT:
             db.session.execute(_USE, {"id": code.id})
             db.session.execute(_VERIFIED, {"user_id": user_id, "phone": code.phone})
+            events.phone_verified(user_id, code.id)
             limits.give_back(*uses)
             db.session.commit()
         case Verdict.WRONG:

@@ -7,7 +7,7 @@ from flask_wtf.csrf import generate_csrf
 
 from legacy_monolith import identity
 from legacy_monolith.database import db
-from legacy_monolith.users import accounts, forms, login, phone, sessions
+from legacy_monolith.users import accounts, events, forms, login, phone, sessions
 from legacy_monolith.users.passwords import hash_password
 from legacy_monolith.validation import body
 from legacy_monolith.web import moment
@@ -19,6 +19,7 @@ bp = Blueprint("users", __name__)
 def sign_up() -> tuple[Response, int]:
     form = body(forms.SignUp)
     row = accounts.open_account(form.email, hash_password(form.password), form.name, form.role)
+    events.signed_up(row.id)
     db.session.commit()
     sessions.begin(row)
     return jsonify(accounts.shown(row)), 201
@@ -36,7 +37,8 @@ def log_in() -> Response:
 @identity.requires_login
 def log_out() -> tuple[str, int]:
     """Ends every session of the user, so that a copied cookie is worth nothing afterwards."""
-    accounts.end_sessions(identity.account().id)
+    user_id = identity.account().id
+    events.logged_out_everywhere(user_id, accounts.end_sessions(user_id))
     db.session.commit()
     sessions.end()
     return "", 204
@@ -61,7 +63,10 @@ def rename() -> Response:
 def change_email() -> Response:
     form, user_id = body(forms.EmailChange), identity.account().id
     login.confirm(user_id, form.password)
+    old_email = accounts.lock(user_id).email
     row = accounts.change_email(user_id, form.email)
+    if row.email != old_email:
+        events.email_changed(user_id, old_email)
     db.session.commit()
     return jsonify(accounts.shown(row))
 
@@ -73,6 +78,7 @@ def change_password() -> tuple[str, int]:
     form, user_id = body(forms.PasswordChange), identity.account().id
     confirmed = login.confirm(user_id, form.current_password)
     row = accounts.change_password(user_id, confirmed, hash_password(form.new_password))
+    events.password_changed(user_id, row.session_epoch)
     db.session.commit()
     sessions.go_on(row)
     return "", 204

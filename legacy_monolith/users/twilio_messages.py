@@ -6,11 +6,12 @@ Twilio knows no idempotency key. Whoever repeats after a timeout may send twice,
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from requests import ConnectTimeout, RequestException
-from twilio.base.exceptions import TwilioRestException, TwilioServiceException
+from twilio.base.exceptions import TwilioException, TwilioRestException, TwilioServiceException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.http.response import Response
 from twilio.rest import Client
@@ -21,6 +22,9 @@ from legacy_monolith.users.messages import Fate, Sending
 log = logging.getLogger(__name__)
 
 CONNECT_SECONDS, READ_SECONDS = 2.0, 5.0
+# By how much clocks may differ, Twilio's from ours.
+CLOCKS = timedelta(minutes=1)
+MOST_LISTED = 100
 
 # Not a number, region not permitted, unsubscribed, no route, not a mobile: nothing that a second try would change.
 NUMBER_REFUSED = frozenset({21211, 21408, 21610, 21612, 21614})
@@ -65,6 +69,16 @@ class TwilioMessages:
             log.error("an answer of Twilio's cannot be read")
             return Sending(Fate.IN_DOUBT)
         return Sending(Fate.SENT, message.sid)
+
+    def sent(self, phone: str, text: str, since: datetime) -> list[str]:
+        try:
+            listed = self._client.messages.list(
+                to=phone, from_=self._sender, date_sent_after=since - CLOCKS, limit=MOST_LISTED
+            )
+            return [message.sid for message in listed if message.sid and message.body == text]
+        except (TwilioException, RequestException, ValueError) as error:
+            log.warning("Twilio does not say what was sent", extra={"reason": type(error).__name__})
+            return []
 
     def close(self) -> None:
         self._http.session.close()

@@ -93,3 +93,14 @@ class StillRunning(FigError):
 
     def __init__(self, pids: list[int]) -> None:
         super().__init__(f"these processes of the stack could not be ended: {pids}", "end them by hand: kill -9 PID")
+
+
+class ProcessUnknown(FigError):
+    """The stack file has no process of this name."""
+
+    code = "process-unknown"
+    exit_code = 28
+
+    def __init__(self, names: list[str], known: list[str]) -> None:
+        super().__init__(f"no process {', '.join(names)} in the stack; there are {', '.join(known)}", "fig status")
+        self.names = names

@@ -177,3 +177,20 @@ def test_two_starts_at_the_same_time_make_one_stack(small):
 
 def test_a_terminated_process_is_started_again_too(small):
     small.wait_until_back("web", small.kill("web", signal.SIGTERM))
+
+
+def test_a_stopped_process_stays_down_until_the_next_up_and_its_neighbours_feel_nothing(small):
+    before = pids(small)
+    done = small.fig("stop", "web")
+    assert done.returncode == 0, done.stderr
+    after = pids(small)
+    assert (after["web"], {**after, "web": 0}) == (None, {**before, "web": 0})
+    small.up()
+    assert small.status()["web"].well
+
+
+def test_a_process_that_the_stack_does_not_have_is_named_and_nothing_is_stopped(small):
+    before = pids(small)
+    done = small.fig("stop", "web", "wbe")
+    assert (done.returncode, "wbe" in done.stderr, "web" in done.stderr) == (28, True, True)
+    assert pids(small) == before

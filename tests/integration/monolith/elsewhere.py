@@ -25,7 +25,9 @@ from tests.support.waiting import wait_until
 
 TABLES = {
     "catalog": ["products", "stock_movements", "stock_reservations", "stock_reservation_lines"],
-    "payments": ["cart_items", "orders", "order_lines", "payments", "refunds", "stripe_events"],
+    "payments": ["cart_items", "orders", "order_lines", "payments", "refunds", "stripe_events", "payments_outbox"],
+    "notifications": ["notification_preferences", "notification_messages", "notifications_inbox"],
+    "users": ["users", "phone_codes", "rate_limits", "users_outbox"],
 }
 ROOT = Path(__file__).parents[3]
 
@@ -94,6 +96,12 @@ def server(shop: Shop, log: Path, **environment: str) -> Server:
 
 def move_away(shop: Shop, domain: str) -> None:
     """As after a switch: the fence is up, and the row says that this side stands by."""
+    prepare_fences(shop)
+    enroll(shop, domain, "standby")
+
+
+def prepare_fences(shop: Shop) -> None:
+    """The toolkit's role and objects; no domain is recorded yet."""
     with psycopg.connect(shop.server.dsn(shop.database), autocommit=True) as admin:
         if admin.execute("select 1 from pg_roles where rolname = 'fig'").fetchone() is None:
             admin.execute("create role fig login replication")
@@ -105,13 +113,21 @@ def move_away(shop: Shop, domain: str) -> None:
         admin.execute((ROOT / "cdc" / "stream.sql").read_text())
     with closing(SideDatabase(Side.MONOLITH, shop.server.dsn(shop.database, "fig"))) as side:
         side.install()
-        side.enroll(domain, "standby", 1, [f"public.{table}" for table in TABLES[domain]], 5.0)
+
+
+def enroll(shop: Shop, domain: str, state: str) -> None:
+    with closing(SideDatabase(Side.MONOLITH, shop.server.dsn(shop.database, "fig"))) as side:
+        side.enroll(domain, state, 1, [f"public.{table}" for table in TABLES[domain]], 5.0)
+
+
+def own(shop: Shop, domain: str, owns: bool) -> None:
+    """What a switch changes in this side's database."""
+    shop.query("update fig.domain set state = %s where domain = %s", "owner" if owns else "standby", domain)
+    shop.query("select fig.arm(%s, %s)", domain, not owns)
 
 
 def own_catalog(shop: Shop, owns: bool) -> None:
-    """What a switch changes in this side's database."""
-    shop.query("update fig.domain set state = %s", "owner" if owns else "standby")
-    shop.query("select fig.arm('catalog', %s)", not owns)
+    own(shop, "catalog", owns)
 
 
 def copy_product(origin: Shop, target: Shop, product_id: int) -> None:

@@ -101,6 +101,7 @@ class Shop:
         with self.app.app_context():
             db.engine.dispose()
         self.app.extensions["remote_stock"].close()
+        self.app.extensions["contacts"].close()
         if messages := self.app.extensions["messages"]:
             messages.close()
         if gateway := self.app.extensions["gateway"]:
@@ -110,7 +111,10 @@ class Shop:
         """Empty every table, past any fence."""
         with psycopg.connect(self.server.dsn(self.database), autocommit=True) as connection:
             connection.execute("set session_replication_role = replica")
-            connection.execute("truncate users, stock_reservations, rate_limits restart identity cascade")
+            connection.execute(
+                "truncate users, stock_reservations, rate_limits, notifications_inbox, users_outbox, payments_outbox"
+                " restart identity cascade"
+            )
 
     def visitor(self) -> Person:
         return Person(self.app.test_client())

@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection, DataError, pq
 
 from cdc.catalogue import Catalogue
-from cdc.projection import Projection, Role, quoted
+from cdc.projection import Projection, Role, labelled, quoted
 
 
 def by_copy(source: Connection[Any], target: Connection[Any], projection: Projection) -> None:
@@ -27,7 +27,8 @@ def by_values(source: Connection[Any], target: Connection[Any], projection: Proj
     references = {name: f"${i}" for i, name in enumerate(names, 1)}
     values = _cast(target, projection, {column.target: column.sql(references) for column in projection.columns})
     columns = ", ".join(quoted(name) for name in names)
-    for row in _text(source, f"SELECT {columns} FROM {projection.source.quoted}"):
+    where = f" WHERE {labelled(projection.only)}" if projection.only else ""
+    for row in _text(source, f"SELECT {columns} FROM {projection.source.quoted}{where}"):
         if only_with is not None and row[only_with] is None:
             continue
         _write(target, projection, values, row)

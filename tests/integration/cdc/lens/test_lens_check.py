@@ -255,3 +255,71 @@ def test_partitions_domains_and_odd_names_are_read_as_what_they_are(sides: Sides
     columns = {"key": "the key", "day": "day", "kind": {"enum": "no", "values": {"D": "deposit", "W": "withdrawal"}}}
     entry = {"monolith": "public.T t", "key": ["the key", "day"], "service": {"public.t": columns}}
     assert check(sides, monolith, service, entry) == []
+
+
+WIDE = "create table t (id int primary key, a boolean not null, b boolean not null)"
+OWNER = "create table o (id int primary key);"
+ROWS = {"a": {"c": "x", "d": "1", "absent": False}, "b": {"c": "y", "d": "2", "absent": False}}
+CONFINED = "check ((c, d) in (('x', '1'), ('y', '2')))"
+
+
+def pivot(rows: object = ROWS) -> dict[str, Any]:
+    pivoted = {"id": "id", "pivot": {"rows": rows, "value": "v"}}
+    return {"monolith": "public.t", "service": {"public.o": {"id": "id"}, "public.p": pivoted}}
+
+
+@pytest.mark.parametrize(
+    "confined",
+    [
+        CONFINED,
+        "check (c = 'x' and d = '1' or c = 'y' and d = '2')",
+        "check (c in ('x', 'y')), check (d in ('1', '2')), check (not (c = 'x' and d = '2')),"
+        " check (c = 'x' or d <> '1')",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("type_name", ["text", "varchar(3)"])
+def test_a_pivot_whose_labels_are_confined_is_accepted(sides: Sides, type_name: str, confined: str) -> None:
+    service = f"create table p (id int, c {type_name}, d text, v boolean not null, primary key (id, c, d), {confined})"
+    assert check(sides, WIDE, OWNER + service, pivot()) == []
+
+
+@pytest.mark.parametrize(
+    ("service", "problem"),
+    [
+        ("v boolean not null, primary key (id, c, d)", "c may hold other values; a CHECK must confine it to x, y"),
+        ("v boolean not null, primary key (id, c, d), check (c in ('x', 'y')), check (d in ('1', '2', '3'))",
+         "d may hold other values; a CHECK must confine it to 1, 2"),
+        ("v boolean not null, primary key (id, c, d), check (c in ('x', 'y')), check (d in ('1', '2'))",
+         "not total: public.p may have a row with c \"x\", d \"2\"; add CHECK (not (c = 'x' and d = '2'))"),
+        ("v boolean not null, primary key (id, c, d), check (c = 'x' and d = '1')", 'a CHECK forbids "y" in c'),
+        ("v boolean not null, primary key (id, c, d), check (c in ('x', 'y')), check (d in ('1', '2')),"
+         " check (not (c = 'x' and d = '1'))",
+         'not invertible: a CHECK forbids a row with c "x", d "1"'),
+        (f"v boolean not null, primary key (id), {CONFINED}", "the key of the lens is (id, c, d)"),
+        (f"v boolean not null, primary key (id, c), {CONFINED}", "the key of the lens is (id, c, d)"),
+        (f"v text not null, primary key (id, c, d), {CONFINED}", "a is boolean, v is text: use cast"),
+        (f"v boolean, primary key (id, c, d), {CONFINED}", "not invertible: v may be NULL, a may not"),
+        (f"v boolean not null, w int, primary key (id, c, d), {CONFINED}", "w of public.p is not mapped"),
+        (f"primary key (id, c, d), {CONFINED}", "public.p has no column v"),
+    ],
+)  # fmt: skip
+def test_a_pivot_that_does_not_fit_is_refused(sides: Sides, service: str, problem: str) -> None:
+    found = check(sides, WIDE, f"{OWNER} create table p (id int, c text, d text, {service})", pivot())
+    assert any(problem in line for line in found), found
+    assert len(found) == len(set(found))
+
+
+def test_a_discriminator_is_an_enum_or_a_text(sides: Sides) -> None:
+    service = f"create table p (id int, c char(1), d text, v boolean not null, primary key (id, c, d), {CONFINED})"
+    (found,) = check(sides, WIDE, OWNER + service, pivot())
+    assert "c is character(1); a discriminator is an enum, text or varchar" in found
+
+
+def test_a_pivot_says_what_a_missing_row_means_and_leaves_no_column_out(sides: Sides) -> None:
+    rows = {"a": {"c": "x", "d": "1"}, "b": {"c": "y", "d": "2", "absent": False}}
+    service = f"create table p (id int, c text, d text, v boolean not null, primary key (id, c, d), {CONFINED})"
+    wide = WIDE.replace("b boolean", "e boolean not null, b boolean")
+    assert sorted(check(sides, wide, OWNER + service, pivot(rows))) == [
+        "public.t → public.p.v: a needs a value while the part has no row: `v: {…: a, absent: value}`",
+        "public.t: e of public.t is not mapped",
+    ]

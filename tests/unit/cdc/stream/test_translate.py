@@ -194,3 +194,30 @@ def test_messages_that_are_not_for_this_domain_say_nothing(content: bytes) -> No
     assert list(translator.take(decode(wire.message(content)))) == []
     ended = translator.end()
     assert (ended.heartbeat, ended.probe, ended.marker) == (False, None, None)
+
+
+WIDE, PREFERENCE = Table("public", "wide"), Table("public", "preference")
+
+
+def sliced(column: str, label: str) -> Projection:
+    columns = (
+        Column("id", ("id",), "{id}"), Column("kind", (), f"'{label}'"),
+        Column("enabled", (column,), "{" + column + "}"),
+    )  # fmt: skip
+    return Projection(WIDE, PREFERENCE, (("id", "id"),), columns, Role.PRIMARY, (), pinned=(("kind", label),))
+
+
+def test_rows_of_each_label_go_together() -> None:
+    spec = StreamSpec("x", "x", "", "", "s", "p", "fig_o", (sliced("email", "e"), sliced("sms", "s")))
+    columns = [("id", 20, -1), ("email", 16, -1), ("sms", 16, -1)]
+    translator = Translator(
+        spec, {PREFERENCE: {"id": "bigint", "kind": "text", "enabled": "boolean"}}, {WIDE: columns}, 64
+    )
+    relation = wire.relation(3, "public", "wide", [("id", 20, True), ("email", 16, False), ("sms", 16, False)])
+    inserts = [wire.insert(3, [str(n).encode(), b"t", b"f"]) for n in range(4)]
+    translator.begin(Begin(1, 0, 7))
+    assert not [s for data in (relation, *inserts) for s in translator.take(decode(data))]
+    assert [(s.rows, s.params[1::2]) for s in translator.close() if isinstance(s, Batch)] == [
+        (4, [b"t"] * 4),
+        (4, [b"f"] * 4),
+    ]
