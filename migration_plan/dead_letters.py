@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from cdc.broker import Message, Publishing, connected
+from cdc.outbox_errors import NobodyListens
 from migration_plan.errors import FigError
 from migration_plan.parts import Parts
 
@@ -24,6 +25,12 @@ class NoInbox(FigError):
 
     code = "no-inbox"
     exit_code = 2
+
+
+class InboxMissing(FigError):
+    """What is sent there would be gone."""
+
+    code = "inbox-missing"
 
 
 class DeadLetterUnknown(FigError):
@@ -98,10 +105,20 @@ def replay(parts: Parts, only: str | None) -> list[DeadLetter]:
         publishing = Publishing(channel.connection, exchange="")
         for tag, letter in chosen:
             # Attempts are counted anew: no header goes with it.
-            publishing.publish([Message(letter.id, _inbox_of(parts), letter.body)])
+            _put_back(publishing, _inbox_of(parts), letter)
             channel.basic_ack(tag)
         parts.journal.record(parts.domain, "replayed", letters=[letter.id for _tag, letter in chosen])
         return [letter for _tag, letter in chosen]
+
+
+def _put_back(publishing: Publishing, queue: str, letter: DeadLetter) -> None:
+    try:
+        publishing.publish([Message(letter.id, queue, letter.body)])
+    except NobodyListens as error:
+        raise InboxMissing(
+            f"there is no queue {queue}; dead letter {letter.id} stays where it is",
+            "start what listens to it, which makes it, then run the command again",
+        ) from error
 
 
 def _inbox_of(parts: Parts) -> str:

@@ -11,9 +11,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from legacy_monolith.database import FENCED, db, sqlstate
+from legacy_monolith.event import Event
 from legacy_monolith.events import topology
 from legacy_monolith.events.consuming import Inbox, NotNow, consume
-from legacy_monolith.events.reading import Event
 from legacy_monolith.ownership import is_here
 
 Handler = Callable[[Event], None]
