@@ -10,6 +10,7 @@ import pytest
 from kombu import Connection
 
 from migration_plan import outboxes
+from migration_plan.documents import DocumentInvalid
 from migration_plan.errors import SwitchAborted
 from migration_plan.lifecycle import Act, Side, Stage
 from migration_plan.moves import find_move, steps
@@ -122,6 +123,12 @@ def _also(first: Callable[[str], None], at: str, act: Callable[[], None]) -> Cal
             act()
 
     return checkpoint
+
+
+def test_plans_that_tell_need_a_broker(tmp_path: Path) -> None:
+    file = write_settings(tmp_path, "host=127.0.0.1", [plan("payments", "host=127.0.0.1 port=1", "port=2")], None)
+    with pytest.raises(DocumentInvalid, match="need a broker"):
+        without_proxies(file)
 
 
 def test_an_outbox_without_the_columns_of_an_event_is_refused(payments: Payments) -> None:
