@@ -17,6 +17,7 @@ from tests.support.stack import PROJECT
 
 ENVIRONMENT = {
     "FIG_CONFIG": str(PROJECT / "fig.yml"),
+    "AMQP_URL": "amqp://nameko:secret@127.0.0.1:7420/",
     "FIG_STATE": "/var/tmp/state",
     "FIG_JOURNAL_DSN": "postgresql://fig@127.0.0.1:7411/fig",
     "FIG_MONOLITH_DSN": "postgresql://fig@127.0.0.1:7410/shop",
