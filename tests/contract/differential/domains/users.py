@@ -13,7 +13,7 @@ import legacy_monolith.openapi
 from tests.contract.differential.domain import Domain, Noise, Ref, Same, Step
 
 ADA = {"email": "ada@example.org", "password": "correct horse", "name": "Ada", "role": "buyer"}
-BOB = {"email": "Bob@Example.org", "password": "battery staple", "name": "Bob", "role": "seller"}
+BOB = {"email": "Bob@Example.org", "password": "battery staple", "name": "Bob", "role": "buyer"}
 USER = Same("user")
 
 _email = st.sampled_from(["ada@example.org", "ADA@example.org", "bob@example.org", "new@example.org", "no-address"])
@@ -46,10 +46,12 @@ USERS = Domain(
         _token("ada"),
         _post("bob", "signup", "signUp", dict(BOB)),
         _token("bob"),
-        _post("second-browser", "login", "logIn", {"email": ADA["email"], "password": ADA["password"]}),
+        _post("second-browser", "login", "logIn", {"email": "ADA@example.org", "password": ADA["password"]}),
         _post("ada", "phone", "sendCode", {"phone": "+4915112345678"}),
         _verify("ada", 0),
-        _session("bob"),
+        _session("ada"),
+        _session("second-browser"),
+        _post("bob", "seller", "becomeSeller"),
         Step("visitor", "GET", "/internal/users/{id}/contact", "getContact", (("id", Ref("user", 0)),)),
     ),
     hints={
