@@ -91,10 +91,9 @@ def test_after_logging_out_everywhere_own_pages_ask_to_log_in_and_lead_back(stac
 def test_a_login_leads_to_no_other_site(stack, people, email):
     person, address = people("Ada Fern"), email()
     person.signs_up(address)
-    for foreign in ("https://evil.example/", "//evil.example/", "javascript:alert(1)"):
-        person.page.goto(f"/login?next={foreign}")
-        person.page.get_by_label("E-mail address").fill(address)
-        person.page.get_by_label("Password").fill("a long password")
-        person.page.get_by_role("button", name="Log in").click()
-        person.page.wait_for_url(lambda found: "/login" not in found)
-        assert person.page.url.startswith(stack.env["FIG_PUBLIC_URL"])
+    person.page.goto("/login?next=//evil.example/")
+    person.page.get_by_label("E-mail address").fill(address)
+    person.page.get_by_label("Password").fill("a long password")
+    person.page.get_by_role("button", name="Log in").click()
+    person.page.wait_for_url(lambda found: "/login" not in found)
+    assert person.page.url == f"{stack.env['FIG_PUBLIC_URL']}/"

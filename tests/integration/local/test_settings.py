@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from migration_plan import plan as plan_files
 from migration_plan import documents, settings
+from migration_plan import plan as plan_files
 from migration_plan.documents import DocumentInvalid
 from migration_plan.proxies import proxy_configs
 from proxy.config import Route
