@@ -76,7 +76,9 @@ def pytest_runtest_makereport(item, call):
         folder = evidence_folder(item.nodeid)
         stack.collect(folder)
         browser = item.funcargs.get("browser")
-        for number, page in enumerate(page for context in browser.contexts for page in context.pages) if browser else ():
+        for number, page in (
+            enumerate(page for context in browser.contexts for page in context.pages) if browser else ()
+        ):
             page.screenshot(path=folder / f"page-{number}.png")
         report.sections.append(("evidence", f"logs and pictures: {folder}"))
     return report

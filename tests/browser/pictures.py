@@ -9,8 +9,26 @@ from pathlib import Path
 from tests.browser.people import Person, chromium
 from tests.doubles.control import TwilioControl
 
-LOGGED_IN = ("/", "/?q=chair&sort=price", "/cart", "/checkout", "/orders", "/account", "/sell", "/sell/product", "/sales", "/messages")
-LOGGED_OUT = ("/login", "/signup", "/?q=nothing-like-this", "/api-docs?domain=catalog", "/product?id=7", "/product?id=999999999")
+LOGGED_IN = (
+    "/",
+    "/?q=chair&sort=price",
+    "/cart",
+    "/checkout",
+    "/orders",
+    "/account",
+    "/sell",
+    "/sell/product",
+    "/sales",
+    "/messages",
+)
+LOGGED_OUT = (
+    "/login",
+    "/signup",
+    "/?q=nothing-like-this",
+    "/api-docs?domain=catalog",
+    "/product?id=7",
+    "/product?id=999999999",
+)
 
 
 def name(address: str) -> str:

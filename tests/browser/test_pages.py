@@ -11,7 +11,9 @@ from tests.browser.people import DESKTOP, PHONE
 from tests.support.stack import PROJECT
 
 STOREFRONT = PROJECT / "legacy_monolith" / "storefront"
-PAGES = sorted(f"/{page.relative_to(STOREFRONT).with_suffix('')}".replace("/index", "/") for page in STOREFRONT.rglob("*.html"))
+PAGES = sorted(
+    f"/{page.relative_to(STOREFRONT).with_suffix('')}".replace("/index", "/") for page in STOREFRONT.rglob("*.html")
+)
 QUERIES = {"/product": "?id=1", "/order": "?id={order}", "/sell/product": "?id=1", "/api-docs": "?domain=users"}
 
 UNLABELLED = """() => [...document.querySelectorAll('input, select, textarea, button, a')]
