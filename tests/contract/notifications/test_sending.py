@@ -8,11 +8,15 @@ import uuid
 import psycopg
 import pytest
 
-from tests.contract.notifications.sides import NUMBER, Person, Side
+from tests.contract.notifications.sides import NUMBER, Person, Service, Side
 from tests.doubles.control import MailControl, TwilioControl
 from tests.doubles.faults import Kind
 from tests.support.waiting import wait_until
 
+HELD = (
+    "select 1 from pg_stat_activity where datname = current_database() and usename = 'notifications_app'"
+    " and state like 'idle in transaction%'"
+)
 KINDS = ["user.signed_up", "user.password_changed", "user.phone_verified", "user.logged_out_everywhere", "order.placed",
          "order.paid", "order.cancelled", "order.expired", "order.refunded", "order.sold"]  # fmt: skip
 
@@ -173,3 +177,22 @@ def test_a_fence_waits_for_the_answer(side: Side, mail: MailControl) -> None:
         assert state == "sent"
         fence.rollback()
     thread.join()
+
+
+def test_a_killed_service_doubles_nothing_and_shows_its_doubt(both: dict[str, Side], mail: MailControl) -> None:
+    service = both["service"]
+    assert isinstance(service, Service)
+    service.reset()
+    somebody = service.person()
+    mail.fail(Kind.SLOW, seconds=1.5)
+    service.happen(somebody)
+    wait_until(lambda: mail.received("MAIL"), 20, "a mail is under way")
+    service.process.kill()
+    service.process.start()
+    wait_until(lambda: somebody.states() == [("email", "sending")], 10, "the claim has outlived its process")
+    wait_until(mail.mails, 10, "the mail arrives after all")
+    # Nobody works on it any more once the database has noticed.
+    wait_until(lambda: not service.query(HELD), 10, "nobody holds the claim")
+    service.pass_time(somebody)
+    wait_until(lambda: somebody.states() == [("email", "in_doubt")], 10, "the doubt is shown")
+    assert len(mail.mails()) == 1
