@@ -121,12 +121,16 @@ class Binding:
             return ()
         return (Change(self._reset, self._key_values(message.old), (key,)),)
 
+    def require_whole(self, new: Row) -> None:
+        """Of a row that is written as a whole, though it came as an update."""
+        self._require_sent(self._all_cells, tuple(i for i, value in enumerate(new) if value is UNCHANGED), _ELSEWHERE)
+
     def _update_optional(self, message: Update, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         """The old row has no more than its key, so it is not known whether the target's row is there."""
         changes: list[Change] = []
         key = self._row_key(new)
         if message.old_is is not OldRow.ABSENT and (old_key := self._row_key(message.old)) != key:
-            self._require_sent(self._all_cells, unsent, "it goes to another row")
+            self._require_sent(self._all_cells, unsent, _ELSEWHERE)
             changes.append(Change(self._discard, self._key_values(message.old), (old_key,)))
         needed = {name for cell in self._all_cells for name in cell.column.sources}
         if any(name in needed and i in unsent for name, i in self._index.items()):
@@ -135,10 +139,6 @@ class Binding:
         if new[self._only_with or 0] is None:
             return (*changes, Change(self._discard, self._key_values(new), (key,)))
         return (*changes, Change(self._put, self._insert_values(new), (key,)))
-
-    def require_whole(self, new: Row) -> None:
-        """Of a row that is written as a whole, though it came as an update."""
-        self._require_sent(self._all_cells, tuple(i for i, value in enumerate(new) if value is UNCHANGED), _ELSEWHERE)
 
     def _set(self, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._updates:

@@ -113,7 +113,10 @@ class Projection:
         """The source's rows as the target has them, for the source; outputs in the order of `columns`."""
         references = {name: quoted(name) for column in self.columns for name in column.sources}
         outputs = ", ".join(f"{column.sql(references)} AS {quoted(column.target)}" for column in self.columns)
-        conditions = [f"{quoted(self.only_with)} IS NOT NULL"] if self.only_with else []
-        conditions += [labelled(self.only)] if self.only else []
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        where = f" WHERE {condition}" if (condition := self.condition()) else ""
         return f"SELECT {outputs} FROM {self.source.quoted}{where}"  # noqa: S608  Every name is quoted.
+
+    def condition(self, of: str = "") -> str:
+        """Which source rows make a target row; empty for all."""
+        present = [f"{of}{quoted(self.only_with)} IS NOT NULL"] if self.only_with else []
+        return " AND ".join([*present, *filter(None, [labelled(self.only, of)])])

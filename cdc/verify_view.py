@@ -122,8 +122,8 @@ def views(projection: Projection, monolith: LiveTable, service: LiveTable) -> tu
         service.column(column.target).nullable or any(monolith.column(name).nullable for name in column.sources)
         for column in projection.columns
     )
+    counts = _safe(projection.condition(f"{ROW}."))
     pinned = _safe(labelled(projection.pinned, f"{ROW}."))
-    counts = _safe(f"{ROW}.{quoted(projection.only_with)} IS NOT NULL") if projection.only_with else ""
     return (
         View(projection.source, _key(monolith, [source for source, _ in projection.key]), image, nullable, counts),
         View(projection.target, _key(service, [target for _, target in projection.key]), plain, nullable, pinned),

@@ -25,11 +25,11 @@ class ServiceTable:
 
     table: Table
     columns: tuple[Mapped, ...]
-    only_with: str | None = None
-    """A part's row exists while this monolith column is not NULL; None: while the monolith's row does."""
     labels: Labels = ()
     """Of a slice: the discriminators, service column and label, of the table's rows that it stands for. A pivoted
     table is as many slices as it has labels; each one is a part that has some rows of that table only."""
+    only_with: str | None = None
+    """A part's row exists while this monolith column is not NULL; None: while the monolith's row does."""
 
     def key(self, monolith_key: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
         """(monolith column, service column) for each key column that this table has by rename."""
@@ -55,7 +55,9 @@ class TableLens:
         """Forward, each service row exists because the monolith's row does: all of them are primary."""
         columns = tuple(Column(m.service, m.combinator.columns, m.combinator.forward()) for m in part.columns)
         key = part.key(self.key)
-        return Projection(self.monolith, part.table, key, columns, Role.PRIMARY, (), part.only_with, pinned=part.labels)
+        return Projection(
+            self.monolith, part.table, key, columns, Role.PRIMARY, (), only_with=part.only_with, pinned=part.labels
+        )
 
     def _to_monolith(self, number: int) -> Projection:
         part = self.service[number]

@@ -81,7 +81,7 @@ class Parser:
                 self.problems.append(f"{where}.{name}: {error}")
         if table is None:
             return None
-        part = ServiceTable(table, tuple(mapped), only_with)
+        part = ServiceTable(table, tuple(mapped), only_with=only_with)
         missing = set(key) - {monolith for monolith, _ in part.key(key)}
         self.problems += [
             f"{where}: key column {column} must be mapped by rename (`key` names them)" for column in sorted(missing)

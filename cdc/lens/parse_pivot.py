@@ -46,6 +46,8 @@ def slices(
     """One slice for each row of the pivot; `part` is what all of them share. Notes what is wrong in `problems`."""
     if not is_part:
         problems.append("the first service table cannot be pivoted: its row is the monolith's row")
+    if part.only_with is not None:
+        problems.append("a pivoted table cannot be optional: each of its rows says NULL for itself")
     strangers = [mapped for mapped in part.columns if not _is_shared(mapped, key)]
     problems += [f"{m.service} would have n values for one: map it in another service table" for m in strangers]
     shared = replace(part, columns=tuple(mapped for mapped in part.columns if mapped not in strangers))

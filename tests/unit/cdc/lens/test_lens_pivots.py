@@ -82,6 +82,10 @@ def test_a_column_may_be_called_pivot() -> None:
         ),
         (entry(rows={"a": {"c": "x"}, "b": {"d": "y"}}), "b has the discriminators d, others have c"),
         (entry(rows=ROWS | {"updated_at": {"channel": "x", "topic": "y"}}), "column updated_at is mapped 2 times"),
+        (
+            entry() | {"optional": {"public.preference": "email_orders"}},
+            "a pivoted table cannot be optional",
+        ),
         (entry(updated_at="seen_at"), "updated_at would have n values for one: map it in another service table"),
         (entry(owner={"updated_at": "updated_at"}), "public.owner: key column user_id must be mapped by rename"),
         (
