@@ -17,12 +17,14 @@ PAGES = sorted(
 QUERIES = {"/product": "?id=1", "/order": "?id={order}", "/sell/product": "?id=1", "/api-docs": "?domain=users"}
 
 UNLABELLED = """() => [...document.querySelectorAll('input, select, textarea, button, a')]
-    .filter((one) => one.checkVisibility() && !one.closest('[aria-hidden=true]') && !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim()))
+    .filter((one) => one.checkVisibility() && !one.closest('[aria-hidden=true]'))
+    .filter((one) => !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim()))
     .map((one) => one.outerHTML)"""
 DOUBLE_IDS = """() => [...document.querySelectorAll('[id]')].map((one) => one.id)
     .filter((id, index, all) => all.indexOf(id) !== index)"""
 MISSING_TARGETS = """() => [...document.querySelectorAll('[aria-describedby], [aria-labelledby], label[for]')]
-    .flatMap((one) => (one.getAttribute('aria-describedby') || one.getAttribute('aria-labelledby') || one.htmlFor).split(' '))
+    .map((one) => one.getAttribute('aria-describedby') || one.getAttribute('aria-labelledby') || one.htmlFor)
+    .flatMap((ids) => ids.split(' '))
     .filter((id) => !document.getElementById(id))"""
 TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 

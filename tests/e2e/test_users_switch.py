@@ -70,6 +70,7 @@ class Person:
 
 @pytest.fixture(scope="module")
 def moving(stack: Stack) -> Iterator[Moving]:
+    stack.up("users-1", "twilio")
     moving = Moving(stack, "users")
     moving.begin_sync()
     yield moving
