@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from migration_plan import documents, settings
 from migration_plan import plan as plan_files
-from migration_plan import settings
 from migration_plan.documents import DocumentInvalid
 from migration_plan.proxies import proxy_configs
 from proxy.config import Route
@@ -17,6 +17,7 @@ from tests.support.stack import PROJECT
 
 ENVIRONMENT = {
     "FIG_CONFIG": str(PROJECT / "fig.yml"),
+    "AMQP_URL": "amqp://nameko:secret@127.0.0.1:7420/",
     "FIG_STATE": "/var/tmp/state",
     "FIG_JOURNAL_DSN": "postgresql://fig@127.0.0.1:7411/fig",
     "FIG_MONOLITH_DSN": "postgresql://fig@127.0.0.1:7410/shop",
@@ -116,3 +117,25 @@ def test_install_steps_name_no_registry_and_no_place_of_this_machine():
         text = file.read_text(encoding="utf-8")
         for forbidden in ("--index-url", "--find-links", "https://", "/home/", "/root/", "/work/", str(PROJECT)):
             assert forbidden not in text, f"{file} names {forbidden}"
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("${SET}", "s"),
+        ("${SET:-other}", "s"),
+        ("${UNSET:-other}", "other"),
+        ("${EMPTY:-}", ""),
+        ("${UNSET:-a ${SET} b}", "a s b"),
+        ("${SET:+yes}/${UNSET:+no}", "yes/"),
+        ("${UNSET:-${SET:+it is ${SET}}}.", "it is s."),
+        ("${SET:-${UNSET}}", "s"),
+        ("$SET ${} ${1}", "$SET ${} ${1}"),
+    ],
+)
+def test_variables_have_values_defaults_and_conditions(text, filled):
+    assert documents.fill(Path("fig.yml"), text, {"SET": "s", "EMPTY": ""}) == filled
+
+
+def test_a_value_is_never_taken_for_a_variable():
+    assert documents.fill(Path("fig.yml"), "${A}", {"A": "${B}", "B": "b"}) == "${B}"
