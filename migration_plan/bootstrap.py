@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from migration_plan import plan as plans
@@ -47,20 +47,22 @@ class UnknownUpstream(FigError):
     exit_code = 2
 
 
-def parts_of(settings: Settings, plan: Plan) -> Parts:
+def parts_of(settings: Settings, plan: Plan, plans: Iterable[Plan]) -> Parts:
     """Unopened ports to both sides, all proxies and the journal: connections are made when they are used."""
     return Parts(
         plan,
         {side: SideDatabase(side, plan.sides[side].dsn) for side in Side},
         [ProxyClient(proxy.name, proxy.admin_socket) for proxy in settings.proxies],
         Journal(settings.journal.dsn),
+        tuple(other for other in plans if other is not plan),
     )
 
 
 def all_parts(environment: Mapping[str, str] = os.environ) -> list[Parts]:
     """What the daemons work on: every domain of the settings."""
     settings = settings_file.load(environment)
-    return [parts_of(settings, plan) for plan in load_plans(settings, environment).values()]
+    known = load_plans(settings, environment)
+    return [parts_of(settings, plan, known.values()) for plan in known.values()]
 
 
 def build(
@@ -74,7 +76,7 @@ def build(
     known = load_plans(settings, environment)
     if domain not in known:
         raise UnknownDomain(f'no plan is about domain "{domain}"', f"known domains: {', '.join(known) or 'none'}")
-    return Mover(parts_of(settings, known[domain]), say, checkpoint)
+    return Mover(parts_of(settings, known[domain], known.values()), say, checkpoint)
 
 
 @contextmanager

@@ -27,6 +27,8 @@ class Parts:
     sides: Mapping[Side, SideDatabase]
     proxies: Sequence[ProxyClient]
     journal: Journal
+    neighbours: Sequence[Plan] = ()
+    """The plans of the other domains."""
 
     @property
     def domain(self) -> str:
