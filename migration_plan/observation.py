@@ -113,6 +113,14 @@ def readers(parts: Parts) -> Readers:
     )
 
 
+def outgoing_keys(parts: Parts) -> list[str]:
+    """Keys of the domain's tables on the monolith's side that refer to tables outside."""
+    with look(parts.plan.sides[Side.MONOLITH].dsn) as connection:
+        facts = read_side(connection, parts.plan, Side.MONOLITH)
+    inside = {table.table for table in facts.tables}
+    return [key.name for key in facts.foreign_keys if key.table in inside]
+
+
 def _incoming(facts: SideFacts) -> tuple[str, ...]:
     """Keys of tables outside that refer to the domain's: each insert there reads here."""
     inside = {table.table for table in facts.tables}

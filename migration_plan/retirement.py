@@ -18,7 +18,7 @@ from cdc import install
 from migration_plan.deadness import Sample, readers_left, signs_of_life
 from migration_plan.errors import PreflightRefused, Refusal
 from migration_plan.lifecycle import Row, Side, Stage
-from migration_plan.observation import readers, take, verified_scans
+from migration_plan.observation import outgoing_keys, readers, take, verified_scans
 from migration_plan.parts import Parts, read_rows
 from migration_plan.plan import Plan
 from migration_plan.preflight.facts import FENCE
@@ -153,7 +153,6 @@ def leftovers(parts: Parts) -> list[Leftover]:
     """What can be deleted on the monolith's side, from the plan and the triggers of ours."""
     plan = parts.plan
     tables = [str(table) for table in plan.lens.tables(Side.MONOLITH)]
-    keys = [name for name, decision in plan.crossing.foreign_keys.items()]
     others = [one.domain for one in parts.neighbours if parts.journal.stage(one.domain) is not Stage.RETIRED]
     need = f"still needed by {', '.join(others)}" if others else "no domain of this application needs it any more"
     return [
@@ -161,7 +160,7 @@ def leftovers(parts: Parts) -> list[Leftover]:
         *(Leftover("trigger", f"{FENCE} of {table}", "goes with its table; until then it keeps writers out")
           for table in tables),
         *(Leftover("sequence", pair.monolith, f"DROP SEQUENCE {pair.monolith}") for pair in plan.sequences),
-        *(Leftover("foreign key", key, "goes with its table") for key in keys),
+        *(Leftover("foreign key", key, "goes with its table") for key in outgoing_keys(parts)),
         *(Leftover("trigger", name, "goes with its table, its function does not") for name in plan.crossing.triggers),
         *(Leftover("route", route.path, "the monolith's code of it, its timers and its consumers")
           for route in plan.routes),

@@ -72,6 +72,14 @@ def stage(stack: Stack) -> str:
     return str(row and row[0])
 
 
+def killed_at(checkpoint: str, environment: dict[str, str]) -> None:
+    controller = Controller.start(environment, "catalog", True, checkpoint)
+    try:
+        controller.wait_until_struck()
+    finally:
+        controller.end()
+
+
 def test_whatever_could_still_read_is_named(moved: Stack) -> None:
     stack = moved
     on(stack, "MONOLITH", "create view cheap as select id from products where price < 1;"
@@ -87,7 +95,7 @@ def test_whatever_could_still_read_is_named(moved: Stack) -> None:
 
 
 def test_each_sign_of_life_begins_the_time_again(moved: Stack, alone: dict[str, str]) -> None:
-    stack = moved
+    stack, alone = moved, alone | {"FIG_RETIRE_AFTER": "1h"}
     assert "watched from now on" in advance(stack, alone)["too-early"]
     on(stack, "CATALOG", SALE)
     assert stack.fig("verify", "catalog").returncode == 0
@@ -107,16 +115,17 @@ def test_a_controller_that_dies_leaves_the_domain_in_service_or_retired(moved: S
     done = stack.fig("advance", "catalog", "--dry-run", "--json", environment=alone)
     steps = [step["name"] for step in json.loads(done.stdout)["steps"]]
     assert steps == ["preflight", "observe", "epoch", "retired", "streams", "list"]
-    Controller.start(environment, "catalog", True, "void").wait_until_struck()
+    killed_at("void", environment)
     assert stage(stack) == "service"
     assert len(slots(stack)) == 2
     # Meanwhile rows flow both ways still; the stack's own controller has nothing to repair.
     on(stack, "CATALOG", SALE)
     began = time.monotonic()
-    Controller.start(environment, "catalog", True, "decided").wait_until_struck()
+    killed_at("decided", environment)
     assert time.monotonic() - began > AFTER, "another epoch needs a time of its own"
     resumed = json.loads(stack.fig("resume", "catalog", "--json").stdout)
     assert (resumed["case"], stage(stack)) == ("rest", "retired")
+    assert not {one["name"] for one in resumed["leftovers"]} & {"cart_items_product_id_fkey"}, "it is not there"
     listed = {(one["kind"], one["name"]) for one in resumed["leftovers"]}
     assert {("table", "public.products"), ("sequence", "public.products_id_seq"), ("route", "/api/catalog")} <= listed
     wait_until(lambda: slots(stack) == [], 10, "both slots are gone")
