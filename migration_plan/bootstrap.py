@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from migration_plan import plan as plans
 from migration_plan import settings as settings_file
+from migration_plan.documents import DocumentInvalid
 from migration_plan.errors import FigError
 from migration_plan.journal import Journal
 from migration_plan.lifecycle import Side
@@ -34,6 +35,8 @@ def load_plans(settings: Settings, environment: Mapping[str, str]) -> dict[str, 
         for side in Side:
             if plan.sides[side].upstream not in settings.upstreams:
                 raise UnknownUpstream(f'{file}: sides.{side}.upstream "{plan.sides[side].upstream}" is not in fig.yml')
+        if (plan.outbox or plan.inbox) and settings.broker is None:
+            raise DocumentInvalid(file, ['outbox and inbox need a broker: add "broker: {url: ...}" to fig.yml'])
         if plan.domain in found:
             raise UnknownDomain(f'two plans are about domain "{plan.domain}"', "remove one of them from fig.yml")
         found[plan.domain] = plan
@@ -47,20 +50,23 @@ class UnknownUpstream(FigError):
     exit_code = 2
 
 
-def parts_of(settings: Settings, plan: Plan) -> Parts:
+def parts_of(settings: Settings, plan: Plan, plans: Iterable[Plan]) -> Parts:
     """Unopened ports to both sides, all proxies and the journal: connections are made when they are used."""
     return Parts(
         plan,
         {side: SideDatabase(side, plan.sides[side].dsn) for side in Side},
         [ProxyClient(proxy.name, proxy.admin_socket) for proxy in settings.proxies],
         Journal(settings.journal.dsn),
+        settings.broker.url if settings.broker else "",
+        tuple(plans),
     )
 
 
 def all_parts(environment: Mapping[str, str] = os.environ) -> list[Parts]:
     """What the daemons work on: every domain of the settings."""
     settings = settings_file.load(environment)
-    return [parts_of(settings, plan) for plan in load_plans(settings, environment).values()]
+    known = load_plans(settings, environment).values()
+    return [parts_of(settings, plan, known) for plan in known]
 
 
 def build(
@@ -74,7 +80,7 @@ def build(
     known = load_plans(settings, environment)
     if domain not in known:
         raise UnknownDomain(f'no plan is about domain "{domain}"', f"known domains: {', '.join(known) or 'none'}")
-    return Mover(parts_of(settings, known[domain]), say, checkpoint)
+    return Mover(parts_of(settings, known[domain], known.values()), say, checkpoint)
 
 
 @contextmanager
