@@ -93,12 +93,18 @@ def skip(parts: Parts, event: UUID) -> list[str]:
 
 
 def behind(parts: Parts, within: float) -> dict[str, str]:
-    """Each of the domain's publishers, and why a switch would have to wait for it; empty where it would not."""
+    """Each publisher that a switch of the domain depends on, and why it would have to wait; empty where it would not.
+
+    Its own have to be at the end of their logs. The others in the monolith only need a slot: from the switch on they
+    may have something to tell.
+    """
     reasons = {}
-    for spec in of(parts).values():
+    own = list(of(parts).values())
+    others = [spec for spec in _in_the_monolith(parts) if spec not in own]
+    for spec in own + others:
         if not outbox_install.is_prepared(spec):
-            reasons[spec.name] = f"it has no slot; run: fig outbox prepare {parts.domain}"
-        elif not outbox_install.passed(spec, None, within):
+            reasons[spec.name] = f"it has no slot; run: fig outbox prepare {spec.domain}"
+        elif spec in own and not outbox_install.passed(spec, None, within):
             reasons[spec.name] = f"it has not published everything within {within:g} s"
         else:
             reasons[spec.name] = ""

@@ -11,6 +11,7 @@ import psycopg
 from cdc import outbox_install
 from cdc.errors import CdcError
 from cdc.outbox import Figures, Publisher
+from cdc.outbox_errors import OutboxNotPrepared
 from cdc.outbox_install import OutboxSpec
 from migration_plan.errors import JournalUnreachable
 from migration_plan.parts import Parts
@@ -37,6 +38,8 @@ class PublisherKeeper(threading.Thread):
                     self._stop_event.wait(NOT_YET)
                     continue
                 Publisher(self._spec, self._tell).run(self._stop_event)
+            except OutboxNotPrepared:
+                continue  # Its slot was taken away under it: the sync has ended, which is no alarm.
             except (CdcError, psycopg.Error) as error:
                 self._alarm(error)
                 self._stop_event.wait(AFTER_ERROR)

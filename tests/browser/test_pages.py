@@ -11,18 +11,20 @@ from tests.browser.people import DESKTOP, PHONE
 from tests.support.stack import PROJECT
 
 STOREFRONT = PROJECT / "legacy_monolith" / "storefront"
-_NAMES = [str(page.relative_to(STOREFRONT).with_suffix("")) for page in STOREFRONT.rglob("*.html")]
-PAGES = sorted("/" if name == "index" else f"/{name}" for name in _NAMES)
+PAGES = sorted(
+    f"/{page.relative_to(STOREFRONT).with_suffix('')}".replace("/index", "/") for page in STOREFRONT.rglob("*.html")
+)
 QUERIES = {"/product": "?id=1", "/order": "?id={order}", "/sell/product": "?id=1", "/api-docs": "?domain=users"}
 
 UNLABELLED = """() => [...document.querySelectorAll('input, select, textarea, button, a')]
     .filter((one) => one.checkVisibility() && !one.closest('[aria-hidden=true]'))
-    .filter((one) => !one.labels?.length && !one.getAttribute('aria-label') && !one.textContent.trim())
+    .filter((one) => !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim()))
     .map((one) => one.outerHTML)"""
 DOUBLE_IDS = """() => [...document.querySelectorAll('[id]')].map((one) => one.id)
     .filter((id, index, all) => all.indexOf(id) !== index)"""
-MISSING_TARGETS = """() => ['aria-describedby', 'aria-labelledby', 'for']
-    .flatMap((name) => [...document.querySelectorAll(`[${name}]`)].flatMap((one) => one.getAttribute(name).split(' ')))
+MISSING_TARGETS = """() => [...document.querySelectorAll('[aria-describedby], [aria-labelledby], label[for]')]
+    .map((one) => one.getAttribute('aria-describedby') || one.getAttribute('aria-labelledby') || one.htmlFor)
+    .flatMap((ids) => ids.split(' '))
     .filter((id) => !document.getElementById(id))"""
 TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 

@@ -14,8 +14,11 @@ from migration_plan.lifecycle import Side
 from tests.doubles.control import StripeControl
 from tests.load.moving import Moving
 from tests.support.clients import Client
-from tests.support.stack import Stack, running_stack
+from tests.support.stack import CATALOG_ONLY, Stack, running_stack
 from tests.support.waiting import wait_until
+
+# A stack of its own, since all others take no money.
+pytestmark = pytest.mark.full
 
 ORDERS = "/api/payments/orders"
 
@@ -23,7 +26,8 @@ ORDERS = "/api/payments/orders"
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """A shop that takes money, with few rows."""
-    yield from running_stack({"SHOP_MONEY": "on", "SHOP_ORDERS": "50", "SHOP_PRODUCTS": "50"})
+    shop = {"SHOP_MONEY": "on", "SHOP_ORDERS": "50", "SHOP_PRODUCTS": "50"}
+    yield from running_stack(shop, *CATALOG_ONLY, "payments-1", "stripe")
 
 
 @dataclass

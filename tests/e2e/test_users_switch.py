@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from migration_plan.lifecycle import Side
+from tests.doubles.control import TwilioControl
 from tests.integration.catalog.identities import Issuer
 from tests.load.moving import Moving
 from tests.support.clients import Answer, Client
@@ -69,6 +70,7 @@ class Person:
 
 @pytest.fixture(scope="module")
 def moving(stack: Stack) -> Iterator[Moving]:
+    stack.up("users-1", "twilio")
     moving = Moving(stack, "users")
     moving.begin_sync()
     yield moving
@@ -130,6 +132,30 @@ def test_an_identity_that_comes_from_outside_is_nobodys(stack: Stack, owner: Sid
         headers = {"X-Identity": issuer.token(somebody.user["id"])}
         assert [visitor.get(path, headers).status for path in (CART, ME)] == [401, 401]
         assert visitor.post(PRODUCTS, {}, headers).status == 401
+
+
+def test_a_code_asked_for_here_is_given_back_there_and_a_password_changed_there_counts_here(
+    stack: Stack, moving: Moving
+) -> None:
+    twilio = TwilioControl(f"http://127.0.0.1:{stack.ports['twilio']}")
+    for here, there in ((Side.SERVICE, Side.MONOLITH), (Side.MONOLITH, Side.SERVICE)):
+        moving.give_to(here)
+        somebody, number = Person.signed_up(stack, "buyer"), f"+4915{uuid.uuid4().int % 10**9:09}"
+        thief = somebody.stolen()
+        assert somebody.client.post("/api/users/phone", {"phone": number}).status == 202
+        moving.give_to(there)
+        [message] = twilio.messages(number)
+        verified = somebody.client.post("/api/users/phone/verify", {"code": message["body"][:6]})
+        assert verified.json() == {**somebody.user, "phone": number}
+        assert somebody.client.post("/api/users/seller").json()["role"] == "seller"
+        somebody.offer()
+        change = {"current_password": PASSWORD, "new_password": "a better horse"}
+        assert somebody.client.post("/api/users/password", change).status == 204
+        assert (somebody.client.get(ME).status, thief.get(ME).status) == (200, 401)
+        moving.give_to(here)
+        assert (somebody.client.get(ME).status, thief.get(ME).status) == (200, 401)
+        assert somebody.log_in().status == 401
+        assert len(twilio.messages(number)) == 1
 
 
 def test_who_signs_up_there_can_use_everything_here_at_once_and_is_known_after_the_way_back(
