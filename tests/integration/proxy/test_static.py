@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from dataclasses import replace
 
 import pytest
 
-from proxy.config import STRICT_POLICY
+from proxy import nginx
+from proxy.config import STRICT_POLICY, Static
+from proxy.errors import NginxRefused
 
 
 @pytest.fixture
@@ -115,6 +119,26 @@ def test_a_file_is_asked_about_each_time_and_sent_only_when_it_has_changed(stati
     (pages / "css/shop.css").write_text("body { color: white }\n" * 101)
     changed = user.get("/css/shop.css", headers={"If-None-Match": first.headers["ETag"]})
     assert (changed.status_code, "white" in changed.text) == (200, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's workers are somebody else")
+def test_pages_that_the_workers_cannot_reach_are_copied_to_where_they_can(tmp_path, world):
+    home = tmp_path / "home"
+    (home / "pages" / "css").mkdir(parents=True)
+    (home / "pages" / "css" / "shop.css").write_text("body {}")
+    (home / "pages" / "css" / "shop.css").chmod(0o600)
+    home.chmod(0o700)
+    config = replace(world.config, folder=tmp_path / "nginx", static=(Static("/", home / "pages"),))
+    nginx.install(config)
+    copy = config.folder / "pages" / "0"
+    assert f"root {copy};" in (config.folder / "conf" / "nginx.conf").read_text()
+    assert (copy / "css" / "shop.css").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_does_not_exist_is_refused_by_name(tmp_path, world):
+    config = replace(world.config, folder=tmp_path / "nginx", static=(Static("/", tmp_path / "nowhere"),))
+    with pytest.raises(NginxRefused, match="nowhere"):
+        nginx.install(config)
 
 
 def test_pages_carry_what_a_browser_needs_to_be_strict(static_world, pages):
