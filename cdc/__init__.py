@@ -19,6 +19,13 @@ rows) -> `runs` (changes to batches) -> `statements` (SQL) -> `apply` (one trans
     from cdc import position
         position.read(target_connection, stream) -> Position | None
 
-Errors are `cdc.stream_errors`; all are `CdcError` with `code`, `message`, `next_step`.
+Beside the streams, events: inserts of an outbox table go to RabbitMQ (`outbox`, `broker`), each at least once.
+
+    from cdc import outbox_install
+        outbox_install.prepare(spec), passed(spec, lsn, within) -> bool, remove(spec)
+    from cdc.outbox import Publisher
+        Publisher(OutboxSpec(name, domain, dsn, table, broker_url)).run(stop)
+
+Errors are `cdc.stream_errors` and `cdc.outbox_errors`; all are `CdcError` with `code`, `message`, `next_step`.
 Delivery: exactly once, because rows and position commit together; loops are cut by replication origin.
 """

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -17,6 +17,12 @@ from cdc.position import Identity
 from cdc.projection import Table
 from cdc.source import SourceConnection
 from cdc.stream_errors import SetUpError
+
+PASSED: LiteralString = """
+    select confirmed_flush_lsn >= %s::pg_lsn and not backlog as passed
+    from pg_replication_slots join fig.outbox on slot_name = slot where name = %s
+"""
+"""Whether everything before an LSN is published, of the publisher of that name."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +61,16 @@ class Prepared:
 def prepare(spec: OutboxSpec, again: bool = False, patience: float = 10.0) -> None:
     """Publication and slot. Rows that are there already will be published too, so it is never too late.
 
-    `again` starts over where a slot was lost; else that is OutboxSlotLost.
+    `again` starts over where a slot was lost, and only there; without it that is OutboxSlotLost.
     """
     with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
         connection.execute(files(__package__).joinpath("outbox.sql").read_bytes())
         _publish(connection, spec)
         found = _row(connection, spec)
-        if found is not None and not again:
-            replication = SourceConnection(spec.dsn, f"fig-install {spec.name}")
-            try:
-                now, confirmed = replication.identify(spec.slot), replication.confirmed(spec.slot)
-            finally:
-                replication.close()
-            if confirmed is None or now != found.identity:
-                raise lost(spec, found.identity, now, confirmed)
-            return
-        _begin(connection, spec, patience)
+        if found is None or (again and _loss(spec, found) is not None):
+            _begin(connection, spec, patience)
+        elif (loss := _loss(spec, found)) is not None:
+            raise loss
 
 
 def _begin(connection: psycopg.Connection[Any], spec: OutboxSpec, patience: float) -> None:
@@ -129,6 +129,21 @@ def is_prepared(spec: OutboxSpec) -> bool:
         return _row(connection, spec) is not None
 
 
+def _has_slot(spec: OutboxSpec) -> bool:
+    with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
+        return slots.exists(connection, spec.slot)
+
+
+def _loss(spec: OutboxSpec, found: Prepared) -> OutboxSlotLost | None:
+    """What is wrong with the slot, if anything is."""
+    replication = SourceConnection(spec.dsn, f"fig-install {spec.name}")
+    try:
+        now, confirmed = replication.identify(spec.slot), replication.confirmed(spec.slot)
+    finally:
+        replication.close()
+    return None if confirmed is not None and now == found.identity else lost(spec, found.identity, now, confirmed)
+
+
 def lost(spec: OutboxSpec, was: Identity, now: Identity, confirmed: int | None) -> OutboxSlotLost:
     why = "its slot is gone, or has lost its WAL" if confirmed is None else f"{now} is not {was}"
     return OutboxSlotLost(spec.name, spec.domain, spec.slot, why)
@@ -163,11 +178,7 @@ def passed(spec: OutboxSpec, lsn: str | None, within: float, every: float = 0.00
         if lsn is None:
             row = connection.execute("select pg_current_wal_insert_lsn()::text").fetchone()
             lsn = str(row[0]) if row else "0/0"
-        question = (
-            "select confirmed_flush_lsn >= %s::pg_lsn and not backlog from pg_replication_slots"
-            " join fig.outbox on slot_name = slot where name = %s"
-        )
-        while (found := connection.execute(question, [lsn, spec.name]).fetchone()) is None or not found[0]:
+        while (found := connection.execute(PASSED, [lsn, spec.name]).fetchone()) is None or not found[0]:
             if time.monotonic() > deadline:
                 return False
             time.sleep(every)
@@ -177,7 +188,7 @@ def passed(spec: OutboxSpec, lsn: str | None, within: float, every: float = 0.00
 def remove(spec: OutboxSpec, patience: float = 10.0) -> None:
     """Every trace of it. OutboxBusy while it holds events that are not published: they would be lost."""
     if is_prepared(spec):
-        if not passed(spec, None, patience):
+        if _has_slot(spec) and not passed(spec, None, patience):
             raise OutboxBusy(spec.name, patience)
         with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
             # Without its row a running publisher ends when its slot is taken from it.

@@ -1,4 +1,8 @@
-"""Who asks: session and remember cookie, the CSRF token, roles; and the signed statement of it for other services."""
+"""Who asks, with which role, and whether the request is meant.
+
+While the users are here: session and remember cookie, and the CSRF token. While they are elsewhere: the statement of
+their owner, which the proxy puts into X-Identity; cookies are then neither read nor written.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +10,58 @@ import re
 import time
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import jwt
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from flask import Flask, current_app, request, session
 from flask_login import LoginManager, UserMixin, current_user
+from flask_login.utils import decode_cookie
 from flask_wtf.csrf import CSRFProtect, validate_csrf
 from sqlalchemy import bindparam, select
 from wtforms.validators import ValidationError  # type: ignore[import-untyped]
 
+from legacy_monolith import ownership, statements
 from legacy_monolith.database import SAFE_METHODS, db
-from legacy_monolith.errors import CsrfTokenInvalid, NotAuthenticated, RoleRequired
+from legacy_monolith.errors import CsrfTokenInvalid, NotAuthenticated, RoleRequired, TemporarilyUnavailable
+from legacy_monolith.statements import Stated
 from legacy_monolith.users.models import User
 
 View = TypeVar("View", bound=Callable[..., Any])
 
 ROLES = {"buyer": ("buyer",), "seller": ("buyer", "seller")}
-STATEMENT_SECONDS = 60
+# How long a new user's row may be on its way from the side that owns the users.
+COPY_SECONDS = 2.0
+COPY_POLL_SECONDS = 0.02
 
 # Whose login it was, in which of their epochs, and when.
 _LOGIN = re.compile(r"([1-9][0-9]{0,17})\.([0-9]{1,9})\.([0-9]{1,12})")
 
 
 class Logins(LoginManager):
-    """Flask-Login, which would look up a void remember cookie again at every request."""
+    """Flask-Login, as long as the users are here."""
 
-    def _load_user_from_remember_cookie(self, cookie: str) -> Any:
-        user = super()._load_user_from_remember_cookie(cookie)
+    def _load_user(self) -> None:
+        stated = request.headers.get("X-Identity", "")
+        cookies = ("session", current_app.config["REMEMBER_COOKIE_NAME"])
+        # Nobody says who it is: that costs no look at the database.
+        is_named = stated or any(name in request.cookies for name in cookies)
+        if is_named and not ownership.is_here("users"):
+            self._update_request_context_with_user(statements.read(stated) if stated else None)
+        else:
+            self.look_at_cookies()
+
+    def look_at_cookies(self) -> None:
+        super()._load_user()
+
+    def _load_user_from_remember_cookie(self, cookie: str) -> Account | None:
+        """A void cookie is thrown away, or it would be looked up again at every request."""
+        login = remembered_login(cookie)
+        user = load_account(login) if login is not None else None
         if user is None:
             for name in ("_user_id", "_fresh"):
                 session.pop(name, None)
             session["_remember"] = "clear"
+        else:
+            session["_user_id"], session["_fresh"] = login, False
         return user
 
 
@@ -81,11 +104,18 @@ def load_account(login: str) -> Account | None:
     return Account(row.id, row.role, epoch, since)
 
 
-def account() -> Account:
+def remembered_login(cookie: str) -> str | None:
+    """What the remember cookie says, if it was made with our key or a former one."""
+    keys = (current_app.config["SECRET_KEY"], *(current_app.config["SECRET_KEY_FALLBACKS"] or ()))
+    read = (decode_cookie(cookie, key) for key in keys)
+    return next((login for login in read if login is not None), None)
+
+
+def account() -> Account | Stated:
     """The logged-in user, or 401."""
     if not current_user.is_authenticated:
         raise NotAuthenticated("This needs a logged-in user.")
-    return cast(Account, current_user._get_current_object())
+    return cast(Account | Stated, current_user._get_current_object())
 
 
 def user_id_if_known() -> int | None:
@@ -105,6 +135,8 @@ def requires_role(role: str) -> Callable[[View], View]:
             user = account()
             if role not in user.roles:
                 raise RoleRequired(f"This needs the role {role}.")
+            if isinstance(user, Stated) and request.method not in SAFE_METHODS:
+                _wait_until_copied(user.id)
             return view(*args, **kwargs)
 
         return cast(View, checked)
@@ -119,7 +151,8 @@ def check_csrf() -> None:
     """
     if request.method in SAFE_METHODS or not current_user.is_authenticated:
         return
-    if not csrf_token_is_valid():
+    user = account()
+    if not (user.csrf if isinstance(user, Stated) else csrf_token_is_valid()):
         raise CsrfTokenInvalid("An unsafe request of a logged-in user needs a valid X-CSRF-Token.")
 
 
@@ -132,25 +165,31 @@ def csrf_token_is_valid() -> bool:
 
 
 def statement(original_method: str) -> str | None:
-    """A signed statement of who asks, valid for a minute; None for the anonymous."""
+    """A signed statement of who asks, valid for a minute; None for the anonymous.
+
+    Cookies decide, whoever owns the users: the proxy asks the side that it takes for the owner, and during a switch
+    the rows of the one that was are as good.
+    """
+    login_manager.look_at_cookies()
     if not current_user.is_authenticated:
         return None
     user = account()
-    now = int(time.time())
-    claims = {
-        "sub": str(user.id),
-        "roles": list(user.roles),
-        "csrf": original_method not in SAFE_METHODS and csrf_token_is_valid(),
-        "aud": "fig",
-        "iat": now,
-        "exp": now + STATEMENT_SECONDS,
-    }
-    return jwt.encode(claims, current_app.extensions["identity_private_key"], algorithm="EdDSA")
+    return statements.state(user.id, user.roles, original_method not in SAFE_METHODS and csrf_token_is_valid())
+
+
+def _wait_until_copied(user_id: int) -> None:
+    """The row that foreign keys of what is written now need: who signed up a moment ago may be on the way here."""
+    deadline = time.monotonic() + COPY_SECONDS
+    while db.session.execute(_BY_ID, {"id": user_id}).first() is None:
+        # Neither a connection nor a snapshot is kept while waiting.
+        db.session.rollback()
+        if time.monotonic() > deadline:
+            raise TemporarilyUnavailable("Your account is not known here yet.")
+        time.sleep(COPY_POLL_SECONDS)
 
 
 def init_app(app: Flask) -> None:
-    key = Path(app.config["IDENTITY_PRIVATE_KEY_FILE"]).read_bytes()
-    app.extensions["identity_private_key"] = load_pem_private_key(key, password=None)
+    statements.init_app(app)
     login_manager.init_app(app)
     csrf.init_app(app)
     app.before_request(check_csrf)

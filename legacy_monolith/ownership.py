@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask import current_app
 from sqlalchemy import text
 
 from legacy_monolith.database import db
@@ -11,7 +12,10 @@ _STATE = text("select state from fig.domain where domain = :domain")
 
 
 def is_here(domain: str) -> bool:
-    if not db.session.execute(_IS_RECORDED).scalar():
-        return True
+    # Every request of a logged-in user asks; once there is a record, it stays.
+    if not current_app.extensions.get("ownership_recorded"):
+        if not db.session.execute(_IS_RECORDED).scalar():
+            return True
+        current_app.extensions["ownership_recorded"] = True
     state = db.session.execute(_STATE, {"domain": domain}).scalar()
     return state is None or state == "owner"

@@ -46,12 +46,17 @@ def settings_from_environment(overrides: Mapping[str, Any]) -> dict[str, Any]:
     settings["SESSION_COOKIE_SECURE"] = os.environ.get("SESSION_COOKIE_SECURE", "") == "1"
     # Whose X-Real-IP is believed.
     settings["TRUSTED_PROXIES"] = networks(os.environ.get("TRUSTED_PROXIES", "127.0.0.0/8, ::1"))
+    # Newest first; they are still believed, and never used to sign.
+    settings["SECRET_KEY_FALLBACKS"] = os.environ.get("SECRET_KEY_FALLBACKS", "").split()
+    settings["IDENTITY_PUBLIC_KEY_FILE"] = os.environ.get("IDENTITY_PUBLIC_KEY_FILE", "")
     settings.update({name: os.environ.get(name, "") for name in (*TWILIO_SETTINGS, "TWILIO_BASE_URL")})
     settings.update({name: os.environ.get(name) or otherwise for name, otherwise in BROWSER_SETTINGS.items()})
     settings.update({name: os.environ.get(name, "") for name in (*STRIPE_SETTINGS, "STRIPE_BASE_URL")})
     settings.update({name: os.environ.get(name, "") for name in MAIL_SETTINGS})
     settings.update({name: os.environ[variable] for variable, name in REQUIRED.items() if variable in os.environ})
     settings.update(overrides)
+    # The present key comes last here.
+    settings["WTF_CSRF_SECRET_KEY"] = [*reversed(settings["SECRET_KEY_FALLBACKS"]), settings.get("SECRET_KEY")]
     settings["REMEMBER_COOKIE_SECURE"] = settings["SESSION_COOKIE_SECURE"]
     missing = [variable for variable, name in REQUIRED.items() if not settings.get(name)]
     # Without these the shop sends no text messages, no mail, takes no money; with half, somebody forgot something.

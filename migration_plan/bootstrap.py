@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from migration_plan import plan as plans
 from migration_plan import settings as settings_file
+from migration_plan.documents import DocumentInvalid
 from migration_plan.errors import FigError
 from migration_plan.journal import Journal
 from migration_plan.lifecycle import Side
@@ -34,6 +35,8 @@ def load_plans(settings: Settings, environment: Mapping[str, str]) -> dict[str, 
         for side in Side:
             if plan.sides[side].upstream not in settings.upstreams:
                 raise UnknownUpstream(f'{file}: sides.{side}.upstream "{plan.sides[side].upstream}" is not in fig.yml')
+        if (plan.outbox or plan.inbox) and settings.broker is None:
+            raise DocumentInvalid(file, ['outbox and inbox need a broker: add "broker: {url: ...}" to fig.yml'])
         if plan.domain in found:
             raise UnknownDomain(f'two plans are about domain "{plan.domain}"', "remove one of them from fig.yml")
         found[plan.domain] = plan
@@ -54,15 +57,16 @@ def parts_of(settings: Settings, plan: Plan, plans: Iterable[Plan]) -> Parts:
         {side: SideDatabase(side, plan.sides[side].dsn) for side in Side},
         [ProxyClient(proxy.name, proxy.admin_socket) for proxy in settings.proxies],
         Journal(settings.journal.dsn),
-        tuple(other for other in plans if other is not plan),
+        settings.broker.url if settings.broker else "",
+        tuple(plans),
     )
 
 
 def all_parts(environment: Mapping[str, str] = os.environ) -> list[Parts]:
     """What the daemons work on: every domain of the settings."""
     settings = settings_file.load(environment)
-    known = load_plans(settings, environment)
-    return [parts_of(settings, plan, known.values()) for plan in known.values()]
+    known = load_plans(settings, environment).values()
+    return [parts_of(settings, plan, known) for plan in known]
 
 
 def build(

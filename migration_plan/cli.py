@@ -30,13 +30,17 @@ def main(ctx: click.Context) -> None:
 
 
 @main.command()
+@click.argument("names", nargs=-1)
 @json_option
-def up(as_json: bool) -> None:
+def up(names: tuple[str, ...], as_json: bool) -> None:
     """Start the local stack, or what of it does not run; return when all of it is healthy.
+
+    With NAMES only these processes, and what they come after.
 
     \b
     Examples:
       fig up
+      fig up nginx streams controller
       FIG_PORT_BASE=8400 FIG_STATE=var/second fig up     a second stack beside the first
     """
     from migration_plan.local.folder import locked
@@ -49,7 +53,7 @@ def up(as_json: bool) -> None:
         click.echo(place.moved, err=True)
     site = open_site(place, os.environ, make=True)
     with locked(site.state):
-        up(site, _silent if as_json else _say)
+        up(site, _silent if as_json else _say, names)
     if as_json:
         click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)]}))
     else:

@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from migration_plan.errors import FigError
 
-# ${NAME}, ${NAME:-otherwise}, ${NAME:+if it is set}; what stands after the sign may hold variables of the first kind.
-_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([-+])((?:[^{}]|\$\{[^{}]*\})*))?\}")
+# ${NAME}, ${NAME:-otherwise}, ${NAME:+if it is set}; the text after the sign may hold two more levels of the same.
+_INNERMOST = r"\$\{[^{}]*\}"
+_INNER = rf"\$\{{(?:[^{{}}]|{_INNERMOST})*\}}"
+_VARIABLE = re.compile(rf"\$\{{([A-Za-z_][A-Za-z0-9_]*)(?::([-+])((?:[^{{}}]|{_INNER})*))?\}}")
 
 
 class DocumentInvalid(FigError):

@@ -189,6 +189,19 @@ class DrainTimedOut(FigError):
         super().__init__(f'domain "{domain}": stream {stream} did not bring the marker within {bound} s', "fig status")
 
 
+class OutboxNotDrained(FigError):
+    """What the giver has told is not with the broker within the plan's bound."""
+
+    code = "outbox-not-drained"
+    exit_code = 9
+
+    def __init__(self, domain: str, publisher: str, bound: float) -> None:
+        super().__init__(
+            f'domain "{domain}": publisher {publisher} did not bring its last events to the broker within {bound} s',
+            "see that the broker runs and that somebody listens: fig status; fig logs streams",
+        )
+
+
 class Cancelled(FigError):
     """A person pressed Ctrl-C before the decision."""
 

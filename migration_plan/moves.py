@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from migration_plan import retirement
+from migration_plan import outboxes, retirement
 from migration_plan.controller import LEASE_SECONDS, open_intent, recover, stage_of
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, StageRefused, SwitchAborted
 from migration_plan.journal import Lease
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
-from migration_plan.parts import Parts, no_checkpoint, read_rows
+from migration_plan.parts import Parts, no_checkpoint, publisher_of, read_rows
 from migration_plan.plan import Plan
 from migration_plan.preparation import (
     check_switch,
@@ -56,6 +56,7 @@ class Move:
     after: Stage
     act: Act
     owner: Row | None  # None while the domain is not enrolled.
+    publishers: tuple[str, ...] = ()  # Whose slots come with a sync, or go with it.
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def find_move(parts: Parts, forward: bool, to: Stage | None = None) -> Move:
     after = next_stage(parts.plan.stages, stage, forward, to)
     act = TRANSITIONS[stage, after]
     if act is Act.START_SYNC:
-        return Move(parts.plan, stage, after, act, None)
+        return Move(parts.plan, stage, after, act, None, outboxes.coming(parts))
     for side, row in rows.items():
         if row is None:
             parts.sides[side].row(parts.domain)  # Raises what is the matter, by name.
@@ -106,7 +107,8 @@ def find_move(parts: Parts, forward: bool, to: Stage | None = None) -> Move:
     if not decision.settled:
         raise Unsettled(f'domain "{parts.domain}": {decision.case}: {decision.reason}', f"fig resume {parts.domain}")
     owner = next(row for row in rows.values() if row is not None and row.state == "owner")
-    return Move(parts.plan, stage, after, act, owner)
+    publishers = outboxes.going(parts) if act is Act.STOP_SYNC else ()
+    return Move(parts.plan, stage, after, act, owner, publishers)
 
 
 def steps(move: Move) -> list[Step]:
@@ -117,7 +119,8 @@ def steps(move: Move) -> list[Step]:
             Step("preflight", "refuse everything that can be refused, all reasons at once"),
             Step("enroll", f"install fig's rows and disarmed fences on {_tables(plan, Side.MONOLITH)}; armed ones on"
                  f" {_tables(plan, Side.SERVICE)}"),
-            Step("prepare", f"publication fig_{domain} on both sides; slot fig_{domain}_to_monolith on the service's"),
+            Step("prepare", f"publication fig_{domain} on both sides; slot fig_{domain}_to_monolith on the service's"
+                 f"{_slots(move.publishers)}"),
             Step("snapshot", f"slot fig_{domain}_to_service with its snapshot; copy through the lens"),
             Step("catch-up", "a probe goes through both streams"),
             Step("routes", f"every proxy: {domain} belongs to the monolith, epoch 1"),
@@ -126,7 +129,8 @@ def steps(move: Move) -> list[Step]:
         return [
             Step(
                 "streams",
-                f"slots fig_{domain}_to_service and fig_{domain}_to_monolith and both publications go",
+                f"slots fig_{domain}_to_service and fig_{domain}_to_monolith and both publications go"
+                f"{_slots(move.publishers)}",
             ),
             Step("dismiss", "fences and rows of fig go from both sides; the copied rows stay where they are"),
         ]
@@ -147,7 +151,8 @@ def steps(move: Move) -> list[Step]:
              f" requests in flight end within {SHORT_ATTEMPT} s (later: {limits.requests} s), else wait again"),
         Step("fence", f"{giver}: owner,{epoch - 1} -> fenced,{epoch} on {_tables(plan, giver)};"
              f" lock_timeout {SHORT_ATTEMPT} s (later: {limits.fence_lock} s), else wait again"),
-        Step("drain", f"wait until {taker} has applied the marker, at most {limits.drain} s, else abort"),
+        Step("drain", f"wait until {taker} has applied the marker, at most {limits.drain} s, else abort"
+             f"{_published(plan, giver)}"),
         Step("release", f"{giver}: fenced,{epoch} -> released,{epoch} (the decision)"),
         Step("grant", f"{taker}: -> owner,{epoch}; sequences {', '.join(_sequences(plan, taker)) or 'none'}"),
         Step("route", f"every proxy: {domain} -> {taker}, epoch {epoch}; release the hold"),
@@ -168,6 +173,14 @@ def stage_named(name: str | None) -> Stage | None:
 
 def _tables(plan: Plan, side: Side) -> str:
     return ", ".join(f"{table.schema}.{table.name}" for table in plan.lens.tables(side))
+
+
+def _slots(publishers: tuple[str, ...]) -> str:
+    return f"; publishers {', '.join(publishers)} with theirs" if publishers else ""
+
+
+def _published(plan: Plan, giver: Side) -> str:
+    return f"; until {publisher_of(plan.domain, giver)} has given all to the broker, too" if plan.outbox else ""
 
 
 def _sequences(plan: Plan, taker: Side) -> list[str]:

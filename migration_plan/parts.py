@@ -19,6 +19,10 @@ def no_checkpoint(name: str) -> None:
     """Production passes every checkpoint; tests pass a callable that dies there."""
 
 
+def publisher_of(domain: str, side: Side) -> str:
+    return f"{domain}_outbox_{side}"
+
+
 @dataclass(frozen=True)
 class Parts:
     """Everything a move of one domain touches."""
@@ -27,12 +31,18 @@ class Parts:
     sides: Mapping[Side, SideDatabase]
     proxies: Sequence[ProxyClient]
     journal: Journal
-    neighbours: Sequence[Plan] = ()
-    """The plans of the other domains."""
+    broker_url: str = ""
+    plans: Sequence[Plan] = ()
+    """Of all domains: what one tells when another one moves."""
 
     @property
     def domain(self) -> str:
         return self.plan.domain
+
+    @property
+    def neighbours(self) -> tuple[Plan, ...]:
+        """The plans of the other domains."""
+        return tuple(plan for plan in self.plans if plan.domain != self.domain)
 
     def close(self) -> None:
         for database in self.sides.values():
@@ -41,6 +51,10 @@ class Parts:
 
     def stream_to(self, side: Side) -> str:
         return f"{self.domain}_to_{side}"
+
+    def publisher_of(self, side: Side) -> str:
+        """Who brings what the domain tells on that side to the broker."""
+        return publisher_of(self.domain, side)
 
     def sequences_from(self, giver: Side) -> list[tuple[str, str]]:
         pairs = [(Table.parse(pair.monolith).quoted, Table.parse(pair.service).quoted) for pair in self.plan.sequences]

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from cdc.errors import CdcError
 from cdc.lens import Lens
+from cdc.projection import Table
 from migration_plan import documents
 from migration_plan.lifecycle import FINAL, TRANSITIONS, Side, Stage
 
@@ -65,6 +66,22 @@ class SequencePair(_Part):
     service: QualifiedName
 
 
+class OutboxPlan(_Part):
+    """The tables into which the domain writes what it tells others; both are among the domain's own tables."""
+
+    monolith: QualifiedName
+    service: QualifiedName
+
+    def __getitem__(self, side: Side) -> Table:
+        return Table.parse(self.monolith if side is Side.MONOLITH else self.service)
+
+
+class InboxPlan(_Part):
+    """The queue from which the domain hears of others; dead letters are in `<queue>.dead`."""
+
+    queue: str = Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")
+
+
 class Crossing(_Part):
     """What crosses the domain's border, each named and explained."""
 
@@ -108,6 +125,8 @@ class Plan(_Part):
     sides: Sides
     tables: list[dict[str, Any]] = Field(min_length=1)
     sequences: tuple[SequencePair, ...] = ()
+    outbox: OutboxPlan | None = None
+    inbox: InboxPlan | None = None
     crossing: Crossing = Crossing()
     contract: tuple[str, ...] = ()
     """A command that ends with 0 only if both sides keep the domain's contract; empty: none is asked for."""
@@ -141,4 +160,17 @@ def load(path: Path, environment: Mapping[str, str]) -> Plan:
         _ = plan.lens
     except CdcError as error:
         raise documents.DocumentInvalid(path, [f"tables: {error}"]) from error
+    if problems := _outbox_problems(plan):
+        raise documents.DocumentInvalid(path, problems)
     return plan
+
+
+def _outbox_problems(plan: Plan) -> list[str]:
+    """An outbox that is not replicated and fenced like the rest of the domain would tell what never happened."""
+    if plan.outbox is None:
+        return []
+    return [
+        f"outbox.{side}: {plan.outbox[side]} is not among the domain's tables"
+        for side in Side
+        if plan.outbox[side] not in plan.lens.tables(side)
+    ]

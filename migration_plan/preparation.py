@@ -11,7 +11,7 @@ import psycopg
 
 from cdc import install, snapshot
 from cdc.snapshot import SnapshotProgress
-from migration_plan import crossing
+from migration_plan import crossing, outboxes
 from migration_plan.errors import FigError, PreflightRefused, TablesBusy
 from migration_plan.journal import Lease
 from migration_plan.lifecycle import Act, Row, Side, Stage
@@ -49,6 +49,7 @@ def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
         lag=took[giver.other],
         verification_age=None if verification is None else verification.age,
         differences=0 if verification is None else verification.differences,
+        outboxes=outboxes.behind(parts, PROBE_SECONDS),
         probes={parts.stream_to(side): seconds is not None for side, seconds in took.items()},
         proxies=silent,
         contract_age=None if contract is None else contract.age,
@@ -103,6 +104,7 @@ def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
         _install_sentry(parts, side)
         _enroll(parts, side, state, epoch)
     say("prepare")
+    outboxes.prepare(parts)
     install.prepare_reverse(to_monolith)
     parts.journal.renew(lease)
     copied: dict[str, int] = {}
@@ -129,6 +131,7 @@ def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
 def stop_sync(parts: Parts, say: Say) -> None:
     """Take both streams and the fences away; the monolith goes on alone, the copied rows stay where they are."""
     owner = parts.sides[Side.MONOLITH].row(parts.domain)
+    outboxes.remove(parts)
     say("streams")
     both = [spec(parts, side) for side in Side]
     for stream in both:

@@ -61,6 +61,12 @@ class IdentityCheck(Part):
     cache_seconds: int = Field(default=5, ge=1)
 
 
+class Broker(Part):
+    """RabbitMQ, for plans with an outbox or an inbox."""
+
+    url: str = Field(min_length=1, repr=False)
+
+
 class Settings(Part):
     """All of fig.yml."""
 
@@ -71,6 +77,7 @@ class Settings(Part):
     identity: IdentityCheck | None = None
     static: Annotated[tuple[Static, ...], Field(strict=False)] = ()
     secure_cookies: bool = False
+    broker: Broker | None = None
     plans: Annotated[tuple[str, ...], Field(strict=False)]
     file: Path = Field(exclude=True)
 

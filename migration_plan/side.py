@@ -17,6 +17,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from cdc import outbox_install
 from migration_plan.errors import Blocker, NotCaughtUp, SideRefused, SideUnreachable, StaleEpoch, TablesBusy
 from migration_plan.lifecycle import Row, Side
 
@@ -189,6 +190,12 @@ class SideDatabase:
         """Who holds a lock on the domain's tables that a fence must wait for, longest first."""
         with self.connection() as connection:
             return [Blocker(**r) for r in connection.execute(_BLOCKERS, [domain]).fetchall()]
+
+    def outbox_passed(self, publisher: str, lsn: str) -> bool:
+        """Whether that publisher has given everything before `lsn` to the broker."""
+        with self.connection() as connection:
+            found = connection.execute(outbox_install.PASSED, [lsn, publisher]).fetchone()
+            return bool(found and found["passed"])
 
     def probe(self, domain: str, name: str) -> None:
         """Write a probe into this side's WAL; the stream records it on the other side."""

@@ -1,4 +1,5 @@
-"""`fig streams`: both streams of every domain in one process, and what they have applied, told to the proxies.
+"""`fig streams`: both streams of every domain in one process, and what they have applied, told to the proxies;
+and beside them the publishers of the domains' outboxes.
 
 A stream that stops for a reason (a row that cannot be applied, a foreign writer, another database than before) rings
 the alarm and tries again later from where it stopped; the other streams go on.
@@ -20,9 +21,11 @@ from cdc.errors import CdcError
 from cdc.projection import Direction
 from cdc.spec import Progress, StreamSpec
 from cdc.stream import Stream
+from migration_plan import outboxes
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts
+from migration_plan.publishers import PublisherKeeper
 from proxy.client import ProxyClient
 from proxy.errors import ProxyUnreachable
 
@@ -148,7 +151,10 @@ def run(domains: Sequence[Parts], stop: threading.Event) -> None:
     """All streams of all domains until told to stop."""
     applied = AppliedThrough([proxy for parts in domains[:1] for proxy in parts.proxies])
     applied.start()
-    keepers = [StreamKeeper(parts, target, applied, stop) for parts in domains for target in Side]
+    keepers: list[threading.Thread] = [
+        StreamKeeper(parts, target, applied, stop) for parts in domains for target in Side
+    ]
+    keepers += [PublisherKeeper(parts, spec, stop) for parts in domains for spec in outboxes.of(parts).values()]
     for keeper in keepers:
         keeper.start()
     for keeper in keepers:

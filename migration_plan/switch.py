@@ -23,6 +23,7 @@ from migration_plan.errors import (
     FigError,
     JournalUnreachable,
     LeaseHeld,
+    OutboxNotDrained,
     RequestsBusy,
     SwitchAborted,
     TablesBusy,
@@ -258,12 +259,25 @@ class Switch:
             if time.monotonic() - began > limits.drain:
                 raise DrainTimedOut(self.parts.domain, stream, limits.drain)
             time.sleep(POLL)
+        self._await_outbox(fenced.marker, began)
         drained = (time.monotonic() - began) * 1000
         if not taker.can_grant(self.parts.domain, fenced.epoch, stream, fenced.marker, self._lock):
             raise DrainTimedOut(self.parts.domain, stream, limits.drain)
         self._note("drained", drain_ms=round(drained, 2))
         self.checkpoint("after-drain")
         return drained
+
+    def _await_outbox(self, marker: str, began: float) -> None:
+        """What the giver has told is with the broker, within the drain's bound: nobody publishes it afterwards."""
+        if self.parts.plan.outbox is None:
+            return
+        giver, publisher = self.parts.sides[self.giver], self.parts.publisher_of(self.giver)
+        while not giver.outbox_passed(publisher, marker):
+            self._stop_if_cancelled()
+            if time.monotonic() - began > self.parts.plan.limits.drain:
+                raise OutboxNotDrained(self.parts.domain, publisher, self.parts.plan.limits.drain)
+            time.sleep(POLL)
+        self._note("published", publisher=publisher)
 
     def _release(self, fenced: Row) -> None:
         """5 release: here it is decided."""

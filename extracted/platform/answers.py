@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from extracted.platform.database import something_was_committed
 from extracted.platform.fence import Fence, fence_of
 from extracted.platform.json_logs import request_id
+from extracted.platform.onward import admitted
 from extracted.platform.problems import (
     REFUSALS,
     BodyTooLarge,
@@ -43,6 +44,7 @@ def answer(
 ) -> Response:
     """The answer to one request, whatever happens; logged in one line."""
     request_id.set(request.id)
+    admitted.set(request.headers.get("X-Fig-Admitted", ""))
     started = time.perf_counter()
     try:
         response = action(request, **values)

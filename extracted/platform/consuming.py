@@ -42,7 +42,7 @@ class Inbox:
     is_owner: Callable[[], bool]
     """May raise NotNow."""
     handle: Callable[[Event], None]
-    """Raises NotNow, or anything else for an attempt that failed."""
+    """Raises NotNow, Unreadable, or anything else for an attempt that failed."""
     retry_seconds: float = topology.RETRY_SECONDS
 
     @property
@@ -106,24 +106,22 @@ class _Session:
 
     def _take(self, message: Any) -> None:
         try:
-            event = read(message.body)
-        except Unreadable as problem:
-            self._bury(message, str(problem), _attempts(message))
-            return
-        try:
-            self._inbox.handle(event)
+            self._inbox.handle(read(message.body))
         except NotNow:
             raise
+        except Unreadable as problem:
+            self._bury(message, str(problem), _attempts(message) + 1)
+            return
         except Exception as error:  # noqa: BLE001  Whatever it is, it was an attempt.
-            self._failed(message, event, error)
+            self._failed(message, error)
             return
         self._channel.basic_ack(message.delivery_tag)
 
-    def _failed(self, message: Any, event: Event, error: Exception) -> None:
+    def _failed(self, message: Any, error: Exception) -> None:
         attempts = _attempts(message) + 1
         # The error's kind only: its text may hold what the message holds.
         reason = type(error).__name__
-        facts = {"event": str(event.id), "type": event.type, "attempts": attempts, "reason": reason}
+        facts = {"event": message.properties.get("message_id"), "attempts": attempts, "reason": reason}
         if attempts >= MOST_ATTEMPTS:
             self._bury(message, reason, attempts)
             return

@@ -11,7 +11,7 @@ from uuid import UUID
 
 
 class Unreadable(Exception):
-    """A message that is no event; reading it again would find the same."""
+    """It is no event, or says too little for its type; reading it again would find the same."""
 
 
 @dataclass(frozen=True, slots=True)

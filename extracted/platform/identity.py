@@ -95,12 +95,12 @@ def _not_good() -> NotAuthenticated:
     return NotAuthenticated("The identity of this request is forged, expired or not meant for here.")
 
 
-def require(identity: Identity | None, method: str, role: str) -> Identity:
-    """The identity, if it may use this method in this role."""
+def require(identity: Identity | None, method: str, role: str = "") -> Identity:
+    """The identity, if it may use this method, in this role if one is named."""
     if identity is None:
         raise NotAuthenticated("Nobody is logged in.")
     if method not in _SAFE_METHODS and not identity.csrf:
         raise CsrfTokenInvalid("A request that changes something needs a valid CSRF token.")
-    if role not in identity.roles:
+    if role and role not in identity.roles:
         raise RoleRequired(f"This needs the role {role}.")
     return identity

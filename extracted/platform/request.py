@@ -40,6 +40,10 @@ class Request(WsgiRequest):
     def json_body(self, form: type[Form]) -> Form:
         if self.mimetype != "application/json":
             raise UnsupportedMediaType("The body has to be application/json.")
+        return read_json(form, self.body())
+
+    def body(self) -> bytes:
+        """As it was sent."""
         too_large = BodyTooLarge(f"A body is at most {BODY_LIMIT:,} bytes.")
         if (self.content_length or 0) > BODY_LIMIT:
             raise too_large
@@ -47,7 +51,7 @@ class Request(WsgiRequest):
         body = self.stream.read(BODY_LIMIT + 1)
         if len(body) > BODY_LIMIT:
             raise too_large
-        return read_json(form, body)
+        return body
 
     def query(self, form: type[Form]) -> Form:
         return read_query(form, self.args)

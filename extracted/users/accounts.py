@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.exc import IntegrityError
 
 from extracted.platform.database import Database
+from extracted.users import events
 from extracted.users.errors import AccountNotFound, EmailTaken, PhoneNotVerified, WrongPassword
 from extracted.users.storage import ONE_ACCOUNT, Account, account, account_of, credential, verification
 
@@ -36,14 +37,23 @@ class Accounts:
             if account_id is None:
                 raise EmailTaken
             connection.execute(insert(credential), {"account_id": account_id, "password_hash": password_hash})
+            events.signed_up(connection, account_id)
             return _account(connection, account_id)
 
     def rename(self, account_id: int, name: str) -> Account:
-        return self._change(account_id, {"name": name})
+        with self._database.write() as connection:
+            return _changed(connection, account_id, {"name": name})
 
     def change_email(self, account_id: int, email: str) -> Account:
         try:
-            return self._change(account_id, {"email": email})
+            with self._database.write() as connection:
+                # The old address, as it is until this transaction ends.
+                mine = select(account.c.email).where(account.c.id == account_id).with_for_update()
+                old_email = connection.execute(mine).scalar_one()
+                changed = _changed(connection, account_id, {"email": email})
+                if email != old_email:
+                    events.email_changed(connection, account_id, old_email)
+                return changed
         except IntegrityError:
             raise EmailTaken from None
 
@@ -54,12 +64,16 @@ class Accounts:
         with self._database.write() as connection:
             if connection.execute(update(credential).where(*mine).values(values)).rowcount == 0:
                 raise WrongPassword("The password was changed meanwhile.")
-            return _account(connection, account_id)
+            changed = _account(connection, account_id)
+            events.password_changed(connection, account_id, changed.session_epoch)
+            return changed
 
     def end_sessions(self, account_id: int) -> None:
         mine = update(credential).where(credential.c.account_id == account_id)
+        ended = mine.values(session_epoch=credential.c.session_epoch + 1).returning(credential.c.session_epoch)
         with self._database.write() as connection:
-            connection.execute(mine.values(session_epoch=credential.c.session_epoch + 1))
+            epoch = connection.execute(ended).scalar_one()
+            events.logged_out_everywhere(connection, account_id, epoch)
 
     def make_seller(self, account_id: int) -> Account:
         """Who sells can be called; who sells already may go on."""
@@ -71,10 +85,10 @@ class Accounts:
                 raise PhoneNotVerified
             return _account(connection, account_id)
 
-    def _change(self, account_id: int, values: dict[str, Any]) -> Account:
-        with self._database.write() as connection:
-            connection.execute(update(account).where(account.c.id == account_id).values(values))
-            return _account(connection, account_id)
+
+def _changed(connection: Connection, account_id: int, values: dict[str, Any]) -> Account:
+    connection.execute(update(account).where(account.c.id == account_id).values(values))
+    return _account(connection, account_id)
 
 
 def _account(connection: Connection, account_id: int) -> Account:

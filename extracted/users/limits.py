@@ -26,7 +26,6 @@ _TAKE = text("""
 """)
 _LEFT = text("select free_at - clock_timestamp() from rate_limit where key = :key")
 _GIVE_BACK = text("update rate_limit set free_at = free_at - :share where key = :key")
-_FORGET = text("delete from rate_limit where free_at < clock_timestamp()")
 
 
 @dataclass(frozen=True)
@@ -89,11 +88,6 @@ class Limits:
     def give_back(self, *uses: Use) -> None:
         with self._database.write() as connection:
             give_back(connection, *uses)
-
-    def forget(self) -> None:
-        """Rows that say nothing any more."""
-        with self._database.write() as connection:
-            connection.execute(_FORGET)
 
 
 def give_back(connection: Connection, *uses: Use) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from extracted.platform.database import Database
 from extracted.platform.problems import FieldError, InvalidFields
-from extracted.users import codes
+from extracted.users import codes, events
 from extracted.users.codes import ATTEMPTS, VALID, Code, Verdict
 from extracted.users.errors import (
     CodeExhausted,
@@ -56,8 +56,6 @@ _VERIFIED = text("""
     insert into verification (account_id, phone, verified_at) values (:account_id, :phone, now())
     on conflict (account_id) do update set phone = excluded.phone, verified_at = excluded.verified_at
 """)
-# Long enough to compare with the carrier's own list of messages; phone numbers are not kept for nothing.
-_FORGET = text("delete from code where created_at < now() - interval '7 days'")
 
 
 @dataclass(frozen=True)
@@ -107,11 +105,6 @@ class Phones:
         if left is not None:
             raise WrongCode(left)
 
-    def forget(self) -> None:
-        """Codes of long ago."""
-        with self.database.write() as connection:
-            connection.execute(_FORGET)
-
     def _judge(self, account_id: int, given: str, uses: tuple[Use, ...]) -> int | None:
         """The attempts that are left after a wrong one, which is counted; None if it was right."""
         with self.database.write() as connection:
@@ -123,6 +116,7 @@ class Phones:
                 case Verdict.RIGHT:
                     connection.execute(_USE, {"id": code.id})
                     connection.execute(_VERIFIED, {"account_id": account_id, "phone": code.phone})
+                    events.phone_verified(connection, account_id, code.id)
                     give_back(connection, *uses)
                     return None
                 case Verdict.WRONG:

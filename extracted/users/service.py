@@ -15,6 +15,7 @@ from extracted.platform.openapi import api_description
 from extracted.platform.problems import document
 from extracted.platform.provided import Provided
 from extracted.platform.request import Request
+from extracted.platform.timers import owner_timer
 from extracted.users import schemas
 from extracted.users.accounts import Accounts
 from extracted.users.addresses import client_address
@@ -26,10 +27,12 @@ from extracted.users.passwords import hash_password
 from extracted.users.phone import Phones
 from extracted.users.sessions import Visit
 from extracted.users.statement import statement
+from extracted.users.tidying import tidy
 
 API = api_description(Path(__file__).with_name("openapi.yml"))
 USERS = "/api/users"
 INTERNAL = "/internal/users"
+TIDYING_SECONDS = 60.0
 
 Method = Callable[["UsersService", Request, Visit], Response]
 
@@ -169,3 +172,7 @@ class UsersService:
     def contact(self, request: Request, account_id: int) -> Response:
         """For other domains: how to reach a user; the phone only if it was proved."""
         return document(schemas.contact_document(self.accounts.get(account_id)))
+
+    @owner_timer(TIDYING_SECONDS)
+    def tidy(self) -> None:
+        tidy(self.database)

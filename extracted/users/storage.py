@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, DateTime, Enum, Integer, MetaData, Table, Text, Uuid, bindparam, select
+from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData()
 
@@ -47,6 +48,14 @@ code = Table(
     Column("used_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True)),
     Column("expires_at", DateTime(timezone=True)),
+)
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("type", Text),
+    Column("payload", JSONB),
+    Column("created_at", DateTime(timezone=True)),
 )
 
 

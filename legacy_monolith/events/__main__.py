@@ -5,7 +5,6 @@ Any number may run, and each may die on any line: what was not acted on comes ag
 
 from __future__ import annotations
 
-import importlib
 import logging
 import logging.config
 import signal
@@ -14,30 +13,16 @@ import threading
 from types import FrameType
 
 from legacy_monolith import create_app
-from legacy_monolith.errors import SettingsMissing, ShopError
-from legacy_monolith.events.listening import Handler, listen
+from legacy_monolith.errors import SettingsMissing
+from legacy_monolith.events.listening import listen
 from legacy_monolith.logs import LOGGING
+from legacy_monolith.notifications import inbox
 from legacy_monolith.settings import from_environment
 
 log = logging.getLogger("legacy_monolith.events")
 
 DOMAIN = "notifications"
 SOURCES = ("users", "payments")
-
-
-class NobodyListens(ShopError):
-    code = "nobody-listens"
-    next_step = "Run the events of a shop that has them."
-
-
-def handler_of(domain: str) -> Handler:
-    """What the domain does with an event."""
-    name = f"legacy_monolith.{domain}.inbox"
-    try:
-        receive: Handler = importlib.import_module(name).receive
-    except ModuleNotFoundError:
-        raise NobodyListens(f"there is no module {name}") from None
-    return receive
 
 
 def main() -> int:
@@ -50,13 +35,13 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     try:
-        url, handler = from_environment("AMQP_URL"), handler_of(DOMAIN)
+        url = from_environment("AMQP_URL")
         app = create_app()
-    except (SettingsMissing, NobodyListens) as error:
-        print(f"{error.code}: {error} {error.next_step}", file=sys.stderr)
+    except SettingsMissing as error:
+        print(f"{error.code}: {error}. {error.next_step}", file=sys.stderr)
         return 2
     log.info("events run")
-    listen(app, url, DOMAIN, SOURCES, handler, stop)
+    listen(app, url, DOMAIN, SOURCES, lambda event: inbox.receive(event.document()), stop)
     return 0
 
 

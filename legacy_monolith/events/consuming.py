@@ -6,6 +6,7 @@ acknowledged comes again.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -15,9 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from legacy_monolith.event import Event, UnreadableEvent, read
 from legacy_monolith.events import topology
 from legacy_monolith.events.broker import ANSWER_S, BROKER_ERRORS, connected
-from legacy_monolith.events.reading import Event, Unreadable, read
 from legacy_monolith.events.topology import MOST_ATTEMPTS
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Inbox:
     is_owner: Callable[[], bool]
     """May raise NotNow."""
     handle: Callable[[Event], None]
-    """Raises NotNow, or anything else for an attempt that failed."""
+    """Raises NotNow, UnreadableEvent, or anything else for an attempt that failed."""
     retry_seconds: float = topology.RETRY_SECONDS
 
     @property
@@ -106,24 +107,23 @@ class _Session:
 
     def _take(self, message: Any) -> None:
         try:
-            event = read(message.body)
-        except Unreadable as problem:
-            self._bury(message, str(problem), _attempts(message))
-            return
-        try:
+            event = _event(message)
             self._inbox.handle(event)
         except NotNow:
             raise
+        except UnreadableEvent as problem:
+            self._bury(message, str(problem), _attempts(message) + 1)
+            return
         except Exception as error:  # noqa: BLE001  Whatever it is, it was an attempt.
-            self._failed(message, event, error)
+            self._failed(message, error)
             return
         self._channel.basic_ack(message.delivery_tag)
 
-    def _failed(self, message: Any, event: Event, error: Exception) -> None:
+    def _failed(self, message: Any, error: Exception) -> None:
         attempts = _attempts(message) + 1
         # The error's kind only: its text may hold what the message holds.
         reason = type(error).__name__
-        facts = {"event": event["id"], "type": event["type"], "attempts": attempts, "reason": reason}
+        facts = {"event": message.properties.get("message_id"), "attempts": attempts, "reason": reason}
         if attempts >= MOST_ATTEMPTS:
             self._bury(message, reason, attempts)
             return
@@ -151,6 +151,14 @@ class _Session:
         )
         self._channel.basic_publish(copy, "", queue, mandatory=True, timeout=ANSWER_S, confirm_timeout=ANSWER_S)
         self._channel.basic_ack(message.delivery_tag)
+
+
+def _event(message: Any) -> Event:
+    try:
+        document = json.loads(message.body)
+    except ValueError:
+        raise UnreadableEvent("it is not JSON") from None
+    return read(document)
 
 
 def _attempts(message: Any) -> int:

@@ -11,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from legacy_monolith.database import FENCED, db, sqlstate
+from legacy_monolith.event import Event
 from legacy_monolith.events import topology
 from legacy_monolith.events.consuming import Inbox, NotNow, consume
-from legacy_monolith.events.ownership import owns
-from legacy_monolith.events.reading import Event
+from legacy_monolith.ownership import is_here
 
 Handler = Callable[[Event], None]
 """Acts on an event in one transaction, which it commits and which begins with the inbox's row."""
@@ -43,7 +43,7 @@ def listen(
 
     def is_owner() -> bool:
         with app.app_context():
-            return bool(_unless_away(lambda: owns(domain)))
+            return bool(_unless_away(lambda: is_here(domain)))
 
     consume(url, Inbox(domain, sources, is_owner, handle, retry_seconds), stop)
 

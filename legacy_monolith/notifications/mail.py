@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ from legacy_monolith.users.messages import Fate, Sending
 log = logging.getLogger(__name__)
 
 MAIL_SETTINGS = ("SMTP_URL", "MAIL_FROM")
-# For connecting, and for each answer.
-SECONDS = 5.0
+# For connecting and for each answer; and after how long nothing more is begun. In the worst case both in sum, which is
+# less than a transaction may wait for it.
+SECONDS, SECONDS_IN_ALL = 5.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,17 @@ class MailServer:
         except ValueError:
             log.error("a mail cannot be written", extra={"mail": mail.id})
             return Sending(Fate.REFUSED)
+        deadline = time.monotonic() + SECONDS_IN_ALL
         try:
             smtp = self._connected()
         except (SMTPException, OSError) as error:
             return _failed(error)
         try:
-            return self._hand_over(smtp, mail, content)
+            return self._hand_over(smtp, mail, content, deadline)
         finally:
+            # Said, but no answer is waited for: nothing depends on it any more.
             with suppress(SMTPException, OSError):
-                smtp.quit()
+                smtp.putcmd("quit")
             smtp.close()
 
     def _connected(self) -> SMTP:
@@ -85,12 +89,13 @@ class MailServer:
             raise
         return smtp
 
-    def _hand_over(self, smtp: SMTP, mail: Mail, content: bytes) -> Sending:
+    def _hand_over(self, smtp: SMTP, mail: Mail, content: bytes, deadline: float) -> Sending:
         try:
             for say, address in ((smtp.mail, self._address), (smtp.rcpt, mail.recipient)):
                 code, _ = say(address)
                 if code >= 400:
                     return _refused(code)
+                _require_time(deadline)
         except (SMTPException, OSError) as error:
             return _failed(error)
         try:
@@ -114,6 +119,11 @@ class MailServer:
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.text)
         return message.as_bytes()
+
+
+def _require_time(deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise TimeoutError("the mail server is too slow")
 
 
 def _refused(code: int) -> Sending:

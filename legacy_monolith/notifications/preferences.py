@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 
 from legacy_monolith.database import db
+from legacy_monolith.errors import TemporarilyUnavailable
 from legacy_monolith.notifications.models import NotificationPreferences
 
 # Who never chose. The order is that in which clients see them.
@@ -32,9 +34,12 @@ def change(user_id: int, choices: Mapping[tuple[str, str], bool]) -> None:
     """These; all others stay as they are."""
     values = {_column(*choice): value for choice, value in choices.items()}
     statement = insert(NotificationPreferences).values(user_id=user_id, **values)
-    db.session.execute(
-        statement.on_conflict_do_update(index_elements=["user_id"], set_={**values, "updated_at": func.now()})
-    )
+    changed = {**values, "updated_at": func.now()}
+    try:
+        db.session.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=changed))
+    except IntegrityError:
+        # Who asks is known to the owner of users, and their row is on its way here.
+        raise TemporarilyUnavailable("Your account is not known here yet.") from None
 
 
 def shown(choices: Mapping[tuple[str, str], bool]) -> dict[str, Any]:

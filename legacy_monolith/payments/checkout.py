@@ -28,7 +28,7 @@ from legacy_monolith.errors import (
     ReservationLost,
     ReservationReleased,
 )
-from legacy_monolith.payments import collecting, ledger, orders, states
+from legacy_monolith.payments import collecting, events, ledger, orders, states
 from legacy_monolith.payments.cart import LARGEST_CART
 from legacy_monolith.payments.gateway import PaymentInDoubt
 from legacy_monolith.payments.orders import Order
@@ -86,7 +86,7 @@ def cancel(user_id: int, order_id: int) -> Order:
             return find(user_id, order_id)
 
     def attempt(stock: seam.Stock) -> None:
-        orders.begin_undo(order_id, "placed", None)
+        collecting.begin_cancel(order_id)
         stock.settle()
         advance(order_id, stock)
 
@@ -135,8 +135,13 @@ def _require_payable(reservation: Reservation) -> None:
 def _place(order_id: int, reservation: Reservation) -> None:
     """With its payment, if there is anything to pay: no order is ever placed that nobody will ask money for."""
     due = states.cents(reservation.total)
-    if orders.place(order_id, reservation) and due and collecting.takes_payments():
+    if not orders.place(order_id, reservation):
+        return
+    events.order_placed(_known(order_id).user_id, order_id, due, reservation.lines)
+    if due and collecting.takes_payments():
         ledger.open_payment(order_id, due)
+    else:
+        events.order_sold_by_all(order_id)
 
 
 def expire(order_id: int) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from flask import current_app
 
 from legacy_monolith.database import db
-from legacy_monolith.payments import ledger, orders, states
+from legacy_monolith.payments import events, ledger, orders, states
 from legacy_monolith.payments.gateway import Gateway, Intent, KeySpent, PaymentInDoubt, within
 from legacy_monolith.payments.ledger import Payment
 from legacy_monolith.payments.states import Fact, State
@@ -73,7 +73,7 @@ def give_up(order_id: int) -> bool:
     payment = ledger.lock(order_id)
     if payment is None:
         return False
-    if orders.begin_undo(order_id, "placed", None):
+    if begin_cancel(order_id):
         if payment.state in states.HOLDS_MONEY:
             _refund_the_rest(payment)
         else:
@@ -116,11 +116,24 @@ def apply(payment: Payment, fact: Fact) -> None:
             log.error("a cancelled payment is told to be paid", extra={"order": payment.order_id})
         return
     ledger.move(payment.order_id, move.state, move.state in states.OPEN)
-    if move.ends_order:
-        orders.begin_undo(payment.order_id, "placed", None)
+    order = orders.by_id(payment.order_id)
+    if order and fact is Fact.SUCCEEDED and not move.refunds_all:
+        events.order_paid(order.user_id, order.id, payment.amount)
+        events.order_sold_by_all(order.id)
+    if move.ends_order and orders.begin_undo(payment.order_id, "placed", None) and order:
+        events.order_expired(order.user_id, order.id)
     if move.refunds_all:
         _refund_the_rest(payment)
     log.info("payment moved", extra={"order": payment.order_id, "from": payment.state, "to": move.state})
+
+
+def begin_cancel(order_id: int) -> bool:
+    """By its buyer. False: it was decided before."""
+    if not orders.begin_undo(order_id, "placed", None):
+        return False
+    if order := orders.by_id(order_id):
+        events.order_cancelled(order.user_id, order_id)
+    return True
 
 
 def _refund_the_rest(payment: Payment) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from legacy_monolith.event import Event, identity
+from legacy_monolith.payments import orders, states
 from legacy_monolith.telling import tell
 
 
@@ -45,6 +46,14 @@ def order_refunded(buyer_id: int, order_id: int, refund_id: int, amount: int) ->
 def order_sold(seller_id: int, order_id: int, amount: int, lines: Iterable[Line]) -> None:
     """To one of its sellers: their lines, and what these come to."""
     _tell("order.sold", seller_id, order_id, seller_id, amount=amount, lines=_told(lines))
+
+
+def order_sold_by_all(order_id: int) -> None:
+    """To each of its sellers."""
+    lines = orders.sold_lines(order_id)
+    for seller_id in sorted({line.seller_id for line in lines}):
+        own = [line for line in lines if line.seller_id == seller_id]
+        order_sold(seller_id, order_id, sum(line.quantity * states.cents(line.unit_price) for line in own), own)
 
 
 def _told(lines: Iterable[Line]) -> list[Mapping[str, Any]]:

@@ -93,12 +93,12 @@ _NEXT_REFUND_ATTEMPT = text("""
 """)
 _SETTLE_OURS = text("""
     update refunds set state = :state, reference = :reference, retry_at = null, updated_at = now()
-    where id = :id and order_id = :order_id and amount = :amount and state <> :state
+    where id = :id and order_id = :order_id and amount = :amount and state <> :state returning id
 """)
 _SETTLE_FOREIGN = text("""
     insert into refunds (order_id, amount, state, reference) values (:order_id, :amount, :state, :reference)
     on conflict (reference) do update set state = excluded.state, updated_at = now()
-    where refunds.state <> excluded.state
+    where refunds.state <> excluded.state returning id
 """)
 _COUNT_REFUNDS = text("""
     update payments set refunded = coalesce((select sum(amount) from refunds where order_id = :order_id
@@ -245,16 +245,15 @@ def next_refund_attempt(refund: Refund) -> None:
     db.session.execute(_NEXT_REFUND_ATTEMPT, {"id": refund.id, "attempt": refund.attempt})
 
 
-def settle_refund(order_id: int, given: Given) -> None:
-    """What Stripe did; also what was done there past the shop."""
+def settle_refund(order_id: int, given: Given) -> int | None:
+    """What Stripe did, also what was done there past the shop; the refund's id if this is news."""
     values = {
         "order_id": order_id, "amount": given.amount, "reference": given.id,
         "state": "made" if given.counts else "failed",
     }  # fmt: skip
     if given.refund_id is None:
-        db.session.execute(_SETTLE_FOREIGN, values)
-    else:
-        db.session.execute(_SETTLE_OURS, {**values, "id": given.refund_id})
+        return db.session.execute(_SETTLE_FOREIGN, values).scalar()
+    return db.session.execute(_SETTLE_OURS, {**values, "id": given.refund_id}).scalar()
 
 
 def count_refunds(order_id: int) -> int:

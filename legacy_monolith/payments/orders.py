@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -67,11 +68,25 @@ _ORDER = "select id, user_id, key, state, total, failure, created_at, updated_at
 _BY_ID = text(f"{_ORDER} where id = :id")
 _BY_KEY = text(f"{_ORDER} where key = :key")
 _PAGE = text(f"{_ORDER} where user_id = :user_id and id < :before order by id desc limit :limit")
+_SOLD = text("""
+    select product_id, seller_id, title, quantity, unit_price from order_lines where order_id = :id order by product_id
+""")
 _LINES = text("""
     select l.order_id, l.product_id, l.title, l.quantity, l.unit_price, p.title as current_title
     from order_lines l join products p on p.id = l.product_id
     where l.order_id = any(:ids) order by l.order_id, l.product_id
 """)
+
+
+@dataclass(frozen=True)
+class SoldLine:
+    """A line as its seller knows it."""
+
+    product_id: int
+    seller_id: int
+    title: str
+    quantity: int
+    unit_price: Decimal
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,10 @@ def by_id(order_id: int) -> Order | None:
 def by_key(key: UUID) -> Order | None:
     row = db.session.execute(_BY_KEY, {"key": key}).first()
     return Order(*row) if row else None
+
+
+def sold_lines(order_id: int) -> list[SoldLine]:
+    return [SoldLine(*row) for row in db.session.execute(_SOLD, {"id": order_id})]
 
 
 def quantities(order_id: int) -> dict[int, int]:

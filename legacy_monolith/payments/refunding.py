@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from legacy_monolith.database import db
 from legacy_monolith.errors import NotFound, OrderNotPaid, RefundTooLarge, RequestKeyReused
-from legacy_monolith.payments import collecting, ledger, states
+from legacy_monolith.payments import collecting, events, ledger, orders, states
 from legacy_monolith.payments.gateway import Given, KeySpent, PaymentInDoubt, RefundRefused
 from legacy_monolith.payments.ledger import Refund
 from legacy_monolith.web import euros
@@ -74,8 +74,11 @@ def settle(order_id: int, given: list[Given]) -> None:
     """Write down what Stripe gave back, and where that takes the payment."""
     if ledger.lock(order_id) is None:
         return
+    order = orders.by_id(order_id)
     for one in given:
-        ledger.settle_refund(order_id, one)
+        news = ledger.settle_refund(order_id, one)
+        if news is not None and one.counts and order:
+            events.order_refunded(order.user_id, order_id, news, one.amount)
     ledger.count_refunds(order_id)
     payment = ledger.find(order_id)
     if payment:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from flask import current_app, request, session
-from flask_login import login_remembered, login_user
+from flask_login import login_user
 
 from legacy_monolith.database import Record
-from legacy_monolith.identity import Account
+from legacy_monolith.identity import Account, remembered_login
 
 
 def begin(user: Record, remember: bool = False) -> None:
@@ -21,7 +21,8 @@ def begin(user: Record, remember: bool = False) -> None:
 
 def go_on(user: Record) -> None:
     """The same session in the user's present epoch; it is remembered as before."""
-    login_user(_account(user), remember=login_remembered())
+    cookie = request.cookies.get(current_app.config["REMEMBER_COOKIE_NAME"], "")
+    login_user(_account(user), remember=remembered_login(cookie) is not None)
 
 
 def announce_role(role: str) -> None:

@@ -6,13 +6,13 @@ import os
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from migration_plan.local import down, folder, health, ports, postgres, rabbitmq, roles, start, supervise
-from migration_plan.local.errors import ProcessUnhealthy, StepFailed
+from migration_plan.local.errors import ProcessUnhealthy, ProcessUnknown, StepFailed
 from migration_plan.local.site import Site, saved_environment
 from migration_plan.local.stack import Health, Process, Step
 from migration_plan.local.supervise import Supervisor
@@ -22,8 +22,12 @@ _A_WHILE = 1.0
 _ENOUGH_ENDS = 3  # A process that ended so often during its start will not become healthy.
 
 
-def up(site: Site, say: Say) -> None:
-    """Bring up what is not up yet. Returns when all is healthy; raises with the log's last lines otherwise."""
+def up(site: Site, say: Say, names: Sequence[str] = ()) -> None:
+    """Bring up what is not up yet: everything, or the processes `names` and what they come after.
+
+    Returns when all of it is healthy; raises with the log's last lines otherwise. Unknown names start nothing.
+    """
+    items = needed(site.stack.items(), names)
     check_installed(site)
     supervisor = Supervisor(site.state)
     if supervisor.answers() and not _same_configuration(site):
@@ -37,7 +41,21 @@ def up(site: Site, say: Say) -> None:
         supervisor = supervise.launch(site)
     else:
         ports.check(site, _running(supervisor))
-    _Start(site, supervisor, say).run()
+    _Start(site, supervisor, say, items).run()
+
+
+def needed(items: Mapping[str, Process | Step], names: Sequence[str]) -> dict[str, Process | Step]:
+    """The named ones with all that comes before them, in the file's order; all, if none is named."""
+    if unknown := [name for name in names if name not in items]:
+        raise ProcessUnknown(unknown, list(items))
+    wanted: set[str] = set()
+    coming = deque(names or items)
+    while coming:
+        name = coming.popleft()
+        if name not in wanted:
+            wanted.add(name)
+            coming.extend(items[name].after)
+    return {name: item for name, item in items.items() if name in wanted}
 
 
 def check_installed(site: Site) -> None:
@@ -90,11 +108,11 @@ class _Pending:
 class _Start:
     """One run of `fig up`: starts what is ready to start, looks after what is on its way, until all is done."""
 
-    def __init__(self, site: Site, supervisor: Supervisor, say: Say) -> None:
+    def __init__(self, site: Site, supervisor: Supervisor, say: Say, items: Mapping[str, Process | Step]) -> None:
         self.site = site
         self.supervisor = supervisor
         self.say = say
-        self.items = site.stack.items()
+        self.items = items
         self.done: set[str] = set()
         self.pending: dict[str, _Pending] = {}
 

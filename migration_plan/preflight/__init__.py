@@ -79,6 +79,7 @@ def judge(plan: Plan, act: Act, inspection: Inspection, switch: SwitchFacts | No
         refusals += server.check_server(side)
         refusals += server.check_role(side)
         refusals += tables.check_tables(side, plan.domain)
+        refusals += tables.check_outbox(side, plan)
         refusals += tables.check_leftovers(side, plan.domain)
         refusals += border.check_foreign_keys(side, plan)
         refusals += border.check_triggers(side, plan)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cdc.projection import Table
 from migration_plan.lifecycle import Side
@@ -164,6 +164,7 @@ class SideFacts:
     triggers: tuple[Trigger, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     sequences: tuple[Sequence, ...] = ()
+    outbox_columns: tuple[str, ...] = ()  # "name type" of the plan's outbox; empty: it names none.
     publication_tables: tuple[str, ...] = ()  # What a publication fig_<domain> holds already.
     foreign_slots: tuple[str, ...] = ()  # Slots with a name of ours that are not ours.
     own_slots: tuple[str, ...] = ()
@@ -184,6 +185,7 @@ class SwitchFacts:
     differences: int
     probes: Mapping[str, bool]  # Stream -> whether a probe has just gone through it.
     proxies: Mapping[str, str]  # Proxy -> why it does not answer; empty: it does.
+    outboxes: Mapping[str, str] = field(default_factory=dict)  # Publisher -> why it is behind; empty: it is not.
     stage: str = ""  # Why the stage cannot follow; empty: it can.
     contract_age: float | None = None  # Seconds; None: the contract command has never run.
     contract_exit: int = 0

@@ -17,6 +17,9 @@ def check_moment(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:
     yield from _check_streams(switch, plan)
     yield from _check_verification(switch, plan)
     yield from _check_contract(switch, plan)
+    for publisher, reason in sorted(switch.outboxes.items()):
+        if reason:
+            yield Refusal("outbox-behind", f"publisher {publisher}: {reason}", "fig status; fig logs streams")
     for proxy, reason in sorted(switch.proxies.items()):
         if reason:
             yield Refusal("proxy-silent", f'proxy "{proxy}" does not answer: {reason}', "fig status; fig logs nginx")

@@ -114,6 +114,10 @@ left join pg_class c on c.relnamespace = n.oid and c.relname = w.name
 left join pg_sequence s on s.seqrelid = c.oid
 order by 1
 
+-- :name outbox columns
+select a.attname || ' ' || format_type(a.atttypid, null) as name from pg_attribute a
+where a.attrelid = to_regclass(%(outbox)s::text) and a.attnum > 0 and not a.attisdropped order by a.attnum
+
 -- :name publication tables
 select schemaname || '.' || tablename as name from pg_publication_tables where pubname = %(publication)s order by 1
 

@@ -74,6 +74,7 @@ def read_side(connection: psycopg.Connection[Any], plan: Plan, side: Side) -> fa
         {
             "domain": plan.domain,
             "publication": f"fig_{plan.domain}",
+            "outbox": plan.outbox[side].quoted if plan.outbox else None,
             "slot": f"fig_{plan.domain}_to_{side.other}",
             **_names("", wanted),
             **_names(
@@ -98,6 +99,7 @@ def read_side(connection: psycopg.Connection[Any], plan: Plan, side: Side) -> fa
             facts.ForeignKey(**_tabled(row, "table", "references")) for row in reader.rows("foreign keys")
         ),
         sequences=tuple(facts.Sequence(**_tabled(row, "name")) for row in reader.rows("sequences")),
+        outbox_columns=reader.names("outbox columns"),
         publication_tables=reader.names("publication tables"),
         foreign_slots=reader.names("foreign slots"),
         own_slots=reader.names("own slots"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from migration_plan.errors import Refusal
+from migration_plan.plan import Plan
 from migration_plan.preflight.facts import SideFacts, TableFacts
 
+OUTBOX_COLUMNS = ("id uuid", "type text", "payload jsonb", "created_at timestamp with time zone")
 _KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "S": "a sequence", "c": "a type"}
 
 
@@ -81,6 +83,19 @@ def _check_identity(table: TableFacts, where: str) -> Iterator[Refusal]:
             "replica-identity",
             f"{where} has replica identity {what}, so rows cannot be told by primary key",
             f"ALTER TABLE {name} REPLICA IDENTITY DEFAULT",
+        )
+
+
+def check_outbox(side: SideFacts, plan: Plan) -> Iterator[Refusal]:
+    """What makes an event is there, under the names that every publisher reads."""
+    if plan.outbox is None or plan.outbox[side.side] in side.missing:
+        return
+    lacking = [column for column in OUTBOX_COLUMNS if column not in side.outbox_columns]
+    if lacking:
+        yield Refusal(
+            "outbox-columns",
+            f"outbox {plan.outbox[side.side]} on the {side.side} side lacks {', '.join(lacking)}",
+            "add what is missing, or name the right table in the plan",
         )
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.stack import Stack, evidence_folder, running_stack
+from tests.support.stack import CATALOG_ONLY, Stack, evidence_folder, running_stack
 
 
 @pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
-    yield from running_stack()
+    yield from running_stack(None, *CATALOG_ONLY)
 
 
 @pytest.hookimpl(wrapper=True)

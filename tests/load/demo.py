@@ -1,4 +1,4 @@
-"""`make demo`: the whole story of one domain, with people in the shop all the while, and a report at the end.
+"""`make demo`: every domain leaves the monolith while people shop, until it can be switched off; a report at the end.
 
 Exit code 0: nothing failed, nothing differs, no promise is broken. The shop stays up to be played with.
 """
@@ -21,6 +21,7 @@ from rich.console import Console
 
 from cdc.verify import Report as Comparison
 from migration_plan import bootstrap
+from migration_plan import settings as settings_file
 from migration_plan.errors import SwitchAborted
 from migration_plan.lifecycle import Stage
 from migration_plan.moves import Mover, MoveResult, current
@@ -33,6 +34,11 @@ from tests.load.screen import Screen
 from tests.load.watched import WatchedShop
 
 DOMAIN = "catalog"
+"""Goes there and back, again and again; the others follow, one after the other."""
+TO_AND_FRO = "payments"
+"""Of those that follow, the one that is rolled back and forward once."""
+MONOLITH = "monolith"
+"""Processes of the stack whose names begin so are the monolith."""
 FIG = str(Path(sys.executable).with_name("fig"))
 
 
@@ -44,6 +50,8 @@ class Options:
     """Seconds of shopping before anything moves, to compare with."""
     between: float = 1.5
     """Seconds of shopping between two switches."""
+    without: float = 10.0
+    """Seconds of shopping while the monolith does not run."""
     report: Path = Path("var/report/demo.json")
 
 
@@ -55,6 +63,10 @@ class Demo:
     screen: Screen
     mover: Mover
     watched: WatchedShop
+    others: tuple[str, ...] = ()
+    """The domains that follow, in this order."""
+    monolith: tuple[str, ...] = ()
+    """The monolith's processes."""
     switches: list[Switched] = field(default_factory=list)
     taken_back: int = 0
 
@@ -81,55 +93,90 @@ class Demo:
                 f"[bold]{DOMAIN}: monolith -> sync[/]: {copied.bytes_copied or 0:,} bytes copied while people shop"
             )
             stage = Stage.SYNC
-        self._verify()
+        self._verify(self.mover)
         forward = stage is Stage.SYNC
-        for number in range(1, self.options.switches + 1):
-            self._switch(number, forward)
+        for _ in range(self.options.switches):
+            self._switch(DOMAIN, self.mover, forward)
             forward = not forward
             self.watched.look()
             self._shop_for(self.options.between, "shopping")
         self.screen.say(f"[bold]{len(self.switches)} switches[/] there and back")
-        return self._verify()
+        verified = self._verify(self.mover)
+        if not forward:
+            return verified + self._leave_the_monolith()
+        return verified
 
-    def _switch(self, number: int, forward: bool) -> None:
-        self.screen.doing(f"{DOMAIN}: {'sync -> service' if forward else 'service -> sync'}")
-        since, result = time.monotonic(), self._move(forward)
+    def _leave_the_monolith(self) -> Verified:
+        """Every other domain moves out; one of them has second thoughts; then nobody needs the monolith any more."""
+        verified = Verified(0, 0)
+        for domain in self.others:
+            with bootstrap.opened(domain) as mover:
+                verified += self._move_out(domain, mover)
+                if domain == TO_AND_FRO:
+                    self._switch(domain, mover, forward=False)
+                    self._shop_for(self.options.between, "shopping")
+                    self._switch(domain, mover, forward=True)
+            self._shop_for(self.options.between, "shopping")
+        if self.others and self.monolith:
+            self.screen.say(f"[bold]{', '.join(self.monolith)}: stopped[/]; people go on shopping")
+            subprocess.run([FIG, "stop", *self.monolith], check=True, stdout=subprocess.DEVNULL)
+            self._shop_for(self.options.without, "a shop without its monolith")
+            for domain in self.others:
+                with bootstrap.opened(domain) as mover:
+                    verified += self._verify(mover)
+        return verified
+
+    def _move_out(self, domain: str, mover: Mover) -> Verified:
+        verified = Verified(0, 0)
+        stage, _ = current(mover.parts)
+        if stage is Stage.MONOLITH:
+            self.screen.doing(f"{domain}: monolith -> sync")
+            move_when_allowed(mover, forward=True)
+            verified, stage = self._verify(mover), Stage.SYNC
+        if stage is Stage.SYNC:
+            self._switch(domain, mover, forward=True)
+        return verified
+
+    def _switch(self, domain: str, mover: Mover, forward: bool) -> None:
+        self.screen.doing(f"{domain}: {'sync -> service' if forward else 'service -> sync'}")
+        since, result = time.monotonic(), self._move(mover, forward)
         done = result.switch
         if done is None:
             raise RuntimeError(f"{result.now} -> {result.after} switched nothing")
         switched = Switched(
-            DOMAIN, str(done.giver), str(done.taker), done.epoch, done.held, round(done.hold_ms, 2),
+            domain, str(done.giver), str(done.taker), done.epoch, done.held, round(done.hold_ms, 2),
             round(done.drain_ms, 2), done.attempts, since, time.monotonic(),
         )  # fmt: skip
         self.switches.append(switched)
-        direction = f"{switched.giver} -> {switched.taker}"
-        self.screen.switched(number, self.options.switches, direction, switched.hold_ms, switched.held)
+        direction = f"{domain}, {switched.giver} -> {switched.taker}"
+        self.screen.switched(len(self.switches), direction, switched.hold_ms, switched.held)
 
-    def _move(self, forward: bool) -> MoveResult:
+    def _move(self, mover: Mover, forward: bool) -> MoveResult:
         """A switch that would make people wait too long takes itself back; nobody noticed, so it may be tried again."""
         while True:
             try:
-                return move_when_allowed(self.mover, forward)
+                return move_when_allowed(mover, forward)
             except SwitchAborted as aborted:
                 self.taken_back += 1
                 self.screen.say(f"[yellow]taken back[/], and tried again: {aborted}")
                 if self.taken_back > self.options.switches:
                     raise
 
-    def _verify(self) -> Verified:
-        self.screen.doing(f"fig verify {DOMAIN}: every row of both sides, while people write")
-        report = self._compare()
-        self.screen.say(f"{report.rows} rows compared on both sides: {report.count} differences")
+    def _verify(self, mover: Mover) -> Verified:
+        domain = mover.parts.domain
+        self.screen.doing(f"fig verify {domain}: every row of both sides, while people write")
+        report = self._compare(mover)
+        self.screen.say(f"{domain}: {report.rows} rows compared on both sides: {report.count} differences")
         for difference in report.differences[:10]:
             self.screen.say(f"[red]{difference}[/]")
         return Verified(report.rows, report.count)
 
-    def _compare(self, patience: float = 60.0) -> Comparison:
+    def _compare(self, mover: Mover, patience: float = 60.0) -> Comparison:
         """On a busy machine the snapshot that everything is compared at may have to wait for a quieter moment."""
         deadline = time.monotonic() + patience
         while True:
             try:
-                return verify_domain(self.mover.parts)
+                return verify_domain(mover.parts)
             except VerificationFailed as failed:
                 if time.monotonic() > deadline:
                     raise
@@ -155,13 +202,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     console = Console()
     screen = Screen(console)
-    console.print("[bold]One domain goes there and back while people use the shop.[/]  (Ctrl-C ends the demo)")
+    console.print("[bold]A monolith is taken apart while people use the shop.[/]  (Ctrl-C ends the demo)")
     if subprocess.run([FIG, "up"], check=False).returncode:
         console.print("[red]The stack did not start.[/]  Next: fig status; fig logs")
         return 1
     load_environment()
     with bootstrap.opened(DOMAIN) as mover:
-        report = Demo(options, screen, mover, WatchedShop(os.environ, size(options.rate), DOMAIN)).run()
+        watched = WatchedShop(os.environ, size(options.rate), DOMAIN)
+        report = Demo(options, screen, mover, watched, following(), monolith()).run()
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
     screen.end(report)
@@ -171,6 +219,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if report.good else 1
 
 
+def following() -> tuple[str, ...]:
+    """The domains that have a plan, but for the first one, in the order of their plans."""
+    settings = settings_file.load(os.environ)
+    return tuple(domain for domain in bootstrap.load_plans(settings, os.environ) if domain != DOMAIN)
+
+
+def monolith() -> tuple[str, ...]:
+    """What of the running stack is the monolith."""
+    shown = subprocess.run([FIG, "status", "--json"], check=True, capture_output=True, text=True)
+    names = [process["name"] for process in json.loads(shown.stdout)["processes"]]
+    return tuple(name for name in names if name.startswith(MONOLITH))
+
+
 def _options(arguments: Sequence[str] | None) -> Options:
     parser = argparse.ArgumentParser(prog="python -m tests.load.demo", description=__doc__)
     parser.add_argument("--switches", type=int, default=Options.switches)
@@ -178,6 +239,7 @@ def _options(arguments: Sequence[str] | None) -> Options:
     parser.add_argument("--calm", type=float, default=Options.calm, help="seconds before anything moves")
     parser.add_argument("--between", type=float, default=Options.between, help="seconds between two switches")
     parser.add_argument("--report", type=Path, default=Options.report)
+    parser.add_argument("--without", type=float, default=Options.without, help="seconds without the monolith")
     return Options(**vars(parser.parse_args(arguments)))
 
 

@@ -46,6 +46,9 @@ class Verified:
     rows: int
     differences: int
 
+    def __add__(self, other: Verified) -> Verified:
+        return Verified(self.rows + other.rows, self.differences + other.differences)
+
 
 @dataclass(frozen=True)
 class Report:

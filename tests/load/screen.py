@@ -33,8 +33,8 @@ class Screen:
     def doing(self, what: str) -> None:
         self._doing = what
 
-    def switched(self, number: int, of: int, direction: str, hold_ms: float, held: int) -> None:
-        self._switches = f"switch {number} of {of}: {direction}, {held} held, hold {hold_ms:.0f} ms"
+    def switched(self, number: int, direction: str, hold_ms: float, held: int) -> None:
+        self._switches = f"switch {number}: {direction}, {held} held, hold {hold_ms:.0f} ms"
         if not self.console.is_terminal:
             self.say(self._switches)
 

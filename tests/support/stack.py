@@ -40,6 +40,8 @@ class Stack:
         self.state = folder / "s"
         self.base = free_port_base()
         self.file = file or PROJECT / "stack.yml"
+        self.asked_for: set[str] = set()
+        """Processes that are meant to run; empty: all of the stack file."""
         # Nothing of another stack that this shell may have been set up for.
         outer = {name: value for name, value in os.environ.items() if not name.startswith(("FIG_", "PORT_"))}
         self._outer = {
@@ -67,8 +69,8 @@ class Stack:
             stdin=subprocess.DEVNULL, capture_output=True, check=False,
         )  # fmt: skip
 
-    def up(self) -> None:
-        done = self.fig("up")
+    def up(self, *names: str) -> None:
+        done = self.fig("up", *names)
         assert done.returncode == 0, f"fig up:\n{done.stdout}{done.stderr}"
 
     def down(self) -> None:
@@ -114,7 +116,7 @@ class Stack:
 
         def well() -> bool:
             status = self.status()
-            return bool(status) and all(status[name].well for name in names or status)
+            return bool(status) and all(status[name].well for name in names or self.asked_for or status)
 
         wait_until(well, seconds, f"{', '.join(names) or 'the stack'} healthy in {self.state}", every=0.1)
 
@@ -163,13 +165,19 @@ def private_stack(file: Path | None = None, extra: Mapping[str, str] | None = No
         shutil.rmtree(folder)
 
 
-def running_stack(extra: Mapping[str, str] | None = None) -> Iterator[Stack]:
-    """For fixtures: the sample's stack, up and healthy; what it said is kept if it does not come up."""
+CATALOG_ONLY = ("nginx", "streams", "controller", "monolith-jobs")
+"""The spine: the monolith and the catalog service. Starting the others takes most of a minute of processor time."""
+
+
+def running_stack(extra: Mapping[str, str] | None = None, *names: str) -> Iterator[Stack]:
+    """For fixtures: the sample's stack, or the processes `names` and what they need, up and healthy; what it said
+    is kept if it does not come up."""
     with private_stack(extra=extra) as stack:
-        done = stack.fig("up")
+        done = stack.fig("up", *names)
         if done.returncode != 0:
             stack.collect(evidence_folder("up"))
             raise RuntimeError(f"fig up:\n{done.stdout}{done.stderr}\nevidence: {evidence_folder('up')}")
+        stack.asked_for = {name for name, one in stack.status().items() if one.pid}
         yield stack
 
 

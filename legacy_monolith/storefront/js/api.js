@@ -1,6 +1,5 @@
 // The JSON API. A safe request is asked again calmly while the shop is busy; so is one that names its own key.
 // Anything else is sent once, and who pressed the button decides.
-import { announce } from './dom.js';
 import { Problem, unreachable } from './problems.js';
 
 const PATIENCE_MS = 30000;
@@ -48,6 +47,11 @@ async function once(method, path, { body, headers = {}, signal } = {}) {
     throw await Problem.of(answer);
 }
 
+// The shell says so to whoever waits.
+function waitingForShop(waits) {
+    document.dispatchEvent(new CustomEvent('shop-waits', { detail: waits }));
+}
+
 function mayPass(problem) {
     return problem.status === 0 || BUSY.has(problem.status) || problem.is('checkout-in-progress');
 }
@@ -61,13 +65,16 @@ async function repeated(method, path, options) {
     const deadline = Date.now() + PATIENCE_MS;
     for (let step = 500; ; step = Math.min(step * 2, 4000)) {
         try {
-            return await once(method, path, options);
+            const answer = await once(method, path, options);
+            waitingForShop(false);
+            return answer;
         } catch (problem) {
             const wait = problem.retryAfter ? problem.retryAfter * 1000 : step;
             if (!(problem instanceof Problem) || !mayPass(problem) || forGood(problem) || Date.now() + wait > deadline) {
+                waitingForShop(false);
                 throw problem;
             }
-            announce('The shop is busy. Trying again.');
+            waitingForShop(true);
             // Not all at the same moment.
             await pause(wait + Math.random() * 250);
         }

@@ -15,7 +15,8 @@ function limits(schema) {
             said.push(`${low ?? ''}…${high ?? ''}${what}`);
         }
     };
-    range(schema.minimum, schema.maximum, '');
+    // Beyond what JavaScript can count there is no point in showing a figure.
+    range(schema.minimum, schema.maximum > Number.MAX_SAFE_INTEGER ? undefined : schema.maximum, '');
     range(schema.minLength, schema.maxLength, ' characters');
     range(schema.minItems, schema.maxItems, ' items');
     if (schema.pattern) {

@@ -69,10 +69,21 @@ async function showUser() {
     get('/api/notifications/unread').then(({ unread }) => badge('messages', unread, `${unread} unread`)).catch(() => {});
 }
 
+function patience() {
+    const line = h('p', { class: 'patience', hidden: true }, 'The shop is busy. Nothing is lost; trying again…');
+    document.addEventListener('shop-waits', ({ detail: waits }) => {
+        if (waits && line.hidden) {
+            announce(line.textContent);
+        }
+        line.hidden = !waits;
+    });
+    return line;
+}
+
 // Every page's script calls this first; what `work` throws is said in the page.
 export async function page(work) {
     document.body.prepend(h('a', { class: 'skip', href: '#main' }, 'Skip to content'), header());
-    document.body.append(footer(), h('div', { id: 'announcements', class: 'unseen', role: 'status', 'aria-live': 'polite' }));
+    document.body.append(footer(), patience(), h('div', { id: 'announcements', class: 'unseen', role: 'status', 'aria-live': 'polite' }));
     showUser().catch(() => {});
     try {
         await work(find('#main'));

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from werkzeug.wrappers import Response
 
+from tests.contract.defects.changes import answering, told
 from tests.contract.defects.defect import Defect
 
 SERVICE = "extracted.catalog.service"
@@ -15,34 +15,6 @@ SCHEMAS = "extracted.catalog.schemas"
 CATALOGUE = "extracted.catalog.catalogue"
 LISTING = "extracted.catalog.listing"
 RESERVATIONS = "extracted.catalog.reservations"
-
-
-def _answering(change: Callable[[Response], None]) -> Callable[[Any], Any]:
-    """An entrypoint whose right answer is changed on its way out."""
-
-    def make(right: Any) -> Any:
-        def wrong(*args: Any, **values: Any) -> Response:
-            response: Response = right(*args, **values)
-            change(response)
-            return response
-
-        return wrong
-
-    return make
-
-
-def _told(change: Callable[[dict[str, Any]], None]) -> Callable[[Any], Any]:
-    """A document in which something is told otherwise."""
-
-    def make(right: Any) -> Any:
-        def wrong(*args: Any) -> dict[str, Any]:
-            document: dict[str, Any] = right(*args)
-            change(document)
-            return document
-
-        return wrong
-
-    return make
 
 
 def _status_200(response: Response) -> None:
@@ -167,12 +139,12 @@ def _exclusive(right: Any) -> Any:
 
 CATALOG = (
     Defect("created-is-200", "a new product is answered with 200", f"{SERVICE}:CatalogService.create_product",
-           _answering(_status_200)),
+           answering(_status_200)),
     Defect("no-location", "the Location header is missing", f"{SERVICE}:CatalogService.create_product",
-           _answering(_without_location)),
-    Defect("rounded-price", "prices are rounded to ten cents", f"{SCHEMAS}:product_document", _told(_rounded)),
+           answering(_without_location)),
+    Defect("rounded-price", "prices are rounded to ten cents", f"{SCHEMAS}:product_document", told(_rounded)),
     Defect("hidden-looks-active", "a hidden product says that it is active", f"{SCHEMAS}:product_document",
-           _told(_always_active)),
+           told(_always_active)),
     Defect("lost-update", "If-Match is ignored", f"{CATALOGUE}:Catalogue.edit", _any_version),
     Defect("short-page", "a full page lacks its last product", f"{LISTING}:Listing.page", _shorter_page),
     Defect("buyers-sell", "a buyer may offer products", f"{SERVICE}:seller", _no_role),

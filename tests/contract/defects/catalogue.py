@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from tests.contract.defects.catalog import CATALOG
 from tests.contract.defects.defect import Defect
+from tests.contract.defects.users import USERS
 
-DEFECTS: dict[str, tuple[Defect, ...]] = {"catalog": CATALOG}
+DEFECTS: dict[str, tuple[Defect, ...]] = {"catalog": CATALOG, "users": USERS}

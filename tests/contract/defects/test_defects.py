@@ -22,6 +22,15 @@ def test_a_defect_of_the_catalog_is_found(catalog: tuple[Pair, ServiceProcess], 
     _found(*catalog, defect)
 
 
+@every("users")
+def test_a_defect_of_users_is_found(users: tuple[Pair, ServiceProcess], defect: Defect) -> None:
+    _found(*users, defect)
+
+
+def test_thirty_defects_are_seeded() -> None:
+    assert sum(map(len, DEFECTS.values())) >= 30
+
+
 def _found(pair: Pair, service: ServiceProcess, defect: Defect) -> None:
     client = service.client()
     assert client.request("PUT", f"/defect/{defect.name}").status == 204

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.differential.explore import Pair
-from tests.contract.differential.pairs import catalog_pair
+from tests.contract.differential.pairs import catalog_pair, users_pair
 from tests.support.postgres import PostgresServer
 
 
@@ -16,4 +16,12 @@ def catalog(
     monolith_server: PostgresServer, services_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Pair]:
     with catalog_pair(monolith_server, services_server, tmp_path_factory.mktemp("catalog")) as (pair, _):
+        yield pair
+
+
+@pytest.fixture(scope="package")
+def users(
+    monolith_server: PostgresServer, services_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Pair]:
+    with users_pair(monolith_server, services_server, tmp_path_factory.mktemp("users")) as (pair, _):
         yield pair

@@ -26,6 +26,8 @@ class Pair:
     tables: Tables | None
     clear: tuple[Callable[[], object], ...]
     """Brings both sides back to the state in which every sequence begins."""
+    effects: tuple[Callable[[], list[str]], ...] = ()
+    """What each of the two did outside, such as messages sent, without what is noise."""
 
 
 class Differs(AssertionError):
@@ -62,6 +64,8 @@ def play(pair: Pair, steps: Sequence[Step], explored: Explored | None = None) ->
             explored.statuses.add(here.status or 0)
         if found := differences(pair.domain, here, there, counterparts):
             raise Differs(steps[:number], found)
+    if pair.effects and (done := [effect() for effect in pair.effects]) and done[0] != done[1]:
+        raise Differs(steps, [f"effects outside: {done[0]} | {done[1]}"])
     if pair.tables and (found := pair.tables.differences(counterparts)):
         raise Differs(steps, [f"rows: {one}" for one in found[:10]])
 

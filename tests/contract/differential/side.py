@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -16,14 +16,26 @@ NOWHERE = "999999999999999999"
 class Asked:
     """Sends steps and remembers what their answers named."""
 
-    def __init__(self, name: str, domain: Domain, people: Mapping[str, Client]) -> None:
-        self.name = name
+    def __init__(
+        self,
+        domain: Domain,
+        people: Mapping[str, Client],
+        heard: Mapping[str, Callable[[], list[Any]]] | None = None,
+        sessions: bool = False,
+    ) -> None:
+        """`heard`: what else steps may refer to, by kind, such as codes that came by text message.
+        `sessions`: people log in themselves, in the sequence; each one begins with a new browser."""
         self._domain = domain
         self._people = people
+        self._heard = heard or {}
+        self._sessions = sessions
         self._known: dict[str, list[Any]] = {}
 
     def forget(self) -> None:
         self._known.clear()
+        for client in self._people.values() if self._sessions else ():
+            client.cookies.clear()
+            client.csrf_token = ""
 
     def close(self) -> None:
         for client in self._people.values():
@@ -36,11 +48,13 @@ class Asked:
         address = f"{path}?{query}" if query else path
         answer = self._people[step.actor].request(step.method, address, _sent(body, step), dict(step.headers))
         self._learn(step, answer)
+        if step.operation == "getCsrfToken" and answer.status == 200 and "browser" not in step.actor:
+            self._people[step.actor].csrf_token = answer.json()["csrf_token"]
         return answer
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, Ref):
-            known = self._known.get(value.kind, [])
+            known = self._heard[value.kind]() if value.kind in self._heard else self._known.get(value.kind, [])
             return known[value.number % len(known)] if known else int(NOWHERE)
         if isinstance(value, dict):
             return {name: self._value(one) for name, one in value.items()}

@@ -9,12 +9,24 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 
 @dataclass(frozen=True)
 class Issuer:
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+
+    @classmethod
+    def of(cls, private_pem: bytes) -> Issuer:
+        key = load_pem_private_key(private_pem, None)
+        assert isinstance(key, Ed25519PrivateKey)
+        return cls(key)
 
     @property
     def public_pem(self) -> bytes:

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import eventlet
 from sqlalchemy import text
+from werkzeug.security import generate_password_hash
 from werkzeug.wrappers import Response
 
 from extracted.platform.database import Database
 from extracted.platform.dependencies import DatabaseOf
 from extracted.platform.http import http
+from extracted.platform.offload import in_thread
 from extracted.platform.problems import document
 from extracted.platform.request import Request
+
+
+def ticks_during(action: Callable[[], object]) -> int:
+    ticks = 0
+
+    def tick() -> None:
+        nonlocal ticks
+        while True:
+            eventlet.sleep(0.01)
+            ticks += 1
+
+    ticker = eventlet.spawn(tick)
+    action()
+    ticker.kill()
+    return ticks
 
 
 class ProbeService:
@@ -21,19 +41,18 @@ class ProbeService:
     @http("GET", "/ticks")
     def ticks(self, request: Request) -> Response:
         """How often a greenthread that wakes every 10 ms could run during a query of half a second."""
-        ticks = 0
 
-        def tick() -> None:
-            nonlocal ticks
-            while True:
-                eventlet.sleep(0.01)
-                ticks += 1
+        def query() -> None:
+            with self.database.read() as connection:
+                connection.execute(text("select pg_sleep(0.5)"))
 
-        ticker = eventlet.spawn(tick)
-        with self.database.read() as connection:
-            connection.execute(text("select pg_sleep(0.5)"))
-        ticker.kill()
-        return document({"ticks": ticks})
+        return document({"ticks": ticks_during(query)})
+
+    @http("GET", "/ticks-while-hashing")
+    def ticks_while_hashing(self, request: Request) -> Response:
+        """The same during a hash that takes some tenths of a second."""
+        hashing = partial(in_thread, generate_password_hash, "a password", "scrypt:131072:8:1")
+        return document({"ticks": ticks_during(hashing)})
 
     @http("POST", "/slow")
     def slow(self, request: Request) -> Response:

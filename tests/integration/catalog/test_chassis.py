@@ -31,6 +31,10 @@ def test_other_greenthreads_run_during_a_query(start_service: Starter) -> None:
     assert start_service(PROBE).client().get("/ticks").json()["ticks"] > 25
 
 
+def test_other_greenthreads_run_while_a_thread_computes(start_service: Starter) -> None:
+    assert start_service(PROBE).client().get("/ticks-while-hashing").json()["ticks"] > 5
+
+
 def test_an_idle_service_that_serves_http_only_stops_within_two_seconds(start_service: Starter) -> None:
     service = start_service(PROBE)
     # Without the runner's pipe an idle process would notice the signal after up to a minute.

@@ -267,3 +267,24 @@ def test_a_fault_that_is_misspelled_is_refused(stripe_url: str, stripe_control: 
     assert answer.status_code == 422
     assert answer.json()["detail"][0]["loc"] == ["tmes"]
     assert stripe_control.faults() == []
+
+
+def test_a_browser_pays_with_the_clients_secret_and_with_nothing_else(client: stripe.StripeClient, stripe_url: str):
+    intent = client.v1.payment_intents.create(
+        {"amount": 900, "currency": "eur", "automatic_payment_methods": NO_REDIRECTS}
+    )
+    address = f"{stripe_url}/v3/payment_intents/{intent.id}/confirm"
+    given = {"key": "pk_test_x", "client_secret": intent.client_secret, "payment_method": "pm_card_visa"}
+    for wrong, status in (({"client_secret": f"{intent.id}_secret_x"}, 404), ({"key": API_KEY}, 401)):
+        assert httpx.post(address, data={**given, **wrong}).status_code == status
+    declined = httpx.post(address, data={**given, "payment_method": "pm_card_chargeDeclined"})
+    assert (declined.status_code, declined.json()["error"]["code"]) == (402, "card_declined")
+    assert declined.headers["Access-Control-Allow-Origin"] == "*"
+    assert httpx.post(address, data=given).json()["status"] == "succeeded"
+    assert client.v1.payment_intents.retrieve(intent.id).status == "succeeded"
+
+
+def test_a_browser_gets_a_script_from_the_address_that_shops_load(stripe_url: str):
+    answer = httpx.get(f"{stripe_url}/v3/")
+    assert answer.headers["Content-Type"].startswith("text/javascript")
+    assert "window.Stripe" in answer.text

@@ -12,15 +12,15 @@ from sqlalchemy import text
 
 from legacy_monolith import create_app
 from legacy_monolith.database import db
+from legacy_monolith.event import Event
 from legacy_monolith.events.listening import listen
-from legacy_monolith.events.reading import Event
 from legacy_monolith.logs import LOGGING
 
 SOURCES = ("users", "payments")
 
 
 def receive(event: Event) -> None:
-    values = {"event": event["id"], "type": event["type"]}
+    values = {"event": event.id, "type": event.type}
     new = text("insert into inbox (message_id, type) values (:event, :type) on conflict do nothing returning 1")
     if db.session.execute(new, values).first() is None:
         return

@@ -76,6 +76,7 @@ def test_the_other_side_takes_over_where_ownership_goes(
     wait_until(broker.is_declared, 10, "the queues are there", every=0.05)
     broker.publish(*before)
     monolith_side.wait_for(before)
+    assert broker.consumers() == 1, "only the owner listens"
     assert service_side.written() == []
     monolith_side.become("standby")
     broker.publish(*during)

@@ -22,7 +22,7 @@ from cdc.outbox import Publisher
 from cdc.outbox_errors import EventUnpublishable, OutboxSlotLost
 from cdc.outbox_install import OutboxSpec
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
-from tests.integration.events.conftest import Broker, event
+from tests.integration.events.conftest import Broker, Side, event
 from tests.integration.events.publisher import spec
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
@@ -194,6 +194,23 @@ def test_nothing_is_lost_when_the_publisher_dies_at_a_checkpoint(shop: Shop, che
     assert list(dict.fromkeys(heard)) == ids(sent), "each one, in order of its first arrival"
     if checkpoint == "published":
         assert len(heard) > len(sent), "a repetition: the death was between the two confirmations"
+
+
+def test_what_is_published_twice_takes_effect_once(shop: Shop, service_side: Side) -> None:
+    """The whole way: a publisher that dies between the broker's confirmation and its own, and an inbox."""
+    service_side.start()
+    wait_until(lambda: shop.broker.is_declared() and shop.broker.consumers() == 1, 15, "it listens", every=0.05)
+    told = [event() for _ in range(50)]
+    shop.tell(*told)
+    shop.start(die_at=["published", 1])
+    process = shop.process
+    assert process is not None
+    wait_until(lambda: process.poll() is not None, 20, "it dies")
+    shop.start()
+    shop.wait_until_published()
+    service_side.wait_for(told)
+    wait_until(lambda: shop.broker.waiting() == 0, 10, "the inbox is empty")
+    assert sorted(service_side.written()) == sorted(ids(told))
 
 
 def test_nothing_is_lost_while_broker_and_database_die_freeze_and_come_back(shop: Shop) -> None:

@@ -194,3 +194,11 @@ def test_a_process_that_the_stack_does_not_have_is_named_and_nothing_is_stopped(
     done = small.fig("stop", "web", "wbe")
     assert (done.returncode, "wbe" in done.stderr, "web" in done.stderr) == (28, True, True)
     assert pids(small) == before
+
+
+def test_a_part_of_the_stack_is_what_is_named_and_what_that_comes_after():
+    with private_stack(TINY.with_name("small.yml")) as stack:
+        stack.up("web")
+        running = {name for name, one in stack.status().items() if one.pid}
+        assert running == {"pg", "web"}
+        assert stack.fig("up", "wbe").returncode == 28

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from migration_plan import documents, settings
 from migration_plan import plan as plan_files
-from migration_plan import settings
 from migration_plan.documents import DocumentInvalid
 from migration_plan.proxies import proxy_configs
 from proxy.config import Route
@@ -17,16 +17,20 @@ from tests.support.stack import PROJECT
 
 ENVIRONMENT = {
     "FIG_CONFIG": str(PROJECT / "fig.yml"),
+    "AMQP_URL": "amqp://nameko:secret@127.0.0.1:7420/",
     "FIG_STATE": "/var/tmp/state",
     "FIG_JOURNAL_DSN": "postgresql://fig@127.0.0.1:7411/fig",
     "FIG_MONOLITH_DSN": "postgresql://fig@127.0.0.1:7410/shop",
     "FIG_CATALOG_DSN": "postgresql://fig@127.0.0.1:7411/catalog",
+    "FIG_NOTIFICATIONS_DSN": "postgresql://fig@127.0.0.1:7411/notifications",
     "PORT_PUBLIC": "7400",
     "PORT_INTERNAL": "7401",
     "PORT_METRICS": "7402",
     "PORT_MONOLITH": "7430",
     "PORT_CATALOG_1": "7441",
     "PORT_CATALOG_2": "7442",
+    "PORT_NOTIFICATIONS_1": "7447",
+    "PORT_NOTIFICATIONS_2": "7448",
 }
 
 
@@ -46,7 +50,7 @@ def test_the_file_gives_journal_proxies_upstreams_identity_and_plans():
     assert read.upstreams["catalog"] == ("127.0.0.1:7441", "127.0.0.1:7442")
     assert read.identity is not None
     assert read.identity.path == "/internal/users/session"
-    assert read.plan_files == (PROJECT / "migration_plan/plans/catalog.yml",)
+    assert PROJECT / "migration_plan/plans/catalog.yml" in read.plan_files
 
 
 def test_secrets_do_not_show_when_settings_are_printed():
@@ -95,8 +99,8 @@ def test_a_proxy_is_computed_from_settings_and_plans():
     config = proxy_configs(read, plans)["local"]
     assert config.admin_socket == read.proxies[0].admin_socket
     assert config.default_upstream == "monolith"
-    (catalog,) = config.domains
-    assert (catalog.name, catalog.monolith, catalog.service) == ("catalog", "monolith", "catalog")
+    [catalog] = [domain for domain in config.domains if domain.name == "catalog"]
+    assert (catalog.monolith, catalog.service) == ("monolith", "catalog")
     assert Route("/api/catalog") in catalog.routes
     assert "/api/payments" in catalog.read_by
 
@@ -113,3 +117,25 @@ def test_install_steps_name_no_registry_and_no_place_of_this_machine():
         text = file.read_text(encoding="utf-8")
         for forbidden in ("--index-url", "--find-links", "https://", "/home/", "/root/", "/work/", str(PROJECT)):
             assert forbidden not in text, f"{file} names {forbidden}"
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("${SET}", "s"),
+        ("${SET:-other}", "s"),
+        ("${UNSET:-other}", "other"),
+        ("${EMPTY:-}", ""),
+        ("${UNSET:-a ${SET} b}", "a s b"),
+        ("${SET:+yes}/${UNSET:+no}", "yes/"),
+        ("${UNSET:-${SET:+it is ${SET}}}.", "it is s."),
+        ("${SET:-${UNSET}}", "s"),
+        ("$SET ${} ${1}", "$SET ${} ${1}"),
+    ],
+)
+def test_variables_have_values_defaults_and_conditions(text, filled):
+    assert documents.fill(Path("fig.yml"), text, {"SET": "s", "EMPTY": ""}) == filled
+
+
+def test_a_value_is_never_taken_for_a_variable():
+    assert documents.fill(Path("fig.yml"), "${A}", {"A": "${B}", "B": "b"}) == "${B}"

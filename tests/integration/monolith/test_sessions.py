@@ -108,8 +108,8 @@ def test_who_is_remembered_costs_no_statement_more(shop: Shop) -> None:
     with statements(shop) as seen:
         known.get(ME)
     counts.append(len(seen))
-    # Who it is, and what is shown of them.
-    assert counts == [2, 2, 2]
+    # Whether users are here, who it is, and what is shown of them.
+    assert counts == [3, 3, 3]
 
 
 def test_a_logout_anywhere_ends_every_session_and_every_remembering(shop: Shop) -> None:

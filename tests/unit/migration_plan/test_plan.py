@@ -44,6 +44,10 @@ BAD = {
     "both sides name the same database": lambda d: d["sides"]["service"].update(dsn="${FIG_MONOLITH_DSN}"),
     "variable NOT_SET is not set": lambda d: d["sides"]["service"].update(dsn="${NOT_SET}"),
     "Input should be 'keep' or 'drop'": lambda d: d["crossing"]["foreign_keys"].update(x="ignore"),
+    "outbox.service: public.elsewhere is not among the domain's tables": lambda d: d.update(
+        outbox={"monolith": "public.products", "service": "public.elsewhere"}
+    ),
+    'unknown key "inbox.queues"': lambda d: d.update(inbox={"queue": "a.inbox", "queues": []}),
     "tables:": lambda d: d["tables"][0]["service"]["public.product"].update(status={"guess": "title"}),
 }
 

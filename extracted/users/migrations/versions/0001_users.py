@@ -68,6 +68,7 @@ create table outbox (
     payload    jsonb not null,
     created_at timestamptz not null default now()
 );
+create index outbox_created on outbox (created_at);
 """
 
 # The application may change rows, not tables: a fence made of triggers is out of its reach.

@@ -89,7 +89,7 @@ page(async () => {
     described = await get(`/api/${domain}/openapi.json`);
     document.title = `${described.info.title} · API · Figtree Market`;
     const all = operations();
-    fill(find('#contents'), h('ul', {}, all.map(([path, method, one]) => h('li', {}, h('a', { href: `#${one.operationId}` }, h('span', { class: `method ${method}` }, method.toUpperCase()), ' ', path)))));
+    fill(find('#contents'), h('ul', {}, all.map(([path, method, one]) => h('li', {}, h('a', { href: `#${one.operationId}` }, h('span', { class: `method ${method}` }, method.toUpperCase()), h('span', {}, path))))));
     fill(find('#content'), h('h1', {}, described.info.title), prose(described.info.description),
         all.length ? all.map((one) => operation(...one)) : notice('empty', 'Nothing here yet'));
     if (location.hash) {

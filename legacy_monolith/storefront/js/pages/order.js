@@ -29,13 +29,16 @@ function cancelling(order) {
         return null;
     }
     const dialog = find('#cancel');
+    dialog.setAttribute('aria-labelledby', 'cancel-title');
     const problem = h('p', { class: 'form-problem', role: 'alert', hidden: true });
     const sure = h('button', { type: 'button', class: 'button danger', onclick: () => busy(sure, async () => {
         try {
             // Cancelling twice is cancelling once.
-            show(await send('POST', `/api/payments/orders/${order.id}/cancel`, { repeatable: true }));
+            const now = await send('POST', `/api/payments/orders/${order.id}/cancel`, { repeatable: true });
+            show(now);
             announce('The order is cancelled.');
             dialog.close();
+            follow(now).catch(() => {});
         } catch (error) {
             fill(problem, inWords(error));
             problem.hidden = false;
@@ -62,13 +65,15 @@ function show(order) {
                 cancelling(order)), refunds(payment))));
 }
 
-// Stripe tells the shop that the money has come, and that may take a moment.
+function isOnItsWay({ state, payment }) {
+    const coming = parameter('new') && payment?.state === 'unpaid';
+    const goingBack = state === 'cancelled' && payment?.state === 'paid';
+    return state === 'pending' || state === 'cancelling' || coming || goingBack;
+}
+
+// Stripe tells the shop that money has come or gone, and that may take a moment.
 async function follow(order) {
-    for (let turn = 0; turn < 20; turn++) {
-        const waits = order.state === 'pending' || order.state === 'cancelling' || (parameter('new') && order.payment?.state === 'unpaid');
-        if (!waits) {
-            return;
-        }
+    for (let turn = 0; turn < 20 && isOnItsWay(order); turn++) {
         await new Promise((done) => setTimeout(done, 400 + 200 * turn));
         const now = await get(`/api/payments/orders/${order.id}`);
         if (now.state !== order.state || now.payment?.state !== order.payment?.state) {

@@ -25,6 +25,7 @@ async function giveBack(orderId, amount) {
 
 function askRefund(sale) {
     const dialog = find('#refund');
+    dialog.setAttribute('aria-labelledby', 'refund-title');
     const form = h('form', {}, field('Amount in euro', h('input', { name: 'amount', required: true, inputmode: 'decimal', value: sale.total, pattern: '(0|[1-9][0-9]{0,7})([.,][0-9]{1,2})?', 'data-wrong': 'An amount is like 12.50.' }), { hint: 'At most what was paid for your things in this order.' }),
         h('p', { class: 'buttons' }, h('button', { type: 'submit', class: 'button danger' }, 'Give back'), h('button', { type: 'button', class: 'button', onclick: () => dialog.close() }, 'Close')));
     onSubmit(form, async ({ amount }) => {

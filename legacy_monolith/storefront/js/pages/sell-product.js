@@ -56,6 +56,7 @@ function offering() {
 
 function withdrawing(product) {
     const dialog = find('#withdraw');
+    dialog.setAttribute('aria-labelledby', 'withdraw-title');
     const problem = h('p', { class: 'form-problem', role: 'alert', hidden: true });
     const sure = h('button', { type: 'button', class: 'button danger', onclick: () => busy(sure, async () => {
         try {

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
+from legacy_monolith.errors import TemporarilyUnavailable
+from legacy_monolith.notifications import preferences
 from tests.integration.monolith.notifications.post import NUMBER, PAID, PREFERENCES, Post, event
 from tests.integration.monolith.shop import PASSWORD
 from tests.integration.monolith.test_phone import PHONE, VERIFY
@@ -127,3 +130,15 @@ def test_choices_are_kept_one_by_one(post: Post) -> None:
     for wrong in mistakes:
         assert somebody.send("PATCH", PREFERENCES, wrong).status_code == 422
     assert somebody.get(PREFERENCES).get_json() == chosen
+
+
+def test_who_is_not_known_here_yet_is_asked_to_wait(post: Post) -> None:
+    """As when users lives elsewhere and the copy of somebody's row has not come yet."""
+    somebody = post.buyer()
+    with post.shop.app.app_context(), pytest.raises(TemporarilyUnavailable):
+        preferences.change(somebody.user["id"] + 1, {("sms", "orders"): True})
+    somebody.user["id"] += 1
+    with pytest.raises(IntegrityError):
+        post.paid(somebody)
+    # Nothing of it stays: it is heard when it comes again.
+    assert post.shop.query("select 1 from notifications_inbox") == []

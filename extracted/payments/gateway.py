@@ -1,0 +1,107 @@
+"""Whoever takes cards: a small port, and what can be known after asking."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Protocol
+
+from extracted.platform.settings import setting
+
+SCRIPT_URL = "https://js.stripe.com/v3/"
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """All calls inside, with their retries, take no longer together: somebody waits for the answer."""
+    token = _deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def seconds_left() -> float:
+    deadline = _deadline.get()
+    return deadline - time.monotonic() if deadline is not None else float("inf")
+
+
+class KeySpent(Exception):
+    """The key's answer is, for good, that something went wrong: only another key can bring anything else."""
+
+
+class RefundRefused(Exception):
+    """For good: nothing is given back by this refund. Its argument is the gateway's code."""
+
+
+@dataclass(frozen=True)
+class Intent:
+    id: str
+    status: str
+    amount: int
+    purchase_id: int | None
+    client_secret: str | None = None
+
+    def __repr__(self) -> str:
+        # Not the secret.
+        return f"Intent({self.id}, {self.status})"
+
+
+@dataclass(frozen=True)
+class Given:
+    """Money that went back, or did not; `refund_id` is ours if the refund is."""
+
+    id: str
+    amount: int
+    counts: bool
+    refund_id: int | None
+
+
+class Gateway(Protocol):
+    """Amounts are cents. Anything may raise PaymentInDoubt; calls that make something take a key."""
+
+    def create(self, purchase_id: int, attempt: int, amount: int) -> Intent: ...
+
+    def get(self, intent_id: str) -> Intent: ...
+
+    def cancel(self, intent_id: str) -> Intent:
+        """The intent as it is afterwards, which need not be cancelled."""
+
+    def refund(self, intent_id: str, refund_id: int, attempt: int, amount: int) -> Given: ...
+
+    def given(self, intent_id: str) -> list[Given]:
+        """All refunds of an intent, whoever made them."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Till:
+    """How this shop takes payments."""
+
+    gateway: Gateway
+    webhook_secret: str
+    # For Stripe's own code in the browser, and where that is; no secret. Empty: there is nothing to load.
+    publishable_key: str
+    script_url: str
+
+    def close(self) -> None:
+        self.gateway.close()
+
+
+def from_environment() -> Till | None:
+    """None without settings: a shop that places orders and takes no money. With half of them, somebody forgot one."""
+    if not (os.environ.get("STRIPE_SECRET_KEY") or os.environ.get("STRIPE_WEBHOOK_SECRET")):
+        return None
+    # A large library: only who takes payments waits for it.
+    from extracted.payments.stripe_gateway import StripeGateway
+
+    gateway = StripeGateway(setting("STRIPE_SECRET_KEY"), os.environ.get("STRIPE_BASE_URL", ""))
+    key = os.environ.get("STRIPE_PUBLISHABLE_KEY", "")
+    return Till(gateway, setting("STRIPE_WEBHOOK_SECRET"), key, os.environ.get("STRIPE_SCRIPT_URL", SCRIPT_URL))

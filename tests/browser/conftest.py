@@ -1,0 +1,84 @@
+"""One shop that takes money, one browser, for all tests of this folder; a red test keeps pictures as well as logs."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.people import Person, chromium
+from tests.doubles.control import MailControl, StripeControl, TwilioControl
+from tests.support.stack import Stack, evidence_folder, running_stack
+
+
+@pytest.fixture(scope="package")
+def stack() -> Iterator[Stack]:
+    small = {"SHOP_MONEY": "on", "SHOP_USERS": "20", "SHOP_PRODUCTS": "60", "SHOP_ORDERS": "40"}
+    yield from running_stack(small)
+
+
+@pytest.fixture(scope="package")
+def url(stack: Stack) -> str:
+    return stack.env["FIG_PUBLIC_URL"]
+
+
+@pytest.fixture(scope="package")
+def twilio(stack: Stack) -> TwilioControl:
+    return TwilioControl(stack.env["TWILIO_BASE_URL"])
+
+
+@pytest.fixture(scope="package")
+def stripe(stack: Stack) -> StripeControl:
+    return StripeControl(stack.env["STRIPE_BASE_URL"])
+
+
+@pytest.fixture(scope="package")
+def mail(stack: Stack) -> MailControl:
+    return MailControl(f"http://127.0.0.1:{stack.ports['mail']}")
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def people(browser: Browser, url: str) -> Iterator[Callable[..., Person]]:
+    """`people("Ada")` is somebody with a browser of their own. In the end no browser may have complained."""
+    here: list[Person] = []
+
+    def come(name: str = "Ada Fern", **how: bool) -> Person:
+        here.append(Person(browser, url, name, **how))
+        return here[-1]
+
+    yield come
+    assert [complaint for person in here for complaint in person.leaves()] == []
+
+
+@pytest.fixture
+def email() -> Callable[[], str]:
+    return lambda: f"{uuid.uuid4().hex[:12]}@example.test"
+
+
+@pytest.fixture
+def phone() -> Callable[[], str]:
+    return lambda: f"+4915{uuid.uuid4().int % 10**9:09d}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):
+        folder = evidence_folder(item.nodeid)
+        stack.collect(folder)
+        browser = item.funcargs.get("browser")
+        for number, page in (
+            enumerate(page for context in browser.contexts for page in context.pages) if browser else ()
+        ):
+            page.screenshot(path=folder / f"page-{number}.png")
+        report.sections.append(("evidence", f"logs and pictures: {folder}"))
+    return report
