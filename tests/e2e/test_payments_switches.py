@@ -17,6 +17,9 @@ from tests.support.clients import Client
 from tests.support.stack import CATALOG_ONLY, Stack, running_stack
 from tests.support.waiting import wait_until
 
+# A stack of its own, since all others take no money.
+pytestmark = pytest.mark.full
+
 ORDERS = "/api/payments/orders"
 
 

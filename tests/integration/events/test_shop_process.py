@@ -30,6 +30,9 @@ def test_the_shop_hears_of_itself(
         "SECRET_KEY": "a secret of these tests",
         "AMQP_URL": broker.url,
     }
+    user = "insert into users (id, email, password_hash, name, role) values (7, 'a@b.test', '', 'Ann', 'buyer')"
+    with psycopg.connect(monolith_server.dsn(name), autocommit=True) as shop:
+        shop.execute(user)
     paid = event("order.paid", user_id=7, order_id=3, amount=1200)
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(COMMAND, env=environment, stdout=log, stderr=log)
@@ -44,6 +47,9 @@ def test_the_shop_hears_of_itself(
             wait_until(heard, 20, f"it is heard: {(tmp_path / 'log').read_text()}", every=0.05)
             wait_until(lambda: broker.waiting() == 0, 5, "the inbox is empty")
             assert heard() == [(paid["id"],)]
+            assert shop.execute("select kind, channel from notification_messages").fetchall() == [
+                ("order.paid", "email")
+            ]
     finally:
         process.terminate()
         assert process.wait(10) == 0
