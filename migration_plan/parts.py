@@ -36,13 +36,13 @@ class Parts:
     """Of all domains: what one tells when another one moves."""
 
     @property
+    def domain(self) -> str:
+        return self.plan.domain
+
+    @property
     def neighbours(self) -> tuple[Plan, ...]:
         """The plans of the other domains."""
         return tuple(plan for plan in self.plans if plan.domain != self.domain)
-
-    @property
-    def domain(self) -> str:
-        return self.plan.domain
 
     def close(self) -> None:
         for database in self.sides.values():

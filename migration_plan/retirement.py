@@ -15,6 +15,7 @@ from datetime import datetime
 import psycopg
 
 from cdc import install
+from migration_plan import outboxes
 from migration_plan.deadness import Sample, readers_left, signs_of_life
 from migration_plan.errors import PreflightRefused, Refusal
 from migration_plan.lifecycle import Row, Side, Stage
@@ -26,6 +27,7 @@ from migration_plan.preparation import probe_streams
 from migration_plan.streams import spec
 
 OBSERVED, RETIRED = "observed", "retired"
+OUTBOX_SECONDS = 5.0
 Say = Callable[[str], None]
 
 
@@ -50,7 +52,8 @@ def steps(plan: Plan, epoch: int) -> list[tuple[str, str]]:
                     " call begins it, and so does each one that finds a sign of life"),
         ("epoch", f"service: owner,{epoch} -> owner,{epoch + 2}, so that paused controllers are void"),
         ("retired", f"journal: stage retired at epoch {epoch + 2} (the decision; from here there is no way back)"),
-        ("streams", f"slots {both} and both publications go; {domain} stays fenced on the monolith's side"),
+        ("streams", f"slots {both}, both publications and the publisher of the monolith's outbox go;"
+                    f" {domain} stays fenced on the monolith's side"),
         ("list", "print what can be deleted; nothing is deleted"),
     ]  # fmt: skip
 
@@ -81,6 +84,7 @@ def finish(parts: Parts, say: Say) -> list[Leftover]:
             install.forget(target, stream)
     for stream in both:
         install.remove(stream)
+    outboxes.retire(parts)
     row = read_rows(parts)[Side.SERVICE]
     parts.journal.record(
         parts.domain, RETIRED, None if row is None else row.epoch, leftovers=[one.as_json() for one in left]
@@ -113,6 +117,9 @@ def _unproven(parts: Parts, epoch: int) -> list[Refusal]:
         for side, seconds in took.items()
         if seconds is None
     ]
+    own = parts.publisher_of(Side.MONOLITH)
+    if waits := outboxes.behind(parts, OUTBOX_SECONDS).get(own):
+        refusals.append(Refusal("outbox-behind", f"publisher {own}: {waits}", "fig status; fig logs streams"))
     refusals += readers_left(readers(parts))
     if refusals:
         return refusals
