@@ -78,13 +78,15 @@ def logged_in(stack: Stack, role: str) -> Client:
 
 
 @pytest.fixture
-def people(stack: Stack) -> People:
+def people(stack: Stack) -> Iterator[People]:
     seller, buyer = logged_in(stack, "seller"), logged_in(stack, "buyer")
     form = {"title": "Lamp", "description": "", "category": "light", "price": "12.34", "stock": 9}
     product = seller.post("/api/catalog/products", form).json()["id"]
     url = f"http://127.0.0.1:{stack.ports['stripe']}"
     client = stripe.StripeClient(stack.env["STRIPE_DOUBLE_KEY"], base_addresses={"api": url})
-    return People(seller, buyer, product, StripeControl(url), client)
+    yield People(seller, buyer, product, StripeControl(url), client)
+    seller.close()
+    buyer.close()
 
 
 def test_payments_in_flight_are_made_once_whoever_owns_them_by_then(stack: Stack, people: People) -> None:
