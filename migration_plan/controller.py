@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from cdc.errors import CdcError
+from migration_plan import retirement
 from migration_plan.endings import abort, finish_grant
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, StaleEpoch
 from migration_plan.journal import Journal, Lease
@@ -96,7 +97,10 @@ def _record(parts: Parts, kind: str, decision: Decision, say: Callable[[str], No
 
 
 def stage_of(parts: Parts, owner: Side) -> Stage:
-    """The stage that goes with an owner once both streams run: the first one of the plan past `monolith`."""
+    """The stage that goes with an owner: the known one, or else the first one of the plan past `monolith`."""
+    known = parts.journal.stage(parts.domain)
+    if known is not Stage.MONOLITH and OWNER[known] is owner:
+        return known
     return next(stage for stage in parts.plan.stages[1:] if OWNER[stage] is owner)
 
 
@@ -187,6 +191,8 @@ class Controller:
             restore_crossing_keys(watch.parts, owner.side, _log.info)
             if watch.parts.journal.stage(watch.parts.domain) is not Stage.MONOLITH:
                 watch.parts.journal.set_stage(watch.parts.domain, stage_of(watch.parts, owner.side), owner.epoch)
+            if not retirement.is_finished(watch.parts):
+                retirement.finish(watch.parts, _log.info)
             watch.kept_epoch = owner.epoch
 
     def _watch_fences(self, watch: Watch, rows: dict[Side, Row | None]) -> None:

@@ -116,6 +116,31 @@ class Journal:
             ).fetchall()
         return [Entry(**r) for r in found]
 
+    def entries_since(self, domain: str, kind: str, since: datetime) -> list[Entry]:
+        """All lines of one kind from a time on, oldest first."""
+        with self._session() as connection:
+            found = connection.execute(
+                "select * from fig.journal where domain = %s and kind = %s and at >= %s order by id",
+                [domain, kind, since],
+            ).fetchall()
+        return [Entry(**r) for r in found]
+
+    def last(self, domain: str, kind: str) -> Entry | None:
+        """The newest line of one kind."""
+        with self._session() as connection:
+            found = connection.execute(
+                "select * from fig.journal where domain = %s and kind = %s order by id desc limit 1", [domain, kind]
+            ).fetchone()
+        return None if found is None else Entry(**found)
+
+    def now(self) -> datetime:
+        """The journal's clock: the one by which times are compared."""
+        with self._session() as connection:
+            found = connection.execute("select clock_timestamp() as now").fetchone()
+        assert found is not None  # noqa: S101 - a SELECT without FROM has one row.
+        moment: datetime = found["now"]
+        return moment
+
     def open_intent(self, domain: str) -> Entry | None:
         """The last intent that no outcome has closed yet."""
         with self._session() as connection:

@@ -42,6 +42,7 @@ class Stage(StrEnum):
     MONOLITH = "monolith"  # The monolith alone; the service's database may be empty.
     SYNC = "sync"  # The monolith owns; rows flow to the service; both streams run.
     SERVICE = "service"  # The service owns; rows flow back to the monolith.
+    RETIRED = "retired"  # The service owns alone; no row flows, and there is no way back.
 
 
 class Act(StrEnum):
@@ -50,12 +51,14 @@ class Act(StrEnum):
     START_SYNC = "start-sync"  # Enroll the domain, snapshot, start both streams.
     STOP_SYNC = "stop-sync"  # Take every trace of the streams away again.
     SWITCH = "switch"  # Move routes, ownership, direction and sequences as one.
+    RETIRE = "retire"  # Prove that nobody uses the monolith's side any more, then take the streams away.
 
 
 OWNER: dict[Stage, Side] = {
     Stage.MONOLITH: Side.MONOLITH,
     Stage.SYNC: Side.MONOLITH,
     Stage.SERVICE: Side.SERVICE,
+    Stage.RETIRED: Side.SERVICE,
 }
 
 TRANSITIONS: dict[tuple[Stage, Stage], Act] = {
@@ -63,13 +66,22 @@ TRANSITIONS: dict[tuple[Stage, Stage], Act] = {
     (Stage.SYNC, Stage.SERVICE): Act.SWITCH,
     (Stage.SERVICE, Stage.SYNC): Act.SWITCH,
     (Stage.SYNC, Stage.MONOLITH): Act.STOP_SYNC,
+    (Stage.SERVICE, Stage.RETIRED): Act.RETIRE,
 }
+
+FINAL = Stage.RETIRED
+"""No way leads out of it: nothing brings the service's rows back to the monolith any more."""
 
 
 def next_stage(stages: Sequence[Stage], now: Stage, forward: bool, to: Stage | None = None) -> Stage:
     """The neighbour of `now` in the plan's stages; StageRefused says what would be possible instead."""
     position = stages.index(now) + (1 if forward else -1)
     neighbour = stages[position] if 0 <= position < len(stages) else None
+    if now is FINAL and not forward:
+        raise StageRefused(
+            f'"{now}" is final: the monolith has had no row of the service since, so a way back would lose them',
+            f"what is left to do: {possible(stages, now)}",
+        )
     if neighbour is None:
         edge = "last" if forward else "first"
         raise StageRefused(f'"{now}" is the {edge} stage of this plan', f"possible: {possible(stages, now)}")
@@ -86,6 +98,8 @@ def next_stage(stages: Sequence[Stage], now: Stage, forward: bool, to: Stage | N
 def possible(stages: Sequence[Stage], now: Stage) -> str:
     """The commands that make sense in this stage, for messages and `next_steps`."""
     position = stages.index(now)
+    if now is FINAL:
+        return "delete what is listed on the monolith's side (fig history shows the list)"
     words = []
     if position + 1 < len(stages):
         words.append(f"advance (to {stages[position + 1]})")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from migration_plan import outboxes
+from migration_plan import outboxes, retirement
 from migration_plan.controller import LEASE_SECONDS, open_intent, recover, stage_of
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, StageRefused, SwitchAborted
 from migration_plan.journal import Lease
@@ -25,6 +25,7 @@ from migration_plan.preparation import (
     stop_sync,
 )
 from migration_plan.recovery import Decision, decide
+from migration_plan.retirement import Leftover
 from migration_plan.switch import SHORT_ATTEMPT, Switch, SwitchResult
 
 
@@ -67,6 +68,8 @@ class MoveResult:
     after: Stage
     switch: SwitchResult | None = None
     bytes_copied: int | None = None
+    leftovers: tuple[Leftover, ...] = ()
+    """After the last stage: what nobody needs any more."""
 
     def as_json(self) -> dict[str, object]:
         result: dict[str, object] = {"domain": self.domain, "stage": self.after, "was": self.now}
@@ -74,6 +77,8 @@ class MoveResult:
             result["switch"] = self.switch.as_json()
         if self.bytes_copied is not None:
             result["bytes_copied"] = self.bytes_copied
+        if self.leftovers:
+            result["leftovers"] = [leftover.as_json() for leftover in self.leftovers]
         return result
 
 
@@ -130,6 +135,8 @@ def steps(move: Move) -> list[Step]:
             Step("dismiss", "fences and rows of fig go from both sides; the copied rows stay where they are"),
         ]
     assert move.owner is not None  # noqa: S101 - a switch starts from an owner.
+    if move.act is Act.RETIRE:
+        return [Step(name, what) for name, what in retirement.steps(plan, move.owner.epoch)]
     giver, taker, epoch = move.owner.side, move.owner.side.other, move.owner.epoch + 1
     limits = plan.limits
     dropped = [name for name, decision in plan.crossing.foreign_keys.items() if decision == "drop"]
@@ -204,6 +211,9 @@ class Mover:
                 return result
             if move.owner is None:
                 raise StageRefused(f'domain "{domain}" has no owner', f"fig resume {domain}")
+            if move.act is Act.RETIRE:
+                left = retirement.retire(self.parts, move.owner, self.say, self.checkpoint)
+                return replace(result, leftovers=tuple(left))
             check_switch(self.parts, move.owner, self.say)
             done = self._switch(move.owner, lease)
             journal.set_stage(domain, move.after, done.epoch)
@@ -242,6 +252,9 @@ class Mover:
             self.say(f"without the journal: {error}")
             return recover(self.parts, self.say)
         try:
-            return recover(self.parts, self.say)
+            decision = recover(self.parts, self.say)
+            if not retirement.is_finished(self.parts):
+                retirement.finish(self.parts, self.say)
+            return decision
         finally:
             self.parts.journal.give_back(lease)

@@ -35,8 +35,12 @@ def _of_plan(plan: Plan, broker_url: str) -> dict[Side, OutboxSpec]:
 
 
 def _in_the_monolith(parts: Parts) -> list[OutboxSpec]:
+    """What is retired tells nothing there any more."""
     return [
-        spec for plan in parts.plans for side, spec in _of_plan(plan, parts.broker_url).items() if side is Side.MONOLITH
+        spec
+        for plan in parts.plans
+        for side, spec in _of_plan(plan, parts.broker_url).items()
+        if side is Side.MONOLITH and parts.journal.stage(plan.domain) is not Stage.RETIRED
     ]
 
 
@@ -70,8 +74,9 @@ def prepare(parts: Parts) -> None:
 
 def prepare_own(parts: Parts, again: bool) -> list[str]:
     """What the domain tells on the sides that it has; `again` starts over where a slot was lost."""
-    is_apart = parts.journal.stage(parts.domain) is not Stage.MONOLITH
-    own = [spec for side, spec in of(parts).items() if side is Side.MONOLITH or is_apart]
+    stage = parts.journal.stage(parts.domain)
+    gone = {Stage.MONOLITH: Side.SERVICE, Stage.RETIRED: Side.MONOLITH}.get(stage)
+    own = [spec for side, spec in of(parts).items() if side is not gone]
     for spec in own:
         outbox_install.prepare(spec, again)
     return [spec.name for spec in own]
@@ -81,6 +86,13 @@ def remove(parts: Parts) -> None:
     """When a domain gives up its second side; OutboxBusy while events are on their way."""
     for spec in _going(parts):
         outbox_install.remove(spec)
+
+
+def retire(parts: Parts) -> None:
+    """When the monolith's side is given up for good; OutboxBusy while events are on their way."""
+    own = of(parts).get(Side.MONOLITH)
+    if own is not None:
+        outbox_install.remove(own)
 
 
 def skip(parts: Parts, event: UUID) -> list[str]:

@@ -39,6 +39,11 @@ class Parts:
     def domain(self) -> str:
         return self.plan.domain
 
+    @property
+    def neighbours(self) -> tuple[Plan, ...]:
+        """The plans of the other domains."""
+        return tuple(plan for plan in self.plans if plan.domain != self.domain)
+
     def close(self) -> None:
         for database in self.sides.values():
             database.close()

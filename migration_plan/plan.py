@@ -14,17 +14,17 @@ from cdc.errors import CdcError
 from cdc.lens import Lens
 from cdc.projection import Table
 from migration_plan import documents
-from migration_plan.lifecycle import TRANSITIONS, Side, Stage
+from migration_plan.lifecycle import FINAL, TRANSITIONS, Side, Stage
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def seconds(value: object) -> float:
-    """'100ms', '2s', '1h' -> seconds."""
+    """'100ms', '2s', '1h', '7d' -> seconds."""
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise ValueError("a duration is a number and a unit, such as 100ms, 2s or 1h")
+        raise ValueError("a duration is a number and a unit, such as 100ms, 2s, 1h or 7d")
     return float(match[1]) * _UNITS[match[2]]
 
 
@@ -109,6 +109,12 @@ class Limits(_Part):
     patience: Duration = 30.0  # All attempts together, waiting for other people's transactions included.
 
 
+class Retire(_Part):
+    """For how long nobody may have used the monolith's side before it is given up."""
+
+    after: Duration = 604800.0
+
+
 class Plan(_Part):
     """One domain's plan."""
 
@@ -126,13 +132,14 @@ class Plan(_Part):
     """A command that ends with 0 only if both sides keep the domain's contract; empty: none is asked for."""
     gates: Gates = Gates()
     limits: Limits = Limits()
+    retire: Retire = Retire()
 
     @model_validator(mode="after")
     def _coherent(self) -> Plan:
         if self.stages[:1] != (Stage.MONOLITH,):
             raise ValueError(f'stages begin with "{Stage.MONOLITH}"')
         for now, after in zip(self.stages, self.stages[1:], strict=False):
-            if (now, after) not in TRANSITIONS or (after, now) not in TRANSITIONS:
+            if (now, after) not in TRANSITIONS or (after is not FINAL and (after, now) not in TRANSITIONS):
                 raise ValueError(f'stage "{after}" cannot follow "{now}"')
         if self.sides.monolith.dsn == self.sides.service.dsn:
             raise ValueError("both sides name the same database")

@@ -31,6 +31,10 @@ declare
     here fig.domain;
 begin
     select * into here from fig.domain where domain operator(pg_catalog.=) tg_argv[0];
+    -- A sequence keeps its value when this write is rolled back: whoever still tries to write leaves a trace.
+    if pg_catalog.to_regclass(pg_catalog.format('fig.%I', pg_catalog.concat('refused_', tg_argv[0]))) is not null then
+        perform pg_catalog.nextval(pg_catalog.format('fig.%I', pg_catalog.concat('refused_', tg_argv[0])));
+    end if;
     raise exception using
         errcode = 'SF421',
         message = pg_catalog.format('domain "%s" is not owned here: this is the %s side, %s at epoch %s',
@@ -290,6 +294,8 @@ declare
 begin
     insert into fig.domain (domain, side, state, epoch) values (p_domain, p_side, p_state, p_epoch) on conflict do nothing;
     here := fig.row_for_update(p_domain, p_lock_ms);
+    execute format('create sequence if not exists fig.%I', 'refused_' || p_domain);
+    execute format('grant usage on sequence fig.%I to public', 'refused_' || p_domain);
     insert into fig.domain_table (relation, domain)
         select t::oid, p_domain from unnest(p_tables) t on conflict do nothing;
     perform fig.fence_tables(p_domain, here.state <> 'owner', p_lock_ms);
@@ -310,6 +316,7 @@ begin
     for name in select * from fig.table_names(p_domain) loop
         execute format('drop trigger if exists a_fig_fence on %s', name);
     end loop;
+    execute format('drop sequence if exists fig.%I', 'refused_' || p_domain);
     delete from fig.domain where domain = p_domain;
 end $$;
 

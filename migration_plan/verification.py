@@ -9,8 +9,9 @@ from cdc.projection import Direction
 from cdc.verify import Report, compare
 from cdc.verify_gate import exact_pair
 from migration_plan.errors import FigError
-from migration_plan.lifecycle import Side
+from migration_plan.lifecycle import Side, Stage
 from migration_plan.moves import Unsettled
+from migration_plan.observation import own_scans
 from migration_plan.parts import Parts, read_rows
 from migration_plan.recovery import Case, decide
 
@@ -27,6 +28,10 @@ class VerificationFailed(FigError):
 
 def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
     """Compare the owner's rows with the copy, under live writes, and remember the result."""
+    if parts.journal.stage(parts.domain) is Stage.RETIRED:
+        raise VerificationFailed(
+            f'domain "{parts.domain}" is retired: the monolith\'s rows are old ones, there is nothing to compare', ""
+        )
     decision = decide(read_rows(parts))
     if decision.case is not Case.REST or decision.giver is None:
         raise Unsettled(f'domain "{parts.domain}": {decision.reason}', f"fig resume {parts.domain}")
@@ -42,6 +47,7 @@ def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
                 direction,
                 on_rows=progress or (lambda done, expected: None),
             )
+            scans = own_scans(pair.source if owner is Side.MONOLITH else pair.target)
     except CdcError as error:
         raise VerificationFailed(f'domain "{parts.domain}": {error}', error.next_step) from error
     places = [
@@ -55,5 +61,6 @@ def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
         rows=report.rows,
         differences=report.count,
         seconds=round(report.seconds, 2),
+        scans=scans,
     )
     return report

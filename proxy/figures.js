@@ -6,6 +6,8 @@ const counts = ngx.shared.fig_counts;
 const flights = ngx.shared.fig_inflight;
 const applied = ngx.shared.fig_applied;
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+const SINCE = 'fig_figures_since_seconds{';
+const LOST = 'fig_figures_lost_total{';
 const SAFE = { GET: true, HEAD: true, OPTIONS: true };
 
 const HELP = {
@@ -18,6 +20,8 @@ const HELP = {
     fig_unexpected_fences_total: 'counter Requests refused by a fence that no switch explains.',
     fig_stale_waits_total: 'counter Requests that waited until the side they read had the user\'s own write.',
     fig_stale_refused_total: 'counter Those of them answered 503 because it took too long.',
+    fig_figures_since_seconds: 'gauge When these figures were first asked for since this proxy began; another one: it began anew.',
+    fig_figures_lost_total: 'counter Figures that could not be counted.',
     fig_inflight_writes: 'gauge Writes let in and not answered yet.',
     fig_route_epoch: 'gauge Epoch of the route.',
     fig_route_owner: 'gauge 1 for the side that owns the domain.',
@@ -31,6 +35,21 @@ function add(r, name, labels, value) {
         counts.incr(name + '{' + labels, value, 0);
     } catch (e) {
         r.error('fig: a figure is lost: ' + e.message);
+        lose();
+    }
+}
+
+// Whoever concludes from figures that nothing happened must know that they are whole: since when they are counted,
+// and how many were lost. Both entries are made when the figures are first asked for; counting up one that is there
+// needs no memory.
+function begin() {
+    counts.add(SINCE, Date.now() / 1000);
+    counts.add(LOST, 0);
+}
+
+function lose() {
+    if (counts.has(LOST)) {
+        counts.incr(LOST, 1);
     }
 }
 
@@ -120,6 +139,7 @@ function histograms(buckets, lines) {
 }
 
 function metrics() {
+    begin();
     const lines = [];
     const buckets = {};
     counts.items(100000).forEach(function (item) {

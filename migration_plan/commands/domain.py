@@ -6,13 +6,16 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from migration_plan.terminal import json_option
+
+if TYPE_CHECKING:
+    from migration_plan.retirement import Leftover
 
 F = TypeVar("F", bound=Callable[..., Any])
 domain_argument = click.argument("domain")
@@ -82,10 +85,13 @@ def _move(domain: str, forward: bool, to: str | None, dry_run: bool, as_json: bo
             )
         if result.bytes_copied is not None:
             click.echo(f"  {result.bytes_copied:,} bytes copied")
+        _list(result.leftovers)
         click.echo(follow + f"   (fig verify {domain}; fig history {domain})")
 
 
 def _next(domain: str, stage: str) -> list[str]:
+    if stage == "retired":
+        return [f"fig history {domain}"]
     before = [f"fig verify {domain}"] if stage == "sync" else []
     return [*before, f"fig {'rollback' if stage == 'service' else 'advance'} {domain}"]
 
@@ -100,16 +106,19 @@ def resume(domain: str, as_json: bool) -> None:
     Example:
       fig resume catalog
     """
-    from migration_plan import bootstrap
+    from migration_plan import bootstrap, retirement
     from migration_plan.recovery import Case
 
     with bootstrap.opened(domain, say=_silent if as_json else _say) as mover:
         decision = mover.resume()
+        left = retirement.listed(mover.parts)
         if as_json:
-            click.echo(json.dumps({"domain": domain, "case": decision.case, "reason": decision.reason,
+            said = {"leftovers": [one.as_json() for one in left]} if left else {}
+            click.echo(json.dumps({"domain": domain, "case": decision.case, "reason": decision.reason, **said,
                                    "next_steps": [f"fig history {domain}"]}))  # fmt: skip
         else:
             click.echo(f"{domain}: {decision.case}: {decision.reason}")
+            _list(left)
             click.echo(f"next: fig history {domain}")
         if decision.case in (Case.WAIT_FOR_TAKER, Case.TWO_OWNERS, Case.NOBODY, Case.UNKNOWN):
             raise SystemExit(1)
@@ -209,6 +218,11 @@ def _ctrl_c(cancelled: threading.Event) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before or signal.default_int_handler)
+
+
+def _list(leftovers: Iterable[Leftover]) -> None:
+    for left in leftovers:
+        click.echo(f"  can be deleted: {left.kind:<12} {left.name:<40} {left.what}")
 
 
 def _say(message: str) -> None:

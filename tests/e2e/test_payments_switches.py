@@ -27,7 +27,8 @@ ORDERS = "/api/payments/orders"
 def stack() -> Iterator[Stack]:
     """A shop that takes money, with few rows."""
     shop = {"SHOP_MONEY": "on", "SHOP_ORDERS": "50", "SHOP_PRODUCTS": "50"}
-    yield from running_stack(shop, *CATALOG_ONLY, "payments-1", "stripe")
+    # Somebody has to listen to what is told, or no switch finds it all told.
+    yield from running_stack(shop, *CATALOG_ONLY, "payments-1", "stripe", "monolith-events")
 
 
 @dataclass

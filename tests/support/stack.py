@@ -165,7 +165,7 @@ def private_stack(file: Path | None = None, extra: Mapping[str, str] | None = No
         shutil.rmtree(folder)
 
 
-CATALOG_ONLY = ("nginx", "streams", "controller", "monolith-jobs")
+CATALOG_ONLY = ("rabbitmq", "nginx", "streams", "controller", "monolith-jobs")
 """The spine: the monolith and the catalog service. Starting the others takes most of a minute of processor time."""
 
 

@@ -36,7 +36,10 @@ BAD = {
     "a duration is a number and a unit": lambda d: d["limits"].update(drain=2),
     'stages begin with "monolith"': lambda d: d.update(stages=["sync", "service"]),
     'stage "service" cannot follow "monolith"': lambda d: d.update(stages=["monolith", "service"]),
-    "Input should be 'monolith', 'sync' or 'service'": lambda d: d.update(stages=["monolith", "moon"]),
+    'stage "sync" cannot follow "retired"': lambda d: d.update(
+        stages=["monolith", "sync", "service", "retired", "sync"]
+    ),
+    "Input should be 'monolith', 'sync', 'service' or 'retired'": lambda d: d.update(stages=["monolith", "moon"]),
     "must be shorter than hold": lambda d: d["limits"].update(hold="1s"),
     "both sides name the same database": lambda d: d["sides"]["service"].update(dsn="${FIG_MONOLITH_DSN}"),
     "variable NOT_SET is not set": lambda d: d["sides"]["service"].update(dsn="${NOT_SET}"),

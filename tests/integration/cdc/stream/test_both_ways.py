@@ -32,3 +32,31 @@ def test_nothing_that_was_applied_is_sent_back(copied: Pair) -> None:
     rows = max(p.rows for p in copied.progress)
     assert rows == 100 * 2 + 100 * 2, "book to volume and shelf, inserted and updated"
     assert copied.on_monolith("select txid_current()")[0][0] - here < 500
+
+
+SCANS = """
+    select seq_scan + idx_scan, n_tup_upd + n_tup_del from pg_stat_user_tables
+    where relname in ('book', 'loan') order by relname
+"""
+
+
+def test_the_stream_finds_each_row_by_one_scan(copied: Pair) -> None:
+    """What it reads can so be told from what others read, in tables of any size (`migration_plan.deadness`)."""
+    rows = "insert into volume select n, 's', 5, 'shown', null, null, now(), 'EUR' from generate_series({}, {}) n;"
+    shelves = "insert into shelf select n, n from generate_series({}, {}) n;"
+    copied.on_service(f"{rows.format(1, 3)} {shelves.format(1, 3)}")
+    copied.on_service("insert into lending select n, 'r', n from generate_series(1, 70) n")
+    install.prepare_reverse(copied.backward)
+    before = [scans - found for scans, found in copied.on_monolith(SCANS)]
+    with copied.streaming(copied.backward):
+        copied.on_service(
+            f"{rows.format(4, 90)} {shelves.format(4, 90)} delete from shelf where volume_id between 4 and 9"
+        )
+        copied.on_service(
+            "delete from volume where id between 4 and 9; update volume set cents = cents + 1 where id > 9"
+        )
+        copied.on_service("insert into lending select 1, 'r' || n, n from generate_series(1, 70) n")
+        copied.on_service("update lending set days = 0 where reader <> 'r'; delete from lending where days = 0")
+        copied.caught_up(copied.backward)
+    wait_until(lambda: copied.on_monolith(SCANS)[1][1] == 140, 20, "the stream's backend has reported")
+    assert [scans - found for scans, found in copied.on_monolith(SCANS)] == before

@@ -30,8 +30,7 @@ tidy(Database.from_environment("URL", "tidying", 1))
 
 
 @pytest.fixture
-def service(both: dict[str, Side], running_carrier: Carrier) -> Side:
-    running_carrier.reset()
+def service(both: dict[str, Side], carrier: Carrier) -> Side:
     side = both["service"]
     side.forget_limits()
     return side
