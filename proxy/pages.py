@@ -33,6 +33,6 @@ def _readable(config: ProxyConfig, worker: str, number: int, static: Static) -> 
 
 def _can_read(worker: str, folder: Path) -> bool:
     user = pwd.getpwnam(worker)
-    command = ["test", "-r", folder, "-a", "-x", folder]
+    command = ["test", "-r", str(folder), "-a", "-x", str(folder)]
     done = subprocess.run(command, user=user.pw_uid, group=user.pw_gid, extra_groups=[], cwd="/", check=False)
     return done.returncode == 0

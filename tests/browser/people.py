@@ -17,6 +17,8 @@ CHROMIUM = Path("/usr/bin/chromium")
 PHONE = ViewportSize(width=390, height=844)
 DESKTOP = ViewportSize(width=1280, height=860)
 PASSWORD = "a long password"
+PATIENCE_MS = 30_000  # A page that is never right fails no sooner for being looked at briefly.
+expect.set_options(timeout=PATIENCE_MS)
 
 # A refusal that a page explains in words is written to the browser's console all the same.
 _EXPLAINED = re.compile(r"Failed to load resource: the server responded with a status of 4\d\d")
@@ -55,7 +57,7 @@ class Person:
             base_url=url, viewport=PHONE if small else DESKTOP, color_scheme="dark" if dark else "light",
             has_touch=small, device_scale_factor=2 if small else 1, locale="en-GB", reduced_motion="reduce",
         )  # fmt: skip
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(PATIENCE_MS)
         self.page = self.context.new_page()
         self.complaints = Complaints()
         self.complaints.listen(self.page)
@@ -67,7 +69,7 @@ class Person:
 
     def sees_it_done(self) -> None:
         """The page has said what it has to say."""
-        expect(self.page.locator("main")).not_to_have_attribute("aria-busy", "true", timeout=20_000)
+        expect(self.page.locator("main")).not_to_have_attribute("aria-busy", "true")
 
     def signs_up(self, email: str) -> None:
         self.goes_to("/signup")

@@ -14,7 +14,7 @@ def test_a_page_waits_for_a_shop_that_is_away_and_goes_on_by_itself(stack, brows
     former = stack.kill("monolith")
     visitor.page.goto("/")
     expect(visitor.page.get_by_text("The shop is busy. Nothing is lost; trying again…").first).to_be_visible()
-    expect(visitor.page.locator("#products .card-words h3").first).to_be_visible(timeout=30_000)
+    expect(visitor.page.locator("#products .card-words h3").first).to_be_visible(timeout=75_000)
     expect(visitor.page.locator(".patience")).to_be_hidden()
     stack.wait_until_back("monolith", former)
     # The browser notes each answer of a shop that was away; the page did not.

@@ -2,7 +2,7 @@
 // Anything else is sent once, and who pressed the button decides.
 import { Problem, unreachable } from './problems.js';
 
-const PATIENCE_MS = 30000;
+const PATIENCE_MS = 60000;
 const BUSY = new Set([502, 503, 504]);
 const SAFE = new Set(['GET', 'HEAD']);
 
