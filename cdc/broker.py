@@ -28,7 +28,7 @@ def connected(url: str) -> Iterator[Any]:
     """
     connection = None
     try:
-        address = Connection(  # type: ignore[no-untyped-call]
+        address = Connection(  # type: ignore[no-untyped-call, unused-ignore]
             url, connect_timeout=CONNECT_SECONDS, heartbeat=HEARTBEAT_SECONDS
         )
         connection = address.transport.establish_connection()

@@ -34,7 +34,7 @@ class Wrong(Exception):
         return self.evidence
 
 
-class Somebody(User):  # type: ignore[misc]
+class Somebody(User):
     """One person, one step at a time."""
 
     abstract = True
@@ -88,7 +88,7 @@ class VisitorUser(Somebody):
     weight = 8
 
 
-class ForgerUser(User):  # type: ignore[misc]
+class ForgerUser(User):
     """Sends what is said to come from Stripe. Nobody may believe it."""
 
     weight = 1
