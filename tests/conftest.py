@@ -54,13 +54,11 @@ def new_database() -> Callable[[PostgresServer], str]:
     return create
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Two lanes for `-n 2`: whatever runs a whole local stack takes turns; the rest goes file by file beside it.
 
     Modules share expensive things, so that a file is never torn apart.
     """
-    for item in items:
-        parts = item.path.relative_to(item.config.rootpath).parts
-        lane = "stack" if parts[1] in ("e2e", "faults", "browser") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(lane))
+    parts = item.path.relative_to(item.config.rootpath).parts
+    lane = "stack" if parts[1] in ("e2e", "faults", "browser") else str(item.path)
+    item.add_marker(pytest.mark.xdist_group(lane))

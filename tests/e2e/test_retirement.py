@@ -17,6 +17,9 @@ from tests.support.faults import Controller
 from tests.support.stack import PROJECT, Stack
 from tests.support.waiting import wait_until
 
+# Two minutes of waiting for proofs: for `make proof`.
+pytestmark = pytest.mark.full
+
 AFTER = 3.0
 """Seconds for which nobody may have used the monolith's side."""
 

@@ -122,6 +122,11 @@ def _values(
         moments.append((here, there))
 
 
+def values(domain: Domain, here: Any, there: Any, ids: Counterparts) -> list[str]:
+    """In what two JSON values differ under the domain's rules."""
+    return list(_values(domain, "", here, there, ids, []))
+
+
 def agree(rule: Rule | None, here: Any, there: Any, ids: Counterparts) -> bool:
     """Whether two values of one field may stand for each other under the field's rule."""
     if here is None or there is None:

@@ -78,6 +78,8 @@ class Domain:
     """Noise in bodies, by the name of the member."""
     columns: Mapping[str, Rule] = field(default_factory=dict)
     """Noise in rows, by `table.column` of the service."""
+    order: Mapping[str, str] = field(default_factory=dict)
+    """table of the service → the column by which its rows come in the order of the requests, if its key does not."""
     location: str = ""
     """The kind of the id at the end of a Location header."""
     skip: frozenset[str] = frozenset()

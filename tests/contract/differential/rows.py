@@ -12,7 +12,7 @@ import yaml
 
 from cdc.lens import Lens
 from cdc.projection import Direction, Projection, quoted
-from tests.contract.differential.answers import Counterparts, agree
+from tests.contract.differential.answers import Counterparts, agree, values
 from tests.contract.differential.domain import Domain, Noise, Same
 
 PLANS = Path(__file__).parents[3] / "migration_plan" / "plans"
@@ -52,12 +52,15 @@ class Tables:
         if len(here) != len(there):
             return [f"{table} has {len(here)} | {len(there)} rows: {here[-3:]} | {there[-3:]}"]
         found = []
-        for one, other in zip(_sorted(here, keys), _sorted(there, keys), strict=True):
+        order = [self.domain.order[table]] if table in self.domain.order else keys
+        for one, other in zip(_sorted(here, order), _sorted(there, order), strict=True):
             for name in one:
                 rule = self.domain.columns.get(f"{table}.{name}")
                 if rule is Noise.MOMENT:
                     continue
-                if not agree(rule, _native(rule, one[name]), _native(rule, other[name]), ids):
+                if isinstance(one[name], dict):
+                    found += [f"{table}.{name}{said}" for said in values(self.domain, one[name], other[name], ids)]
+                elif not agree(rule, _native(rule, one[name]), _native(rule, other[name]), ids):
                     found.append(f"row of {table} {[one[key] for key in keys]}: {name} {one[name]} | {other[name]}")
             found += self._moments(table, keys, one, other)
         return found

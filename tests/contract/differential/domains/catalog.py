@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from tests.contract.differential.domain import Domain, Noise, Ref, Same, Step
 from tests.contract.differential.steps import KEYS
 
 PRODUCTS = "/api/catalog/products"
+RESERVATION = "/internal/catalog/reservations/{key}"
 PRODUCT_PATH = f"{PRODUCTS}/{{id}}"
 OAK = {"title": "Chair", "description": "Oak", "category": "home", "price": "12.34", "stock": 5}
 PINE = {"title": "Table, pine", "description": "", "category": "garden", "price": "0.10", "stock": 0}
@@ -36,6 +38,15 @@ def _edit(actor: str, number: int, changes: dict[str, object]) -> Step:
     return Step(actor, "PATCH", PRODUCT_PATH, "editProduct", path, body=changes, has_body=True)
 
 
+def _hold(key: str, number: int) -> Step:
+    lines = {"lines": [{"product_id": Ref("product", number), "quantity": 2}]}
+    return Step("visitor", "PUT", RESERVATION, "reserve", (("key", key),), body=lines, has_body=True)
+
+
+def _settle(key: str, how: str, operation: str) -> Step:
+    return Step("visitor", "POST", f"{RESERVATION}/{how}", operation, (("key", key),))
+
+
 CATALOG = Domain(
     name="catalog",
     document=Path(legacy_monolith.openapi.__file__).with_name("catalog.yml"),
@@ -46,8 +57,12 @@ CATALOG = Domain(
         _offer("bob", {**OAK, "title": "Stool"}),
         _offer("ada", {**OAK, "title": "Hidden bench"}),
         _edit("ada", 3, {"hidden": True}),
+        replace(_edit("ada", 0, {"title": "Late"}), headers=(("If-Match", '"7"'),)),
         Step("ada", "GET", PRODUCT_PATH, "getProduct", (("id", Ref("product", 0)),)),
         Step("ada", "GET", PRODUCT_PATH, "getProduct", (("id", Ref("product", 2)),)),
+        _hold(KEYS[0], 0),
+        _settle(KEYS[0], "release", "releaseReservation"),
+        _settle(KEYS[0], "release", "releaseReservation"),
         Step("visitor", "GET", PRODUCTS, "listProducts", query=(("limit", 2), ("sort", "title"))),
     ),
     hints={
