@@ -41,7 +41,7 @@ lint: $(STAMPS)/project ## Check form, types and import rules.
 	$(BIN)/lint-imports
 
 test: setup lint ## Install what is missing, check everything, run all tests (under 30 minutes on 2 cores).
-	@$(BIN)/pytest -m "not full" -n 2 --dist loadgroup
+	@$(BIN)/pytest -m "not full" -n 2 --dist loadscope
 
 proof: export FIG_PROOF := full
 proof: setup lint ## The same suites at full size (hours).

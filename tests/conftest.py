@@ -7,11 +7,14 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.postgres import PostgresServer
 
+WHOLE_STACKS = ("tests/e2e/", "tests/faults/", "tests/browser/")
 _number = itertools.count(1)
 
 
@@ -54,11 +57,17 @@ def new_database() -> Callable[[PostgresServer], str]:
     return create
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Two lanes for `-n 2`: whatever runs a whole local stack takes turns; the rest goes file by file beside it.
+class Lanes(LoadScopeScheduling):
+    """For `-n 2`: whatever runs a whole local stack takes turns; the rest goes file by file beside it.
 
     Modules share expensive things, so that a file is never torn apart.
     """
-    parts = item.path.relative_to(item.config.rootpath).parts
-    lane = "stack" if parts[1] in ("e2e", "faults", "browser") else str(item.path)
-    item.add_marker(pytest.mark.xdist_group(lane))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "stack" if file.startswith(WHOLE_STACKS) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    return Lanes(config, log)
