@@ -69,12 +69,16 @@ class LineForm(Input):
     quantity: Quantity
 
 
+def _each_product_once(lines: list[LineForm]) -> list[LineForm]:
+    if len({line.product_id for line in lines}) < len(lines):
+        raise ValueError("must not name a product twice")
+    return lines
+
+
 class ReservationForm(Input):
-    lines: Annotated[list[LineForm], Field(min_length=1, max_length=100)]
+    lines: Annotated[list[LineForm], Field(min_length=1, max_length=100), AfterValidator(_each_product_once)]
 
     def wanted(self) -> list[Wanted]:
-        if len({line.product_id for line in self.lines}) < len(self.lines):
-            raise InvalidFields([FieldError("lines", "must not name a product twice")])
         return [Wanted(line.product_id, line.quantity) for line in self.lines]
 
 
