@@ -19,7 +19,7 @@ from psycopg import pq
 
 from cdc import position, refusals, source, target_tables
 from cdc.binding import SetUpColumns
-from cdc.position import commit_time, lsn_text, parse_lsn
+from cdc.position import Position, commit_time, lsn_text, parse_lsn
 from cdc.projection import Table
 from cdc.runs import Batch
 from cdc.spec import StreamSpec
@@ -100,16 +100,12 @@ class TargetSession:
     def _prepare(self) -> None:
         run = self._connection.execute
         run(_SETTINGS)
-        if position.read(self._connection, self._spec.name) is None:
-            raise NotSetUp(self._spec.name)
+        self._require_position()
         self.set_up = read_set_up(self._connection, self._spec.name)
         self.tables = target_tables.read(self._connection, self._spec.target_tables)
         run("select pg_replication_origin_session_setup(%s)", [self._spec.origin])
         # Only now: until a predecessor lets go of the origin, what it had sent before it ended may still be committed.
-        found = position.read(self._connection, self._spec.name)
-        if found is None:
-            raise NotSetUp(self._spec.name)
-        self.position = found
+        self.position = found = self._require_position()
         guard = self._spec.guard(self._connection) if self._spec.guard else "select"
         self.applied = self.flushed = self.sent_lsn = found.lsn
         self.source_time: datetime | None = found.source_time
@@ -127,6 +123,12 @@ class TargetSession:
                 raise refusals.named(self._spec, result, name.decode(), sql, "")
         self._pgconn.nonblocking = 1
         self._pgconn.enter_pipeline_mode()
+
+    def _require_position(self) -> Position:
+        found = position.read(self._connection, self._spec.name)
+        if found is None:
+            raise NotSetUp(self._spec.name)
+        return found
 
     def close(self) -> None:
         """Whatever is open is rolled back."""

@@ -145,3 +145,9 @@ def test_wrong_lines_are_named_by_their_place(side: Side) -> None:
     assert wrong([{"product_id": 1, "quantity": 0}]) == ["lines.0.quantity"]
     assert wrong([{"product_id": 1, "quantity": 1, "colour": 1}]) == ["lines.0.colour"]
     assert wrong([{"product_id": 1, "quantity": 1}, {"product_id": 1, "quantity": 2}]) == ["lines"]
+
+
+def test_a_product_that_comes_twice_is_named_along_with_what_else_is_wrong(side: Side) -> None:
+    twice = {"lines": [{"product_id": 1, "quantity": 1}, {"product_id": 1, "quantity": 2}], "colour": 1}
+    answer = side.visitor().send("PUT", f"{RESERVATIONS}/{new_key()}", twice)
+    assert (answer.status, {error["field"] for error in answer.json()["errors"]}) == (422, {"lines", "colour"})

@@ -10,7 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from cdc import install, snapshot
+from cdc import install, snapshot, target_tables
+from cdc.apply import TargetSession
+from cdc.position import lsn_text
 from cdc.spec import StreamSpec
 from cdc.stream_errors import (
     ApplyMismatch,
@@ -108,6 +110,31 @@ def test_two_appliers_of_one_stream_cannot_both_move_it(copied: Pair) -> None:
         copied.caught_up()
         copied.on_service("update fig.position set lsn = lsn + 1")
         running.fails(StalePosition)
+
+
+def test_what_a_predecessor_had_sent_may_still_be_committed_while_a_session_is_made(
+    copied: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a kill between "commit sent" and its answer: the new session goes on from there, without an alarm."""
+    spec = copied.forward
+    predecessor = psycopg.connect(spec.target_dsn)
+    predecessor.execute("select pg_replication_origin_session_setup(%s)", [spec.origin])
+    [(moved,)] = predecessor.execute("update fig.position set lsn = lsn + 1 returning lsn::text")
+    read = target_tables.read
+
+    def meanwhile(*arguments: Any) -> Any:
+        pid = predecessor.info.backend_pid
+        predecessor.commit()
+        predecessor.close()
+        wait_until(
+            lambda: not copied.on_service("select 1 from pg_stat_activity where pid = %s", pid), 10, "it is gone"
+        )
+        return read(*arguments)
+
+    monkeypatch.setattr(target_tables, "read", meanwhile)
+    session = TargetSession(spec)
+    session.close()
+    assert lsn_text(session.position.lsn) == moved
 
 
 def test_a_row_that_is_not_there_stops_the_stream_before_it(copied: Pair) -> None:
