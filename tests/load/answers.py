@@ -113,3 +113,26 @@ def order(found: Any) -> dict[str, Any]:
     if total != cents(found["total"]):
         raise WrongAnswer(f"order {found['id']} is over {found['total']}, its lines add up to {total} cents")
     return dict(found)
+
+
+def to_be_paid(order: Any) -> str:
+    """The secret with which the browser pays what was just ordered, if all of it is to be paid."""
+    payment = order["payment"]
+    if payment["state"] != "unpaid" or payment["amount"] != order["total"] or payment["refunded"] != "0.00":
+        raise WrongAnswer(f"order {order['id']} over {order['total']} asks for {payment}")
+    secret = payment["client_secret"]
+    if "_secret_" not in secret:
+        raise WrongAnswer(f"order {order['id']} cannot be paid: {secret!r}")
+    return str(secret)
+
+
+def paid_sales(found: Any) -> list[int]:
+    """The orders in which a seller sold something that is paid, newest first."""
+    for sale in found["items"]:
+        if cents(sale["unit_price"]) * sale["quantity"] != cents(sale["total"]):
+            raise WrongAnswer(f"sale of order {sale['order_id']} does not add up: {sale}")
+    return [
+        sale["order_id"]
+        for sale in found["items"]
+        if sale["payment_state"] in ("paid", "partly_refunded") and sale["order_state"] == "placed"
+    ]

@@ -1,16 +1,21 @@
-"""What everybody with an account can do: fill a cart, check out, cancel, look at their orders."""
+"""What everybody with an account can do: fill a cart, check out, pay, cancel, look at their orders."""
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from tests.load import answers
-from tests.load.person import Facts, Person, acknowledged
+from tests.load.person import Facts, NotAdmitted, Person, acknowledged
+from tests.load.purse import EMPTY_CARD, GOOD_CARD, Purse
 from tests.load.visitor import Visitor
 from tests.support.clients import Outcome
 from tests.support.history import Act, Operation
 
 CART, CHECKOUT, ORDERS = "/api/payments/cart", "/api/payments/checkout", "/api/payments/orders"
+# So long the shop may take to hear of money that it was given.
+HEARD_WITHIN_SECONDS = 45.0
+PAID = frozenset({"paid", "partly_refunded", "refunded"})
 
 
 class Buyer(Visitor):
@@ -22,10 +27,24 @@ class Buyer(Visitor):
         # A checkout that nobody answered may still be decided, and if it fails, its cart comes back by itself.
         self.undecided = False
         self.placed: list[int] = []
+        # None: a shop that asks no money.
+        self.purse: Purse | None = None
+        self.secrets: dict[int, str] = {}
+        """What is still to be paid: order -> its payment's secret."""
+        self._paid_at: dict[int, float] = {}
 
     def enter(self) -> None:
         Person.enter(self)
+        self._find_purse()
         self.browse()
+
+    def _find_purse(self) -> None:
+        answer = self.client.get("/api/payments/config")
+        if answer.status != 200:
+            raise NotAdmitted(f"{self.email} is not told how to pay: {answer}")
+        config = answer.json()
+        if config["publishable_key"]:
+            self.purse = Purse.of(config["script"], config["publishable_key"])
 
     def put_in_cart(self, product: int, quantity: int) -> Operation:
         put = self._change_cart(
@@ -62,6 +81,8 @@ class Buyer(Visitor):
             got = {line["product_id"]: line["quantity"] for line in order["lines"]}
             if (self.cart_is_known and got != wanted) or order["state"] != "placed":
                 raise answers.WrongAnswer(f"ordered {wanted}")
+            if self.purse:
+                self.secrets[order["id"]] = answers.to_be_paid(order)
             return {"order": order["id"]}
 
         bought = self.ask(
@@ -75,7 +96,26 @@ class Buyer(Visitor):
         self.cart_is_known = not self.undecided
         return bought
 
+    def pay(self, order: int, card: str = GOOD_CARD) -> Operation:
+        """In the browser. Only Stripe knows of it at first; the shop is told."""
+        assert self.purse
+        answer = self.purse.pay(self.secrets[order], card)
+        declined = answer.status == 402 and card == EMPTY_CARD
+        succeeded = answer.status == 200 and card == GOOD_CARD and answer.json()["status"] == "succeeded"
+        if succeeded:
+            del self.secrets[order]
+            self._paid_at[order] = time.monotonic()
+        evidence = "" if succeeded or declined else str(answer)
+        operation = Operation(
+            self.email, Act.PAY, answer.attempt.started, answer.attempt.ended, answer.outcome, answer.status,
+            order=order, expected=succeeded or declined, evidence=evidence,
+        )  # fmt: skip
+        self.operations.append(operation)
+        return operation
+
     def cancel(self, order: int) -> Operation:
+        self.secrets.pop(order, None)
+
         def facts(found: Any) -> Facts:
             if answers.order(found)["state"] != "cancelled":
                 raise answers.WrongAnswer(f"cancelled order {order} is {found['state']}")
@@ -89,15 +129,26 @@ class Buyer(Visitor):
         def facts(found: Any) -> Facts:
             orders = [answers.order(order) for order in found["items"]]
             self.undecided = any(order["state"] in ("pending", "cancelling") for order in orders)
+            payments = {order["id"]: order["payment"]["state"] for order in orders if order["payment"]}
+            self._expect_heard(payments)
             titles = {
                 line["product_id"]: line["current_title"]
                 for order in orders
                 for line in order["lines"]
                 if line.get("current_title")
             }
-            return {"orders": {order["id"]: order["state"] for order in orders}, "titles": titles}
+            states = {order["id"]: order["state"] for order in orders}
+            return {"orders": states, "payments": payments, "titles": titles}
 
         return self.ask(Act.READ_ORDERS, "GET", f"{ORDERS}?limit=10", facts=facts)
+
+    def _expect_heard(self, payments: dict[int, str]) -> None:
+        for order, state in payments.items():
+            paid_at = self._paid_at.get(order)
+            if paid_at and state in PAID:
+                del self._paid_at[order]
+            elif paid_at and time.monotonic() > paid_at + HEARD_WITHIN_SECONDS and state == "unpaid":
+                raise answers.WrongAnswer(f"order {order} was paid long ago, but shows as {state}")
 
     def _change_cart(self, method: str, product: int, body: object, refusals: tuple[str, ...]) -> Operation:
         path = f"{CART}/items/{product}"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.load.figures import Sample, percentile, slowdown
-from tests.support.history import PROMISES, Verdict, Violation
+from tests.support.history import PROMISES, Outside, Verdict, Violation
 
 # What the project promises itself for one switch, in milliseconds; a missed one is reported, never hidden.
 HOLD_P99, HOLD_MAX = 100.0, 500.0
@@ -51,6 +51,27 @@ class Verified:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """What the world outside of the shop saw; whether it is right is the checker's word."""
+
+    charges: int
+    declined: int
+    charged_cents: int
+    refunds: int
+    refunded_cents: int
+    letters: int
+
+
+def counted(outside: Outside | None) -> Counted | None:
+    if outside is None:
+        return None
+    paid = [charge.cents for charge in outside.charges if charge.paid]
+    back = [given.cents for given in outside.given_back]
+    declined = len(outside.charges) - len(paid)
+    return Counted(len(paid), declined, sum(paid), len(back), sum(back), len(outside.letters))
+
+
+@dataclass(frozen=True)
 class Report:
     requests: int
     failures: int
@@ -72,6 +93,8 @@ class Report:
     missed: tuple[str, ...]
     """Time limits that were not met; they do not decide, but they are said."""
     violations: tuple[Violation, ...]
+    outside: Counted | None = None
+    """None where no money is taken."""
 
     @property
     def good(self) -> bool:

@@ -73,6 +73,12 @@ class Screen:
             "differences": _coloured(str(report.differences), not report.differences),
             "stock adds up": _coloured("yes" if report.stock_adds_up else "no", report.stock_adds_up),
         }
+        if outside := report.outside:
+            rows["money"] = (
+                f"{outside.charges} charges over {euros(outside.charged_cents)}, {outside.declined} declined, "
+                f"{outside.refunds} refunds over {euros(outside.refunded_cents)}"
+            )
+            rows["messages"] = f"{outside.letters} mails"
         for name, value in rows.items():
             table.add_row(name, value)
         self.console.print()
@@ -83,6 +89,10 @@ class Screen:
             self.console.print(f"  [yellow]missed:[/] {missed}", highlight=False)
         for violation in report.violations[:20]:
             self.console.print(f"  [red]{violation}[/]", highlight=False, markup=True)
+
+
+def euros(cents: int) -> str:
+    return f"{cents // 100:,}.{cents % 100:02} EUR"
 
 
 def _coloured(text: str, good: bool) -> str:

@@ -1,4 +1,4 @@
-"""A seller: creates products, edits them, counts stock, and looks at once whether the edit is there."""
+"""A seller: creates products, edits them, counts stock, gives money back, and looks at once whether it is so."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from functools import partial
 from typing import Any
 
 from tests.load import answers
-from tests.load.buyer import Buyer
+from tests.load.buyer import ORDERS, Buyer
 from tests.load.person import Facts, NotAdmitted, Person, acknowledged
 from tests.load.visitor import CATALOG, CATEGORIES
 from tests.support.history import Act, Operation
 
 PLENTY, SCARCE = 5000, 3
+SALES = "/api/payments/sales"
 
 
 class Seller(Buyer):
@@ -22,15 +23,20 @@ class Seller(Buyer):
         super().__init__(name, url, keep_alive, seed)
         self.products: list[int] = []
         self.edition = 0
+        self.paid_sales: list[int] = []
 
     def enter(self) -> None:
         """Fill the shelves, and buy one of one's own products: the orders page shows its title ever after."""
         Person.enter(self)
+        self._find_purse()
         for stock in (PLENTY, PLENTY, PLENTY, SCARCE):
             self.create(stock)
         self.put_in_cart(self.products[0], 1)
         if not acknowledged(self.check_out()):
             raise NotAdmitted(f"{self.email} cannot buy: {self.operations[-1].evidence}")
+        for order in list(self.secrets):
+            if not acknowledged(self.pay(order)):
+                raise NotAdmitted(f"{self.email} cannot pay: {self.operations[-1].evidence}")
 
     def steps(self) -> Iterator[Callable[[], object]]:
         while True:
@@ -52,6 +58,10 @@ class Seller(Buyer):
                 retired = self.products.pop()
                 yield partial(self.withdraw, retired)
                 yield partial(self.read_back, retired)
+            elif chance < 0.88 and self.purse:
+                yield self.read_sales
+                if self.paid_sales:
+                    yield partial(self.give_back, self.dice.choice(self.paid_sales))
             else:
                 yield self.look_at_self
 
@@ -103,6 +113,28 @@ class Seller(Buyer):
             Act.STOCK, "POST", f"{CATALOG}/{product}/stock", {"delta": delta, "request_key": key},
             expect=(200, 201), refusals=("out-of-stock",) if delta < 0 else (), facts=facts,
             product=product, delta=delta, key=key,
+        )  # fmt: skip
+
+    def read_sales(self) -> Operation:
+        def facts(found: Any) -> Facts:
+            self.paid_sales = answers.paid_sales(found)
+            return {}
+
+        return self.ask(Act.BROWSE, "GET", f"{SALES}?limit=10", facts=facts)
+
+    def give_back(self, order: int) -> Operation:
+        """A little, for a scratch. The buyer may have cancelled meanwhile, or got everything back by now."""
+        key, cents = self.new_key(), self.dice.randint(1, 20)
+
+        def facts(found: Any) -> Facts:
+            if answers.cents(found["amount"]) != cents or found["state"] not in ("made", "intended"):
+                raise answers.WrongAnswer(f"asked for {cents} cents back")
+            return {}
+
+        return self.ask(
+            Act.REFUND, "POST", f"{ORDERS}/{order}/refunds", {"amount": f"0.{cents:02}"},
+            headers={"Idempotency-Key": key}, expect=(200, 201, 202),
+            refusals=("refund-too-large", "order-not-paid"), facts=facts, key=key, order=order,
         )  # fmt: skip
 
     def read_back(self, product: int) -> Operation:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from types import TracebackType
 
 from tests.load.crowd import Size
 from tests.load.figures import Figures, Sample
 from tests.load.process import CrowdProcess
 from tests.support.history import History, Operation, Side, Verdict, check
+from tests.support.history.check import missing
 from tests.support.history.shop import Shop
 from tests.support.history.watch import Watch
+from tests.support.history.world import World
+from tests.support.waiting import wait_until
 
 
 class WatchedShop:
     """Enter, let people walk, move what is to be moved, and ask for the verdict as often as wanted."""
 
-    def __init__(self, environment: Mapping[str, str], size: Size, domain: str = "catalog") -> None:
+    def __init__(
+        self, environment: Mapping[str, str], size: Size, domain: str = "catalog", world: World | None = None
+    ) -> None:
         self.shop = Shop(environment["FIG_MONOLITH_DSN"], environment["FIG_CATALOG_DSN"], domain)
         self.watches = [Watch("monolith", self.shop.monolith, domain), Watch("service", self.shop.service, domain)]
         self.operations: list[Operation] = []
         self.samples: list[Sample] = []
         self.cpu_seconds = 0.0
+        # Where money is taken and messages are sent, they are counted, too.
+        self.world = world
         self._url, self._size = environment["FIG_PUBLIC_URL"], size
         self._before: frozenset[int] = frozenset()
         self._stack = ExitStack()
@@ -73,7 +81,7 @@ class WatchedShop:
         self.samples += collected.samples
         self.cpu_seconds = collected.cpu_seconds
         self.look()
-        return History(
+        history = History(
             operations=tuple(self.operations),
             sides=sides,
             orders=self.shop.orders(),
@@ -82,6 +90,21 @@ class WatchedShop:
             movements_before=self._before,
             faultless=faultless,
         )
+        return self._with_outside(history, self.world, rest_seconds) if self.world else history
+
+    def _with_outside(self, history: History, world: World, seconds: float) -> History:
+        """Once everything is told and paid back that is to be; after `seconds`, as it is."""
+        people = {operation.actor for operation in history.operations}
+        found = [history]
+
+        def settled() -> bool:
+            has_settled = world.has_settled()
+            found[0] = replace(history, orders=self.shop.orders(), outside=world.outside(people))
+            return has_settled and not missing(found[0])
+
+        with suppress(AssertionError):
+            wait_until(settled, seconds, "everything told and paid back", every=0.5)
+        return found[0]
 
     def judge(self, faultless: bool, rest_seconds: float = 30) -> Verdict:
         return check(self.history(faultless, rest_seconds))

@@ -10,11 +10,17 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.support.history import accounts, ownership, presence, views
+from tests.support.history import accounts, letters, money, ownership, presence, views
 from tests.support.history.findings import Findings, Violation
 from tests.support.history.records import History
 
 PROMISES = tuple(f"I{number}" for number in range(1, 11))
+OUTSIDE = (
+    money.nobody_is_charged_twice,
+    money.money_adds_up,
+    money.acknowledged_money_is_known,
+    letters.people_are_told_once,
+)
 RULES = (
     ownership.only_the_owner_accepts,
     ownership.owners_never_overlap,
@@ -27,6 +33,7 @@ RULES = (
     accounts.orders_and_movements_agree,
     accounts.every_movement_has_a_cause,
     accounts.refused_writes_left_no_trace,
+    *OUTSIDE,
     views.both_sides_hold_the_same,
     views.own_writes_are_read,
     views.people_stay_logged_in,
@@ -58,3 +65,11 @@ def check(history: History) -> Verdict:
     for rule in RULES:
         rule(history, findings)
     return Verdict(tuple(findings.violations), dict(findings.facts))
+
+
+def missing(history: History) -> bool:
+    """Whether money or letters that are to come have not come yet."""
+    findings = Findings()
+    for rule in OUTSIDE:
+        rule(history, findings)
+    return bool(findings.violations)

@@ -16,7 +16,9 @@ class Act(StrEnum):
     WITHDRAW = "withdraw"
     STOCK = "stock"
     CHECKOUT = "checkout"
+    PAY = "pay"
     CANCEL = "cancel"
+    REFUND = "refund"
     READ_PRODUCT = "read product"
     READ_ORDERS = "read orders"
     READ_SELF = "read self"
@@ -44,6 +46,8 @@ class Operation:
     """What an edit set."""
     orders: Mapping[int, str] = field(default_factory=dict)
     """READ_ORDERS: the newest orders of the actor, id -> state."""
+    payments: Mapping[int, str] = field(default_factory=dict)
+    """READ_ORDERS: order -> the state of its payment, if money is asked for it."""
     titles: Mapping[int, str] = field(default_factory=dict)
     """READ_ORDERS: product id -> its title as it is now, joined by the side that answered."""
     expected: bool = True
@@ -107,6 +111,71 @@ class Order:
 
 
 @dataclass(frozen=True)
+class Refund:
+    """Money that the shop gives, or gave, back."""
+
+    order: int
+    key: str
+    state: str
+    cents: int
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """Who bought what from whom with an order, and what the shop says about its money."""
+
+    order: int
+    buyer: str
+    sellers: tuple[str, ...]
+    """E-mail addresses, as the buyer."""
+    cents: int
+    """What its lines come to."""
+    intent: str = ""
+    """Stripe's name of its payment."""
+    payment: str = ""
+    """The payment's state; empty: no money is asked for it."""
+    refunds: tuple[Refund, ...] = ()
+
+
+@dataclass(frozen=True)
+class Charge:
+    """Money that Stripe took, or tried to take."""
+
+    intent: str
+    cents: int
+    paid: bool
+
+
+@dataclass(frozen=True)
+class GivenBack:
+    """Money that Stripe gave back."""
+
+    intent: str
+    cents: int
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A mail that somebody got."""
+
+    to: str
+    subject: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the world outside of the shop knows, and what the shop says that belongs to it."""
+
+    purchases: Mapping[int, Purchase]
+    charges: tuple[Charge, ...]
+    given_back: tuple[GivenBack, ...]
+    letters: tuple[Letter, ...]
+    doubtful: frozenset[str] = frozenset()
+    """Letters of which the shop itself says that it does not know whether they were sent."""
+
+
+@dataclass(frozen=True)
 class Side:
     """Everything one database holds of the domain, at rest."""
 
@@ -150,6 +219,8 @@ class History:
     acceptances: tuple[Acceptance, ...] = ()
     movements_before: frozenset[int] = frozenset()
     """Ledger lines that were there before anyone was watched."""
+    outside: Outside | None = None
+    """None: nobody asked the world outside."""
     faultless: bool = True
     """No process was killed, paused or restarted: then no request may fail (I4)."""
 

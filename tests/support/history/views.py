@@ -57,6 +57,7 @@ class _Told:
         self.titles: dict[int, str | None] = {}
         self.newest_order: int | None = None
         self.cancelled: set[int] = set()
+        self.paid: set[int] = set()
         self.reads = {Act.READ_PRODUCT: self._product, Act.READ_ORDERS: self._orders}
 
     def take(self, operation: Operation) -> None:
@@ -90,6 +91,10 @@ class _Told:
             state = read.orders[order]
             gone = state in ("cancelling", "cancelled")
             said.append("" if gone else f"order {order} was cancelled, but shows as {state}")
+        for order in self.paid & read.payments.keys():
+            unpaid = read.payments[order] in ("unpaid", "expiring", "cancelling", "cancelled")
+            said.append(f"order {order} showed as paid, now as {read.payments[order]}" if unpaid else "")
+        self.paid |= {order for order, state in read.payments.items() if state == "paid"}
         for product, title in read.titles.items():
             wanted = self.titles.get(product)
             if wanted:

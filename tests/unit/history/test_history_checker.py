@@ -12,11 +12,17 @@ from tests.support.clients import Outcome
 from tests.support.history import (
     Acceptance,
     Act,
+    Charge,
+    GivenBack,
     History,
+    Letter,
     Movement,
     Operation,
     Order,
+    Outside,
     Product,
+    Purchase,
+    Refund,
     Reservation,
     Side,
     Turn,
@@ -25,8 +31,8 @@ from tests.support.history import (
 )
 
 SELLER, BUYER = "seller@example.org", "buyer@example.org"
-CREATED, STOCKED, BOUGHT, RETURNED = (
-    f"00000000-0000-4000-8000-{number:012d}" for number in (1, 2, 3, 4)
+CREATED, STOCKED, BOUGHT, RETURNED, GIVEN = (
+    f"00000000-0000-4000-8000-{number:012d}" for number in (1, 2, 3, 4, 5)
 )  # fmt: skip
 ORDER, CANCELLED = 70, 71
 
@@ -47,6 +53,10 @@ OPERATIONS = (
     operation(BUYER, Act.CANCEL, 7, order=CANCELLED),
     operation(BUYER, Act.READ_ORDERS, 8, orders={ORDER: "placed", CANCELLED: "cancelled"}),
     operation(SELLER, Act.READ_ORDERS, 9, titles={5: "Blue lamp"}),
+    operation(BUYER, Act.READ_SELF, 9.1, fields={"email": BUYER}),
+    operation(BUYER, Act.PAY, 9.2, order=ORDER),
+    operation(BUYER, Act.READ_ORDERS, 9.3, orders={ORDER: "placed", CANCELLED: "cancelled"}, payments={ORDER: "paid"}),
+    operation(SELLER, Act.REFUND, 9.4, order=ORDER, key=GIVEN),
 )
 PRODUCT = Product(5, 2, "Blue lamp", "", "light", "12.34", 13, "active", 2, CREATED, "t1", "t2")
 MOVEMENTS = (
@@ -83,7 +93,29 @@ ORDERS = {
     ORDER: Order(ORDER, BOUGHT, "placed", ((5, 2),), BOUGHT),
     CANCELLED: Order(CANCELLED, RETURNED, "cancelled", ((5, 1),), RETURNED),
 }
-CLEAN = History(OPERATIONS, (MONOLITH, SERVICE), ORDERS, TURNS, ACCEPTANCES)
+LETTERS = tuple(
+    Letter(to, subject, f"<{number}@example.test>")
+    for number, (to, subject) in enumerate((
+        (SELLER, "Welcome to the shop"),
+        (BUYER, "Welcome to the shop"),
+        (BUYER, f"Your order {ORDER}"),
+        (BUYER, f"Order {ORDER} is paid"),
+        (SELLER, f"You have sold something: order {ORDER}"),
+        (BUYER, f"Money back for order {ORDER}"),
+        (BUYER, f"Your order {CANCELLED}"),
+        (BUYER, f"Order {CANCELLED} is cancelled"),
+        ("somebody@example.org", "Your order 1"),
+    ))
+)  # fmt: skip
+KEPT_MONEY = Purchase(ORDER, BUYER, (SELLER,), 2468, "pi_1", "partly_refunded", (Refund(ORDER, GIVEN, "made", 20),))
+GIVEN_UP = Purchase(CANCELLED, BUYER, (SELLER,), 1234, "pi_2", "cancelled")
+OUTSIDE = Outside(
+    {ORDER: KEPT_MONEY, CANCELLED: GIVEN_UP},
+    (Charge("pi_1", 2468, paid=False), Charge("pi_1", 2468, paid=True)),
+    (GivenBack("pi_1", 20),),
+    LETTERS,
+)
+CLEAN = History(OPERATIONS, (MONOLITH, SERVICE), ORDERS, TURNS, ACCEPTANCES, outside=OUTSIDE)
 
 
 def with_operation(*more: Operation) -> History:
@@ -121,6 +153,18 @@ def with_turns(*turns: Turn) -> History:
 
 def with_orders(order: int, **changes: Any) -> History:
     return replace(CLEAN, orders={**ORDERS, order: replace(ORDERS[order], **changes)})
+
+
+def with_outside(**changes: Any) -> History:
+    return replace(CLEAN, outside=replace(OUTSIDE, **changes))
+
+
+def with_purchase(purchase: Purchase, **changes: Any) -> History:
+    return with_outside(purchases={**OUTSIDE.purchases, purchase.order: replace(purchase, **changes)})
+
+
+def letters(*without: int, more: tuple[Letter, ...] = ()) -> tuple[Letter, ...]:
+    return (*(letter for number, letter in enumerate(LETTERS) if number not in without), *more)
 
 
 def accepted(side_name: str, at: float, position: int) -> History:
@@ -224,6 +268,65 @@ BROKEN: dict[str, tuple[str, History, str]] = {
         replace(CLEAN, operations=(*OPERATIONS[:4], replace(OPERATIONS[4], outcome=Outcome.REFUSED, status=409))),
         "was refused, but is on the service side",
     ),
+    "somebody is charged twice": (
+        "I3",
+        with_outside(charges=(*OUTSIDE.charges, Charge("pi_1", 2468, paid=True))),
+        "Stripe took [2468, 2468] for 2468 cents",
+    ),
+    "somebody is charged too much": (
+        "I3",
+        with_outside(charges=(Charge("pi_1", 2469, paid=True),)),
+        "Stripe took [2469]",
+    ),
+    "money was taken for no order": (
+        "I3",
+        with_outside(charges=(*OUTSIDE.charges, Charge("pi_3", 50, paid=True))),
+        "payment pi_3: 0 orders know of it",
+    ),
+    "a cancelled order was paid and nothing went back": (
+        "I3",
+        with_outside(charges=(*OUTSIDE.charges, Charge("pi_2", 1234, paid=True))),
+        "order 71 is cancelled and cancelled",
+    ),
+    "money went back twice": (
+        "I3",
+        with_outside(given_back=(*OUTSIDE.given_back, GivenBack("pi_1", 20))),
+        "gave 40 back, the shop knows of 20",
+    ),
+    "an order is sent without its money": (
+        "I3",
+        with_outside(charges=(Charge("pi_1", 2468, paid=False),), given_back=()),
+        "Stripe took 0",
+    ),
+    "a payment is not known": ("I2", with_purchase(KEPT_MONEY, payment="unpaid"), "the payment is unpaid"),
+    "an acknowledged refund is lost": ("I2", with_purchase(KEPT_MONEY, refunds=()), "the shop has []"),
+    "somebody is told twice": (
+        "I3",
+        with_outside(letters=letters(more=(replace(LETTERS[3], id="<again@example.test>"),))),
+        f"Order {ORDER} is paid: came 2 times instead of 1",
+    ),
+    "one letter came twice": ("I3", with_outside(letters=letters(more=(LETTERS[8],))), "came 2 times"),
+    "a message is lost": ("I2", with_outside(letters=letters(4)), "sold something: order 70: came 0 times"),
+    "more than one message is lost, and one is in doubt": (
+        "I2",
+        with_outside(letters=letters(4, 5), doubtful=frozenset({"<4@example.test>"})),
+        "came 0 times instead of 1",
+    ),
+    "a welcome is lost": ("I2", with_outside(letters=letters(1)), "Welcome to the shop: came 0 times"),
+    "somebody is told of money that is not there": (
+        "I3",
+        with_outside(letters=letters(more=(Letter(BUYER, f"Order {CANCELLED} is paid", "<x@example.test>"),))),
+        f"Order {CANCELLED} is paid: came 1 times instead of 0",
+    ),
+    "a payment is forgotten": (
+        "I7",
+        with_operation(
+            operation(
+                BUYER, Act.READ_ORDERS, 10, orders={ORDER: "placed", CANCELLED: "cancelled"}, payments={ORDER: "unpaid"}
+            )
+        ),
+        "showed as paid, now as unpaid",
+    ),
     "a request failed": (
         "I4",
         with_operation(operation(BUYER, Act.BROWSE, 9, None, evidence="connection reset")),
@@ -314,6 +417,27 @@ def test_an_edit_without_an_answer_may_show_or_not() -> None:
     later = operation(SELLER, Act.READ_ORDERS, 11, titles={5: "Green lamp"})
     history = replace(CLEAN, operations=(*OPERATIONS, unknown, later), faultless=False)
     assert check(history).violations == ()
+
+
+def test_a_letter_of_which_the_shop_does_not_know_may_have_come_or_not() -> None:
+    doubtful = frozenset({"<4@example.test>"})
+    for there in (LETTERS, letters(4)):
+        assert check(with_outside(letters=there, doubtful=doubtful)).violations == ()
+
+
+def test_money_that_came_after_the_buyer_cancelled_goes_back_with_or_without_a_word() -> None:
+    back = Refund(CANCELLED, "", "made", 1234)
+    late = replace(GIVEN_UP, payment="refunded", refunds=(back,))
+    told = Letter(BUYER, f"Money back for order {CANCELLED}", "<9@example.test>")
+    paid = Letter(BUYER, f"Order {CANCELLED} is paid", "<10@example.test>")
+    for more in ((told,), (told, paid)):
+        history = with_outside(
+            purchases={**OUTSIDE.purchases, CANCELLED: late},
+            charges=(*OUTSIDE.charges, Charge("pi_2", 1234, paid=True)),
+            given_back=(*OUTSIDE.given_back, GivenBack("pi_2", 1234)),
+            letters=letters(more=more),
+        )
+        assert check(history).violations == ()
 
 
 def test_a_movement_from_before_the_watch_needs_no_cause() -> None:
