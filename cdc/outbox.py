@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+import psycopg
+
 from cdc import outbox_install, source
 from cdc.broker import BROKER_ERRORS, Message, Publishing, connected
 from cdc.outbox_errors import BrokerAway, EventUnpublishable, NobodyListens, OutboxChanged
@@ -126,12 +128,16 @@ class _Session:
         self._source.close()
 
     def run(self, stop: threading.Event) -> None:
-        if self._backlog:
-            self._publish_backlog(stop)
-        while not stop.is_set():
-            waits = self._turn()
-            if waits:
-                self._wait()
+        try:
+            if self._backlog:
+                self._publish_backlog(stop)
+            while not stop.is_set():
+                waits = self._turn()
+                if waits:
+                    self._wait()
+        except psycopg.OperationalError as error:
+            # The server went while it was being told something.
+            raise source.refused("source", error) from error
 
     def _turn(self) -> bool:
         """Read, publish, confirm; True if there is nothing to do for now."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from migration_plan.errors import FigError
 from migration_plan.parts import Parts
@@ -40,8 +43,11 @@ def run_contract(parts: Parts, quiet: bool = False) -> Run:
     if not plan.contract:
         raise NoContract(f'domain "{parts.domain}" has no contract command', "name one in its plan: contract: [...]")
     began = time.monotonic()
+    # What is installed next to this program comes first: `pytest` is the one of this environment.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    output = subprocess.DEVNULL if quiet else None
     try:
-        ended = subprocess.run(plan.contract, check=False, stdout=subprocess.DEVNULL if quiet else None)
+        ended = subprocess.run(plan.contract, check=False, stdout=output, env={**os.environ, "PATH": path})
     except OSError as error:
         raise ContractUnstartable(f"{plan.contract[0]}: {error.strerror}", "correct `contract` in the plan") from error
     run = Run(plan.contract, ended.returncode, round(time.monotonic() - began, 2))

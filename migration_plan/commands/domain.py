@@ -107,11 +107,16 @@ def resume(domain: str, as_json: bool) -> None:
       fig resume catalog
     """
     from migration_plan import bootstrap, retirement
+    from migration_plan.errors import JournalUnreachable
     from migration_plan.recovery import Case
 
     with bootstrap.opened(domain, say=_silent if as_json else _say) as mover:
         decision = mover.resume()
-        left = retirement.listed(mover.parts)
+        try:
+            left = retirement.listed(mover.parts)
+        except JournalUnreachable:
+            # The rows alone have decided; what can be deleted is no matter now.
+            left = []
         if as_json:
             said = {"leftovers": [one.as_json() for one in left]} if left else {}
             click.echo(json.dumps({"domain": domain, "case": decision.case, "reason": decision.reason, **said,

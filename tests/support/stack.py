@@ -111,7 +111,7 @@ class Stack:
     def cont(self, name: str) -> int:
         return self.kill(name, signal.SIGCONT)
 
-    def wait_until_healthy(self, *names: str, seconds: float = 60) -> None:
+    def wait_until_healthy(self, *names: str, seconds: float = 180) -> None:
         """All of the named processes (or of the whole stack) answer their health checks."""
 
         def well() -> bool:
@@ -120,7 +120,7 @@ class Stack:
 
         wait_until(well, seconds, f"{', '.join(names) or 'the stack'} healthy in {self.state}", every=0.1)
 
-    def wait_until_back(self, name: str, former_pid: int, seconds: float = 60) -> None:
+    def wait_until_back(self, name: str, former_pid: int, seconds: float = 180) -> None:
         """Another process than `former_pid` bears the name and is healthy."""
 
         def back() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -19,11 +20,13 @@ from tests.support.clients import Client
 from tests.support.postgres import PostgresServer, free_port
 from tests.support.waiting import wait_until
 
+_number = itertools.count(1)
+
 
 def start_service(server: PostgresServer, folder: Path) -> Iterator[Side]:
     issuer = Issuer()
     environment = {
-        "CATALOG_DATABASE_URL": create_catalog_database(server, "catalog_contract").url(),
+        "CATALOG_DATABASE_URL": create_catalog_database(server, f"catalog_contract_{next(_number)}").url(),
         "IDENTITY_PUBLIC_KEY_FILE": str(issuer.write_to(folder)[1]),
         "AMQP_URL": NO_BROKER,
     }
