@@ -5,16 +5,14 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.postgres import PostgresServer
+from tests.support.stack import CATALOG_ONLY, Stack, evidence_folder, running_stack
 
-WHOLE_STACKS = ("tests/e2e/", "tests/faults/", "tests/browser/")
 _number = itertools.count(1)
 
 
@@ -57,17 +55,25 @@ def new_database() -> Callable[[PostgresServer], str]:
     return create
 
 
-class Lanes(LoadScopeScheduling):
-    """For `-n 2`: whatever runs a whole local stack takes turns; the rest goes file by file beside it.
-
-    Modules share expensive things, so that a file is never torn apart.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return "stack" if file.startswith(WHOLE_STACKS) else file
+@pytest.fixture(scope="session")
+def spine() -> Iterator[Stack]:
+    """The local stack with the catalog alone to be moved, in a shop that asks no money."""
+    yield from running_stack(None, *CATALOG_ONLY)
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
-    return Lanes(config, log)
+@pytest.fixture(scope="session")
+def whole_shop() -> Iterator[Stack]:
+    """The local stack with all four services and all doubles, in a shop that takes money and has few rows."""
+    yield from running_stack({"SHOP_MONEY": "on", "SHOP_USERS": "20", "SHOP_PRODUCTS": "60", "SHOP_ORDERS": "40"})
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A red test of a whole stack keeps what the stack said."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):
+        folder = evidence_folder(item.nodeid)
+        stack.collect(folder)
+        report.sections.append(("evidence", f"logs and rendered configuration: {folder}"))
+    return report

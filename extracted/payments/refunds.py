@@ -11,9 +11,11 @@ from extracted.payments.gateway import Given
 from extracted.payments.ledger import GRACE
 from extracted.payments.storage import Refund
 
+# A seller's request sends its refund itself; one without a key is for background work from the start.
 _INTEND = text(f"""
     insert into refund (purchase_id, request_key, seller_id, amount_cents, state, due_at)
-    values (:id, :key, :seller_id, :amount, 'intended', now() + {GRACE})
+    values (:id, :key, :seller_id, :amount, 'intended',
+            case when cast(:key as uuid) is null then now() else now() + {GRACE} end)
     on conflict (request_key) do nothing returning id
 """)  # noqa: S608  a constant
 _REFUND = "select id, purchase_id, request_key, seller_id, amount_cents, state, reason, attempt, created_at from refund"

@@ -75,9 +75,11 @@ _KEEP_EVENT = text("""
 _KNOWS_EVENT = text("select 1 from stripe_events where id = :id")
 _FORGET_EVENTS = text(f"delete from stripe_events where created_at < now() - {EVENTS_KEPT}")  # noqa: S608  a constant
 
+# A seller's request sends its refund itself; one without a key is for background work from the start.
 _INTEND = text(f"""
     insert into refunds (order_id, key, seller_id, amount, state, retry_at)
-    values (:order_id, :key, :seller_id, :amount, 'intended', now() + {GRACE})
+    values (:order_id, :key, :seller_id, :amount, 'intended',
+            case when cast(:key as uuid) is null then now() else now() + {GRACE} end)
     on conflict (key) do nothing returning id
 """)  # noqa: S608  a constant
 _REFUND = "select id, order_id, key, seller_id, amount, state, reason, attempt, created_at from refunds"

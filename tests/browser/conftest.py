@@ -10,13 +10,12 @@ from playwright.sync_api import Browser
 
 from tests.browser.people import Person, chromium
 from tests.doubles.control import MailControl, StripeControl, TwilioControl
-from tests.support.stack import CATALOG_ONLY, Stack, evidence_folder, running_stack
+from tests.support.stack import Stack, evidence_folder
 
 
 @pytest.fixture(scope="package")
-def stack() -> Iterator[Stack]:
-    small = {"SHOP_MONEY": "on", "SHOP_USERS": "20", "SHOP_PRODUCTS": "60", "SHOP_ORDERS": "40"}
-    yield from running_stack(small, *CATALOG_ONLY, "stripe", "twilio", "mail", "monolith-sending")
+def stack(whole_shop: Stack) -> Stack:
+    return whole_shop
 
 
 @pytest.fixture(scope="package")
@@ -69,16 +68,12 @@ def phone() -> Callable[[], str]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item):
     report = yield
-    stack = getattr(item, "funcargs", {}).get("stack")
-    if report.failed and isinstance(stack, Stack):
+    browser = getattr(item, "funcargs", {}).get("browser")
+    if report.failed and browser:
         folder = evidence_folder(item.nodeid)
-        stack.collect(folder)
-        browser = item.funcargs.get("browser")
-        for number, page in (
-            enumerate(page for context in browser.contexts for page in context.pages) if browser else ()
-        ):
+        for number, page in enumerate(page for context in browser.contexts for page in context.pages):
             page.screenshot(path=folder / f"page-{number}.png")
-        report.sections.append(("evidence", f"logs and pictures: {folder}"))
+        report.sections.append(("evidence", f"pictures: {folder}"))
     return report

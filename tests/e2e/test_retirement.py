@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -14,7 +15,7 @@ from migration_plan.lifecycle import Side
 from tests.load.moving import Moving
 from tests.support.clients import Client
 from tests.support.faults import Controller
-from tests.support.stack import PROJECT, Stack
+from tests.support.stack import CATALOG_ONLY, PROJECT, Stack, running_stack
 from tests.support.waiting import wait_until
 
 # Two minutes of waiting for proofs: for `make proof`.
@@ -25,6 +26,12 @@ AFTER = 3.0
 
 # One transaction that changes several rows of one table, so that the stream's own reads are many.
 SALE = "update inventory set available = available + 1; update product set version = version + 1 where id <= 3"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """Of its own: once its catalog is retired, nobody else could move it any more."""
+    yield from running_stack(None, *CATALOG_ONLY)
 
 
 @pytest.fixture(scope="module")

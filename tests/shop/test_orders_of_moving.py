@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
 from migration_plan.lifecycle import Side
-from tests.e2e.story import Town
 from tests.load.moving import Moving
-from tests.support.stack import Stack, running_stack
+from tests.shop.story import Town
+from tests.support.stack import Stack
 
 DOMAINS = ("catalog", "notifications", "payments", "users")
 EVERY = tuple(itertools.permutations(DOMAINS))
 # In CI as many as show every domain first and last, each pair of domains in both orders, and all 16 combinations.
 CHOSEN = EVERY if os.environ.get("FIG_PROOF") == "full" else (*EVERY[0:5:4], *EVERY[11:16:2], EVERY[23])
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    """A shop that takes money, with few rows."""
-    yield from running_stack({"SHOP_MONEY": "on", "SHOP_USERS": "20", "SHOP_ORDERS": "50", "SHOP_PRODUCTS": "50"})
 
 
 @dataclass

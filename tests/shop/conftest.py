@@ -1,0 +1,12 @@
+"""The stack of this folder's tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack(whole_shop: Stack) -> Stack:
+    return whole_shop
