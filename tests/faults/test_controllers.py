@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,12 +35,15 @@ EXPECTED: dict[str, tuple[str, str | None]] = {
 }
 
 
-# Each checkpoint in one direction, alternately; `make proof` takes both.
-FROZEN = [
-    pytest.param(checkpoint, giver, id=f"{checkpoint}-{way}", marks=[] if number % 2 == turn else [pytest.mark.full])
-    for number, checkpoint in enumerate(CHECKPOINTS)
-    for turn, (giver, way) in enumerate(zip(Side, ("cutover", "rollback"), strict=True))
-]
+def alternately(first: int) -> list[Any]:
+    """Each checkpoint in one direction, and the next one in the other; `make proof` takes both."""
+    return [
+        pytest.param(
+            checkpoint, giver, id=f"{checkpoint}-{way}", marks=[] if number % 2 == turn else [pytest.mark.full]
+        )
+        for number, checkpoint in enumerate(CHECKPOINTS, first)
+        for turn, (giver, way) in enumerate(zip(Side, ("cutover", "rollback"), strict=True))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +56,7 @@ def test_every_checkpoint_of_the_switch_is_in_the_matrix() -> None:
     assert list(EXPECTED) == list(CHECKPOINTS)
 
 
-@pytest.mark.parametrize("giver", list(Side), ids=["cutover", "rollback"])
-@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+@pytest.mark.parametrize(("checkpoint", "giver"), alternately(1))
 def test_a_killed_controller_leaves_one_owner_and_loses_nothing(arena: Arena, checkpoint: str, giver: Side) -> None:
     since = arena.prepare(giver)
     with arena.people():
@@ -66,7 +69,8 @@ def test_a_killed_controller_leaves_one_owner_and_loses_nothing(arena: Arena, ch
     arena.expect_no_broken_promise()
 
 
-@pytest.mark.parametrize(("checkpoint", "giver"), FROZEN)
+# Who is killed in one direction is frozen in the other.
+@pytest.mark.parametrize(("checkpoint", "giver"), alternately(0))
 def test_a_frozen_controller_is_replaced_and_does_no_harm_when_it_wakes(
     arena: Arena, checkpoint: str, giver: Side
 ) -> None:
