@@ -42,6 +42,7 @@ def log_as_json(service: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
-    # Each lost broker connection would otherwise come with pages of detail.
-    for noisy in ("amqp", "kombu"):
+    # Each lost broker connection would otherwise come with pages of detail, each call to others with its parameters:
+    # phone numbers among them.
+    for noisy in ("amqp", "kombu", "httpx", "stripe", "twilio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)

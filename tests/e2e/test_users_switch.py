@@ -70,7 +70,8 @@ class Person:
 
 @pytest.fixture(scope="module")
 def moving(stack: Stack) -> Iterator[Moving]:
-    stack.up("users-1", "twilio")
+    # Somebody has to listen to what is told, or no switch finds it all told.
+    stack.up("users-1", "twilio", "monolith-events")
     moving = Moving(stack, "users")
     moving.begin_sync()
     yield moving
