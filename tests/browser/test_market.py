@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from playwright.sync_api import expect
@@ -89,6 +90,10 @@ def test_somebody_sells_and_somebody_buys(stack, people, email, phone, twilio, s
     sell_and_buy(people, email, phone, twilio, stripe)
 
 
+def has_mails(mail, address: str, number: int) -> bool:
+    return len(mail.mails(address)) >= number
+
+
 def sell_and_buy_while_switching(stack, domains, people, email, phone, twilio, stripe) -> None:
     with switching(stack, domains) as done:
         sell_and_buy(people, email, phone, twilio, stripe)
@@ -113,7 +118,7 @@ def test_nobody_notices_when_all_domains_are_switched_forth_and_back(stack, peop
     sell_and_buy_while_switching(stack, ALL, people, lambda: next(left), phone, twilio, stripe)
     # Whoever owned what by then: each mail came, and none came twice.
     for address, number in zip(addresses, MAILS, strict=True):
-        wait_until(lambda to=address, least=number: len(mail.mails(to)) >= least, 60, f"mails to {address}", every=0.2)
+        wait_until(partial(has_mails, mail, address, number), 60, f"{number} mails to {address}", every=0.2)
         assert sorted(Counter(one["subject"] for one in mail.mails(address)).values()) == [1] * number
 
 
