@@ -61,7 +61,9 @@ class Ledger:
     def make_due(self) -> None:
         """As if all grace were over, for refunds that were decided and for intents whose name nobody heard."""
         self.rows.query(f"update {self.names.refund} set {self.names.due} = now() where state = 'intended'")
-        self.rows.query(f"update {self.names.payment} set {self.names.due} = now() where intent is null")
+        self.rows.query(
+            f"update {self.names.payment} set {self.names.due} = now() where intent is null and state = 'unpaid'"
+        )
 
     def intent(self, order: int) -> str | None:
         query = f"select intent from {self.names.payment} where {self.names.order} = %s"
