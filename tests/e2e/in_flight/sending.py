@@ -91,12 +91,12 @@ class Sending:
         return told[0][1] if told else ""
 
     def wait_for(self, story: str, state: str) -> None:
-        wait_until(lambda: self.state(story) == state, 30, f'the mail of "{story}" is {state}', every=0.1)
+        wait_until(lambda: self.state(story) == state, 60, f'the mail of "{story}" is {state}', every=0.1)
 
     def refused_at_first(self, story: str) -> None:
         """It surely never left; it is left to wait."""
         person, queue = self.person(story, Kind.ERROR), self.queue
-        wait_until(lambda: queue.waits_again(person), 30, "the mail was refused for now", every=0.05)
+        wait_until(lambda: queue.waits_again(person), 60, "the mail was refused for now", every=0.05)
         queue.make_due(person, "1 hour")
 
     def answer_lost(self, story: str) -> None:
@@ -107,7 +107,7 @@ class Sending:
         """The mail server has it and takes its time to say so; the sender does not live to hear it."""
         name = SENDERS[self.giver]
         pid, person = self.stack.pid(name), self.person(story, Kind.SLOW)
-        wait_until(lambda: self.handed_over(person), 30, "the mail is handed over", every=0.02)
+        wait_until(lambda: self.handed_over(person), 60, "the mail is handed over", every=0.02)
         os.killpg(pid, signal.SIGKILL)
         self.stack.wait_until_back(name, pid)
 
@@ -118,7 +118,7 @@ class Sending:
         frozen = self.stack.stop("mail")
         try:
             person = self.person(story)
-            wait_until(lambda: queue.is_claimed(person), 30, "the message is claimed", every=0.02)
+            wait_until(lambda: queue.is_claimed(person), 60, "the message is claimed", every=0.02)
             os.killpg(pid, signal.SIGKILL)
         finally:
             os.killpg(frozen, signal.SIGCONT)

@@ -21,7 +21,7 @@ from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
 LOST, KILLED_AFTER, KILLED_BEFORE = "the answer is lost", "killed after handing over", "killed before handing over"
-REFUSED, UNDER_WAY = "refused at first", "being sent when the switch begins"
+REFUSED, UNDER_WAY, BEFORE = "refused at first", "being sent when the switch begins", "sent before the switch"
 # What people are shown in the end, and how often the mail came.
 ENDS = {
     LOST: ("in_doubt", 1),
@@ -29,6 +29,7 @@ ENDS = {
     KILLED_BEFORE: ("in_doubt", 0),
     REFUSED: ("sent", 1),
     UNDER_WAY: ("sent", 1),
+    BEFORE: ("sent", 1),
 }
 
 
@@ -72,6 +73,9 @@ def begin(crossing: Crossing) -> None:
     sending.answer_lost(LOST)
     sending.killed_after_handing_over(KILLED_AFTER)
     sending.killed_before_handing_over(KILLED_BEFORE)
+    # The sender is back at its work, too.
+    sending.person(BEFORE)
+    sending.wait_for(BEFORE, "sent")
     crossing.shown_before = crossing.shown()
 
 
