@@ -105,6 +105,11 @@ class Moving:
     def wait_until_settled(self, seconds: float = 60) -> None:
         wait_until(self.settled, seconds, f"{self.domain} at rest again: fig history {self.domain}", every=0.05)
 
+    def held(self) -> int:
+        """How many requests the proxies have held so far, counted as each goes on."""
+        with closing(bootstrap.build(self.domain, self.environment).parts) as parts:
+            return parts.held_so_far()
+
     def last_entry(self) -> int:
         """The journal's newest line, to look from there on."""
         with closing(bootstrap.build(self.domain, self.environment).parts) as parts:

@@ -30,6 +30,8 @@ from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
 FROZEN_SECONDS = 10.0
+# Erlang takes its time where others want the processors, too.
+BOOT_SECONDS = 120
 # Between two purchases of one customer: more mails than one sender sends meanwhile would only be waited for.
 PAUSE_SECONDS = 1.0
 # Who waits for a frozen broker waits for 3 s until it takes a connection, and for 5 s for each answer.
@@ -166,7 +168,7 @@ def publish(stack: Stack, message: Message) -> None:
 def killed_and_back(stack: Stack, customers: Customers) -> None:
     former = stack.kill("rabbitmq")
     customers.wait_for_orders(3)
-    stack.wait_until_back("rabbitmq", former)
+    stack.wait_until_back("rabbitmq", former, BOOT_SECONDS)
     customers.wait_for_orders(3)
 
 
@@ -184,7 +186,7 @@ def restarted(stack: Stack, customers: Customers) -> None:
     stack.wait_until_healthy("rabbitmq")
     former = stack.kill("rabbitmq", signal.SIGTERM)
     customers.wait_for_orders(3)
-    stack.wait_until_back("rabbitmq", former)
+    stack.wait_until_back("rabbitmq", former, BOOT_SECONDS)
 
 
 def test_no_request_fails(trouble: Trouble) -> None:
