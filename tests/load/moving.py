@@ -76,14 +76,16 @@ class Moving:
         assert len(rows) == 1, f"owners: {rows}"
         return rows[0].side
 
-    def give_to(self, side: Side) -> None:
-        """Make `side` the owner, by a switch if it is not."""
+    def give_to(self, side: Side, checkpoint: Callable[[str], None] = no_checkpoint) -> MoveResult | None:
+        """Make `side` the owner, by a switch if it is not; None if it is."""
         self.wait_until_settled()
-        if self.owner() is not side:
-            mover = bootstrap.build(self.domain, self.environment)
-            with closing(mover.parts):
-                move_when_allowed(mover, side is Side.SERVICE, again=lambda: True)
-            self.wait_until_settled()
+        if self.owner() is side:
+            return None
+        mover = bootstrap.build(self.domain, self.environment, checkpoint)
+        with closing(mover.parts):
+            result = move_when_allowed(mover, side is Side.SERVICE, again=lambda: True)
+        self.wait_until_settled()
+        return result
 
     def switch(
         self, forward: bool, checkpoint: Callable[[str], None] = no_checkpoint, patience: float = 30.0
@@ -107,6 +109,11 @@ class Moving:
 
     def wait_until_settled(self, seconds: float = 60) -> None:
         wait_until(self.settled, seconds, f"{self.domain} at rest again: fig history {self.domain}", every=0.05)
+
+    def held(self) -> int:
+        """How many requests the proxies have held so far, counted as each goes on."""
+        with closing(bootstrap.build(self.domain, self.environment).parts) as parts:
+            return parts.held_so_far()
 
     def last_entry(self) -> int:
         """The journal's newest line, to look from there on."""

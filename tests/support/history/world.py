@@ -56,7 +56,7 @@ class World:
             for row in connection.execute(REFUNDS):
                 refunds[row[0]].append(Refund(*row))
             purchases = {
-                row[0]: Purchase(row[0], row[1], tuple(row[2]), *row[3:], refunds=tuple(refunds[row[0]]))
+                row[0]: Purchase(row[0], row[1], tuple(row[2]), row[3], row[4], row[5], tuple(refunds[row[0]]))
                 for row in connection.execute(PURCHASES, [sorted(people)])
             }
             doubtful = frozenset(row[0] for row in connection.execute(DOUBTFUL))
