@@ -77,8 +77,8 @@ class Town:
         self.buyer = Resident.signed_up(self.url)
         self.lamp = self.seller.offer(1000, "Lamp")
         self.sold = 0
-        self.takings = 0
-        """Cents that buyers have paid and not got back, by this book."""
+        self.takings = self._taken()
+        """Cents that buyers have paid and not got back: what there was, and by this book since."""
 
     def day(self) -> None:
         """A newcomer opens a stall; both sell; the buyer pays, gets a little back, and changes their mind once."""
@@ -106,10 +106,13 @@ class Town:
         """Nobody was charged twice, and each mail came once."""
         charges = Counter(charge["payment_intent"] for charge in self.stripe.charges() if charge["paid"])
         assert set(charges.values()) <= {1}
-        taken = sum(charge["amount"] for charge in self.stripe.charges() if charge["paid"])
-        assert taken - sum(refund["amount"] for refund in self.stripe.refunds()) == self.takings
+        assert self._taken() == self.takings
         mails = Counter(mail["message_id"] for mail in self.mail.mails())
         assert set(mails.values()) <= {1}
+
+    def _taken(self) -> int:
+        taken = sum(charge["amount"] for charge in self.stripe.charges() if charge["paid"])
+        return taken - sum(refund["amount"] for refund in self.stripe.refunds())
 
     def secrets(self) -> set[str]:
         """What nobody but those it belongs to should ever read."""

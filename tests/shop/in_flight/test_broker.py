@@ -23,8 +23,8 @@ import pytest
 from cdc.broker import Message, Publishing, connected
 from migration_plan.lifecycle import Side
 from tests.doubles.control import MailControl
-from tests.e2e.in_flight.people import Person, Rows
 from tests.load.moving import Moving
+from tests.shop.in_flight.people import Person, Rows
 from tests.support.clients import Attempt
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until

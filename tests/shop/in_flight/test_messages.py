@@ -15,8 +15,8 @@ import pytest
 from migration_plan.lifecycle import Side
 from tests.doubles.control import MailControl
 from tests.doubles.faults import Kind
-from tests.e2e.in_flight.sending import Queue, Sending
 from tests.load.moving import Moving
+from tests.shop.in_flight.sending import Queue, Sending
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 

@@ -15,9 +15,9 @@ import pytest
 
 from migration_plan.lifecycle import Side
 from tests.doubles.control import MailControl, StripeControl
-from tests.e2e.in_flight.buying import CENTS, Buying, Ledger, subjects
-from tests.e2e.in_flight.people import Person
 from tests.load.moving import Moving
+from tests.shop.in_flight.buying import CENTS, Buying, Ledger, subjects
+from tests.shop.in_flight.people import Person
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 

@@ -13,8 +13,8 @@ from migration_plan.lifecycle import Side
 from tests.doubles.control import StripeControl
 from tests.doubles.faults import Kind
 from tests.doubles.stripe.events import signature
-from tests.e2e.in_flight.people import ORDERS, Person, Rows
 from tests.load.purse import GOOD_CARD, Purse
+from tests.shop.in_flight.people import ORDERS, Person, Rows
 from tests.support.clients import Client
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until

@@ -10,7 +10,7 @@ from typing import Any
 from migration_plan.lifecycle import Side
 from tests.doubles.control import MailControl
 from tests.doubles.faults import Kind
-from tests.e2e.in_flight.people import Person, Rows, new_address
+from tests.shop.in_flight.people import Person, Rows, new_address
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
