@@ -34,7 +34,7 @@ ENDS: dict[str, End] = {
     "put into the cart here, ordered there": PAID,
     **{f"paid {moment}": PAID for moment in MOMENTS},
     "given back in part without an answer": ("placed", "partly_refunded", [CENTS], [500]),
-    "cancelled here, given back there": ("cancelled", "refunded", [CENTS], [CENTS]),
+    "cancelled right before the switch": ("cancelled", "refunded", [CENTS], [CENTS]),
 }
 
 
@@ -82,7 +82,7 @@ def begin(crossing: Crossing, ledger: Ledger) -> None:
     buying.control.disturb_webhooks()
     crossing.stock_before = buying.stock()
     crossing.visitor.put_in_cart(buying.product)
-    orders["cancelled here, given back there"] = unwanted = buying.paid_order()
+    orders["cancelled right before the switch"] = unwanted = buying.paid_order()
     orders["given back in part without an answer"] = flawed = buying.paid_order()
     for story in ("paid on the other side than begun", *(f"paid {moment}" for moment in MOMENTS)):
         orders[story] = buying.order()
@@ -119,7 +119,7 @@ def end(crossing: Crossing, ledger: Ledger) -> None:
     crossing.unpaid_after.append(buying.states(silent))
     ledger.make_due()
     wait_until(lambda: ledger.intent(nameless), 60, "the intent's name is found out", every=0.1)
-    for story in ("given back in part without an answer", "cancelled here, given back there"):
+    for story in ("given back in part without an answer", "cancelled right before the switch"):
         buying.wait_for(orders[story], *ENDS[story][:2])
     buying.check_out_again(nameless)
     orders["put into the cart here, ordered there"] = carried = buying.order(crossing.visitor)
