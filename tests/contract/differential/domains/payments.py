@@ -35,6 +35,10 @@ def _refund(actor: str, order: int, amount: str, key: str) -> Step:
                 headers=(("Idempotency-Key", key),), body={"amount": amount}, has_body=True)  # fmt: skip
 
 
+def _sales(actor: str) -> Step:
+    return Step(actor, "GET", "/api/payments/sales", "listSales", query=(("limit", 1),))
+
+
 def _show(actor: str, order: int) -> Step:
     return Step(actor, "GET", f"{ORDERS}/{{id}}", "getOrder", (("id", Ref("order", order)),))
 
@@ -51,12 +55,15 @@ PAYMENTS = Domain(
         _check_out("cleo", KEYS[1]),
         act("pay", order=0, card="pm_card_visa"),
         act("hear", event=-1, how="forged"),
+        act("hear", event=-1, how="late"),
         act("hear", event=-1, how="signed"),
         _refund("ada", 0, "5.00", KEYS[0]),
         _refund("ada", 0, "24.68", KEYS[1]),
         _check_out("cleo", KEYS[1]),
+        _check_out("dan", KEYS[1]),
         _show("dan", 0),
-        Step("ada", "GET", "/api/payments/sales", "listSales", query=(("limit", 1),)),
+        _sales("dan"),
+        _sales("ada"),
         Step("cleo", "GET", ORDERS, "listOrders", query=(("limit", 1),)),
         Step("cleo", "GET", ORDERS, "listOrders", query=(("limit", 2), ("cursor", Ref("cursor", 1)))),
         _put("cleo", 4, 1),

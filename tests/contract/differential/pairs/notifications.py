@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -56,10 +57,12 @@ def notifications_pair(
     with ExitStack() as stack:
         broker = RabbitServer(folder / "rabbitmq")
         stack.callback(broker.stop)
-        broker.start()
+        # It takes as long as everything else.
+        broker_runs = stack.enter_context(ThreadPoolExecutor(1)).submit(broker.start)
         mail, carrier, settings = stack.enter_context(_doubles(folder))
         told = [_with_sender(settings, *sender) for sender in SENDERS]
         monolith = stack.enter_context(running_monolith(monolith_server, told[0], folder))
+        broker_runs.result()
         service = stack.enter_context(
             running_service(services_server, broker, monolith.users, told[1], folder, name, runner)
         )
