@@ -16,7 +16,7 @@ SPINE := tests/e2e tests/faults
 WHOLE_SHOP := tests/shop tests/browser
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages lint test proof demo bench lock clean
+.PHONY: help setup packages lint test proof defects demo bench lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -53,6 +53,10 @@ test: setup lint ## Install what is missing, check everything, run all tests (un
 proof: export FIG_PROOF := full
 proof: setup lint ## The same suites at full size (hours).
 	@$(BIN)/pytest -m "full or not full" --timeout 7200
+
+defects: export FIG_PROOF := full
+defects: setup ## Spoil the services, one defect at a time, and list which difference gave each of them away.
+	@$(BIN)/pytest -q --timeout 7200 tests/contract/defects
 
 demo: setup ## The whole story with live traffic; the stack stays up until `fig down`.
 	@$(BIN)/python -m tests.load.demo

@@ -66,6 +66,7 @@ class Logins(LoginManager):
 
 
 csrf = CSRFProtect()
+_signed: set[str] = set()
 login_manager = Logins()
 # A session is bound to its user's session epoch, not to the address and browser it came from.
 login_manager.session_protection = None
@@ -144,12 +145,17 @@ def requires_role(role: str) -> Callable[[View], View]:
     return decorate
 
 
+def knows_by_signature(endpoint: str) -> None:
+    """Who asks there is known by a signature of their own: cookies say nothing, so nobody can ride on them."""
+    _signed.add(endpoint)
+
+
 def check_csrf() -> None:
     """An unsafe request of somebody whom a cookie made known shows the session's token; others ride on nothing.
 
     A remember cookie alone makes known, too: that there is no session yet is no excuse.
     """
-    if request.method in SAFE_METHODS or not current_user.is_authenticated:
+    if request.method in SAFE_METHODS or request.endpoint in _signed or not current_user.is_authenticated:
         return
     user = account()
     if not (user.csrf if isinstance(user, Stated) else csrf_token_is_valid()):

@@ -24,6 +24,9 @@ def hear_stripe() -> tuple[str, int]:
     return "", 204
 
 
+identity.knows_by_signature(f"{bp.name}.{hear_stripe.__name__}")
+
+
 @bp.post("/orders/<id:order_id>/refunds")
 @identity.requires_role("seller")
 def refund(order_id: int) -> tuple[Response, int]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from extracted.platform import run  # isort: skip
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from extracted.platform.wsgi_app import Application
@@ -14,19 +14,23 @@ from tests.contract.defects.catalogue import DEFECTS
 from tests.contract.defects.defect import Switchboard
 
 PREFIX = "/defect/"
-_switchboard = Switchboard(tuple(defect for defects in DEFECTS.values() for defect in defects))
 _serve = Application.__call__
 
 
-def _with_switch(self: Application, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    path = environ["PATH_INFO"]
-    if not path.startswith(PREFIX):
-        return _serve(self, environ, start_response)
-    _switchboard.turn_on(path.removeprefix(PREFIX))
-    start_response("204 No Content", [])
-    return []
+def _with(switchboard: Switchboard) -> Callable[..., Iterable[bytes]]:
+    def serve(self: Application, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if not path.startswith(PREFIX):
+            return _serve(self, environ, start_response)
+        switchboard.turn_on(path.removeprefix(PREFIX))
+        start_response("204 No Content", [])
+        return []
+
+    return serve
 
 
 if __name__ == "__main__":
-    Application.__call__ = _with_switch  # type: ignore[method-assign]
+    # extracted.<domain>.service:<class>
+    domain = sys.argv[1].split(".")[1]
+    Application.__call__ = _with(Switchboard(DEFECTS[domain]))  # type: ignore[method-assign]
     sys.exit(run.main())

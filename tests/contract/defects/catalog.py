@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from tests.contract.defects.changes import answering, told
+from tests.contract.defects.changes import answering, told, without_csrf_check
 from tests.contract.defects.defect import Defect
 
 SERVICE = "extracted.catalog.service"
@@ -47,10 +47,6 @@ def _shorter_page(right: Any) -> Any:
 
 def _no_role(right: Any) -> Any:
     return lambda request: right.__globals__["require"](request.identity, request.method, "buyer").user_id
-
-
-def _no_csrf(right: Any) -> Any:
-    return lambda identity, method, role: right(identity, "GET", role)
 
 
 def _anyone_sees_hidden(right: Any) -> Any:
@@ -148,7 +144,7 @@ CATALOG = (
     Defect("lost-update", "If-Match is ignored", f"{CATALOGUE}:Catalogue.edit", _any_version),
     Defect("short-page", "a full page lacks its last product", f"{LISTING}:Listing.page", _shorter_page),
     Defect("buyers-sell", "a buyer may offer products", f"{SERVICE}:seller", _no_role),
-    Defect("no-csrf-check", "the CSRF token is not looked at", f"{SERVICE}:require", _no_csrf),
+    Defect("no-csrf-check", "the CSRF token is not looked at", f"{SERVICE}:require", without_csrf_check),
     Defect("hidden-is-public", "anyone sees a hidden product", f"{CATALOGUE}:Catalogue.product", _anyone_sees_hidden),
     Defect("no-movement", "a stock change is not written into the ledger", f"{CATALOGUE}:insert_new", _no_movement),
     Defect("released-twice", "a repeated release gives stock back again", f"{RESERVATIONS}:Reservations.release",

@@ -1,4 +1,4 @@
-"""Ways to spoil an answer that defects of several services share."""
+"""Ways to spoil something that defects of several services share."""
 
 from __future__ import annotations
 
@@ -34,3 +34,21 @@ def told(change: Callable[[dict[str, Any]], None]) -> Callable[[Any], Any]:
         return wrong
 
     return make
+
+
+def nothing(right: Any) -> Any:
+    """It is not done."""
+    return lambda *args, **values: None
+
+
+def twice(right: Any) -> Any:
+    def wrong(*args: Any) -> Any:
+        right(*args)
+        return right(*args)
+
+    return wrong
+
+
+def without_csrf_check(right: Any) -> Any:
+    """Who asks is checked as if nothing were to be changed."""
+    return lambda identity, method, *role: right(identity, "GET", *role)

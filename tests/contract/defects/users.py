@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import text, true
 from werkzeug.wrappers import Response
 
-from tests.contract.defects.changes import answering, told
+from tests.contract.defects.changes import answering, nothing, told, twice
 from tests.contract.defects.defect import Defect
 
 SERVICE = "extracted.users.service:UsersService"
@@ -22,10 +22,6 @@ def _status_200(response: Response) -> None:
 
 def _without_phone(document: dict[str, Any]) -> None:
     document["phone"] = None
-
-
-def _nothing(right: Any) -> Any:
-    return lambda *args, **values: None
 
 
 def _epoch_stays(right: Any) -> Any:
@@ -53,20 +49,12 @@ def _trimmed(right: Any) -> Any:
     return lambda self, account_id, name: right(self, account_id, name.strip())
 
 
-def _twice(right: Any) -> Any:
-    def wrong(self: Any, phone: str, message: str) -> Any:
-        right(self, phone, message)
-        return right(self, phone, message)
-
-    return wrong
-
-
 USERS = (
     Defect("signup-is-200", "a new account is answered with 200", f"{SERVICE}.sign_up", answering(_status_200)),
     Defect("contact-without-phone", "other domains learn no phone", "extracted.users.schemas:contact_document",
            told(_without_phone)),
     Defect("others-stay-logged-in", "a logout does not end other sessions", f"{ACCOUNTS}:Accounts.end_sessions",
-           _nothing),
+           nothing),
     Defect("sessions-outlive-password", "a new password leaves old sessions", f"{ACCOUNTS}:Accounts.change_password",
            _epoch_stays),
     Defect("case-matters", "an e-mail address in other letters is unknown",
@@ -81,9 +69,9 @@ USERS = (
            lambda right: text("update code set attempts = attempts + 1 where id = :id")),
     Defect("seller-without-phone", "nobody has to prove a phone to sell", f"{ACCOUNTS}:or_",
            lambda right: lambda *conditions: true()),
-    Defect("no-rate-limit", "nothing is counted", "extracted.users.limits:Limits.take", _nothing),
+    Defect("no-rate-limit", "nothing is counted", "extracted.users.limits:Limits.take", nothing),
     Defect("trimmed-name", "a changed name loses its spaces", f"{ACCOUNTS}:Accounts.rename", _trimmed),
-    Defect("not-logged-in", "a new account is not logged in", f"{SESSIONS}:Visit.begin", _nothing),
+    Defect("not-logged-in", "a new account is not logged in", f"{SESSIONS}:Visit.begin", nothing),
     Defect("extra-message", "a code is sent in two messages", "extracted.users.twilio_messages:TwilioMessages.send",
-           _twice),
+           twice),
 )  # fmt: skip

@@ -138,6 +138,8 @@ def agree(rule: Rule | None, here: Any, there: Any, ids: Counterparts) -> bool:
             return ids.match(kind, here, there)
         case Noise.MOMENT:
             return bool(MOMENT.fullmatch(str(here)) and MOMENT.fullmatch(str(there)))
+        case Noise.WHENEVER:
+            return bool(here) == bool(there) and bool(MOMENT.fullmatch(here)) == bool(MOMENT.fullmatch(there))
     return bool(here) == bool(there)
 
 

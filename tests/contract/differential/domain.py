@@ -17,6 +17,7 @@ class Noise(Enum):
     WORDS = "both are text for people, which the contract leaves to the implementation"
     CURSOR = "both are a cursor or both are none"
     TOKEN = "both are there or both are missing"
+    WHENEVER = "both are moments or none; the sides write it in transactions of their own, so that any order is right"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Same:
 
 
 Rule = Noise | Same
+OUTSIDE = "outside"
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,5 @@ class Domain:
     """The kind of the id at the end of a Location header."""
     skip: frozenset[str] = frozenset()
     """Operations that no sequence contains, each for a reason that its profile states."""
+    outside: tuple[SearchStrategy[Step], ...] = ()
+    """What may happen without a request to the sides: acts of the actor OUTSIDE, see `outside`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -64,10 +65,20 @@ def play(pair: Pair, steps: Sequence[Step], explored: Explored | None = None) ->
             explored.statuses.add(here.status or 0)
         if found := differences(pair.domain, here, there, counterparts):
             raise Differs(steps[:number], found)
-    if pair.effects and (done := [effect() for effect in pair.effects]) and done[0] != done[1]:
-        raise Differs(steps, [f"effects outside: {done[0]} | {done[1]}"])
+    if pair.effects and (found := _unlike(*(effect() for effect in pair.effects))):
+        raise Differs(steps, found)
     if pair.tables and (found := pair.tables.differences(counterparts)):
         raise Differs(steps, [f"rows: {one}" for one in found[:10]])
+
+
+def _unlike(here: list[str], there: list[str]) -> list[str]:
+    """What only one of them did outside, or did once more; or that they did it in another order."""
+    more, less = Counter(here) - Counter(there), Counter(there) - Counter(here)
+    found = [
+        *(f"effect only here: {one}" for one in more.elements()),
+        *(f"effect only there: {one}" for one in less.elements()),
+    ]
+    return found or ([] if here == there else [f"effects in another order: {here} | {there}"])
 
 
 def explore(pair: Pair, examples: int, longest: int = 8, shrink: bool = True, seed: int = 0) -> Explored:

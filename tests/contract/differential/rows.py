@@ -11,7 +11,7 @@ import psycopg
 import yaml
 
 from cdc.lens import Lens
-from cdc.projection import Direction, Projection, quoted
+from cdc.projection import Direction, Projection, labelled, quoted
 from tests.contract.differential.answers import Counterparts, agree, values
 from tests.contract.differential.domain import Domain, Noise, Same
 
@@ -41,7 +41,9 @@ class Tables:
         names = [column.target for column in projection.columns]
         columns = ", ".join(quoted(name) for name in names)
         mine = _rows(here, projection.select(), names)
-        theirs = _rows(there, f"SELECT {columns} FROM {projection.target.quoted}", names)
+        # Of a table that a pivot fills, only the rows that this column of the monolith's stands for.
+        where = f" WHERE {labelled(projection.pinned)}" if projection.pinned else ""
+        theirs = _rows(there, f"SELECT {columns} FROM {projection.target.quoted}{where}", names)
         keys = [name for _, name in projection.key]
         return self._table(projection.target.name, keys, mine, theirs, ids)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from tests.contract.differential.domain import Domain, Ref, Step
@@ -13,13 +13,23 @@ NOWHERE = "999999999999999999"
 """What a reference to a thing of which there is none yet stands for."""
 
 
+class Actor(Protocol):
+    """Somebody with a browser, or what acts around a side without one."""
+
+    def request(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
 class Asked:
     """Sends steps and remembers what their answers named."""
 
     def __init__(
         self,
         domain: Domain,
-        people: Mapping[str, Client],
+        people: Mapping[str, Actor],
         heard: Mapping[str, Callable[[], list[Any]]] | None = None,
         sessions: bool = False,
     ) -> None:
@@ -34,8 +44,9 @@ class Asked:
     def forget(self) -> None:
         self._known.clear()
         for client in self._people.values() if self._sessions else ():
-            client.cookies.clear()
-            client.csrf_token = ""
+            if isinstance(client, Client):
+                client.cookies.clear()
+                client.csrf_token = ""
 
     def close(self) -> None:
         for client in self._people.values():
@@ -46,10 +57,12 @@ class Asked:
         query = "&".join(f"{name}={quote(str(self._value(value)), safe='')}" for name, value in step.query)
         body = self._value(step.body) if step.has_body else None
         address = f"{path}?{query}" if query else path
-        answer = self._people[step.actor].request(step.method, address, _sent(body, step), dict(step.headers))
+        actor = self._people[step.actor]
+        answer = actor.request(step.method, address, _sent(body, step), dict(step.headers))
         self._learn(step, answer)
         if step.operation == "getCsrfToken" and answer.status == 200 and "browser" not in step.actor:
-            self._people[step.actor].csrf_token = answer.json()["csrf_token"]
+            assert isinstance(actor, Client)
+            actor.csrf_token = answer.json()["csrf_token"]
         return answer
 
     def _value(self, value: Any) -> Any:

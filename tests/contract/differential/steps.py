@@ -24,7 +24,8 @@ WRONG: SearchStrategy[object] = st.sampled_from(
 
 def sequences(domain: Domain, operations: tuple[Operation, ...], longest: int) -> SearchStrategy[list[Step]]:
     chosen = [operation for operation in operations if operation.id not in domain.skip]
-    later = st.lists(st.sampled_from(chosen).flatmap(lambda one: step(domain, one)), min_size=1, max_size=longest)
+    kinds = [*(step(domain, one) for one in chosen), *domain.outside]
+    later = st.lists(st.sampled_from(kinds).flatmap(lambda kind: kind), min_size=1, max_size=longest)
     return later.map(lambda steps: [*domain.prelude, *steps])
 
 

@@ -92,20 +92,26 @@ def create_database(server: PostgresServer, name: str) -> str:
 
 @contextmanager
 def running_service(
-    server: PostgresServer, rabbit: RabbitServer, users: Server, outside: dict[str, str], folder: Path
-) -> Iterator[Side]:
+    server: PostgresServer,
+    rabbit: RabbitServer,
+    users: Server,
+    outside: dict[str, str],
+    folder: Path,
+    database: str = "notifications_contract",
+    runner: str = "extracted.platform.run",
+) -> Iterator[Service]:
     issuer, keys = Issuer(), folder / "keys"
     keys.mkdir()
     environment = {
         **outside,
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-        "NOTIFICATIONS_DATABASE_URL": create_database(server, "notifications_contract"),
+        "NOTIFICATIONS_DATABASE_URL": create_database(server, database),
         "IDENTITY_PUBLIC_KEY_FILE": str(issuer.write_to(keys)[1]),
         "FIG_INTERNAL_URL": users.url,
         "AMQP_URL": rabbit.url,
     }
-    process = ServiceProcess(environment, folder / "notifications.log", NOTIFICATIONS).start()
-    dsn = server.dsn("notifications_contract")
+    process = ServiceProcess(environment, folder / "notifications.log", NOTIFICATIONS, runner=runner).start()
+    dsn = server.dsn(database)
     try:
         yield Service(process.url, dsn, SERVICE_NAMES, users, process=process, issuer=issuer, broker=rabbit.url)
     finally:

@@ -34,20 +34,20 @@ DATABASE = "payments_contract"
 STREAM = Path(__file__).parents[3] / "cdc" / "stream.sql"
 
 
-def create_database(server: PostgresServer) -> str:
+def create_database(server: PostgresServer, name: str = DATABASE) -> str:
     """As the local stack makes it, and owned by the service: its timers run."""
     secrets = dict.fromkeys(("payments_owner", "payments_app", "fig"), "unused")
     database = Database(owner="payments_owner", application="payments_app", fig="fig")
-    roles.prepare(server.dsn(), {DATABASE: database}, secrets)
-    address = f"127.0.0.1:{server.port}/{DATABASE}"
+    roles.prepare(server.dsn(), {name: database}, secrets)
+    address = f"127.0.0.1:{server.port}/{name}"
     migrate(MIGRATIONS, f"postgresql+psycopg2://payments_owner@{address}")
-    with psycopg.connect(server.dsn(DATABASE, "fig"), autocommit=True) as connection:
+    with psycopg.connect(server.dsn(name, "fig"), autocommit=True) as connection:
         connection.execute("create schema if not exists fig")
         connection.execute(STREAM.read_bytes())
-    with closing(SideDatabase(lifecycle.Side.SERVICE, server.dsn(DATABASE, "fig"))) as side:
+    with closing(SideDatabase(lifecycle.Side.SERVICE, server.dsn(name, "fig"))) as side:
         side.install()
         side.enroll("payments", "owner", 1, [f"public.{table}" for table in TABLES], 5.0)
-    with psycopg.connect(server.dsn(DATABASE), autocommit=True) as connection:
+    with psycopg.connect(server.dsn(name), autocommit=True) as connection:
         # Both sides share an account at Stripe, where the order's number is part of a key.
         for sequence in ("purchase_id_seq", "refund_id_seq"):
             connection.execute(f"select setval('{sequence}', 1000000)".encode())
@@ -71,14 +71,17 @@ def shared(server_folder: Path, issuer: Issuer, control: StripeControl) -> Mappi
     """What both sides are told."""
     folder = server_folder / "payments-keys"
     folder.mkdir()
-    private, public = issuer.write_to(folder)
+    return settings(*issuer.write_to(folder), control.url)
+
+
+def settings(private: Path, public: Path, stripe_url: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "IDENTITY_PRIVATE_KEY_FILE": str(private),
         "IDENTITY_PUBLIC_KEY_FILE": str(public),
         "STRIPE_SECRET_KEY": API_KEY,
         "STRIPE_WEBHOOK_SECRET": SECRET,
-        "STRIPE_BASE_URL": control.url,
+        "STRIPE_BASE_URL": stripe_url,
         "STRIPE_PUBLISHABLE_KEY": "pk_test",
     }
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from tests.contract.payments.sides import SALES, WEBHOOKS, Side, new_key, problem
+from tests.contract.payments.sides import SALES, SECRET, WEBHOOKS, Side, new_key, problem
 from tests.doubles.faults import Kind
+from tests.doubles.stripe.events import signature
 from tests.support.waiting import wait_until
 
 
@@ -122,6 +126,17 @@ def test_a_forged_or_old_or_unsigned_event_is_refused(side: Side) -> None:
     assert bought.states() == ("placed", "unpaid")
     assert side.hear(event, age=290).status == 204
     assert bought.states() == ("placed", "paid")
+
+
+def test_a_session_without_a_csrf_token_makes_no_difference_to_an_event(side: Side) -> None:
+    bought = side.order()
+    bought.pay()
+    [event] = bought.events("payment_intent.succeeded")
+    browser = replace(bought.buyer.payments, csrf_token="", _connection=None)
+    assert problem(browser.post(WEBHOOKS, event)) == (400, "signature-invalid")
+    payload = json.dumps(event)
+    headers = {"Stripe-Signature": signature(payload, SECRET, int(time.time()))}
+    assert browser.request("POST", WEBHOOKS, payload.encode(), headers).status == 204
 
 
 @pytest.mark.parametrize("content", [{"type": "ping"}, {"type": "ping", "data": None}, [1], "event", None])

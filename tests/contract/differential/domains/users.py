@@ -81,7 +81,8 @@ USERS = Domain(
         "message": Noise.WORDS,
         "next_step": Noise.WORDS,
     },
-    order={"outbox": "created_at"},
+    # Both have keys that are drawn or made of such.
+    order={"outbox": "created_at", "code": "created_at"},
     columns={
         "account.id": USER,
         "account.created_at": Noise.MOMENT,
