@@ -29,6 +29,9 @@ from tests.support.clients import Attempt
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until
 
+# Two minutes of starts of the broker and of waiting; CI has the same on one queue, in tests/integration/events.
+pytestmark = pytest.mark.full
+
 FROZEN_SECONDS = 10.0
 # Erlang takes its time where others want the processors, too.
 BOOT_SECONDS = 120
@@ -141,7 +144,7 @@ def moving(stack: Stack) -> Moving:
     return moving
 
 
-@pytest.fixture(scope="module", params=["killed and frozen", pytest.param("restarted, too", marks=pytest.mark.full)])
+@pytest.fixture(scope="module", params=["killed and frozen", "restarted, too"])
 def trouble(request: pytest.FixtureRequest, stack: Stack, moving: Moving) -> Trouble:
     seller = Person.signed_up(stack, "seller")
     customers = Customers(stack, seller.offer("5.00", 1000))

@@ -54,7 +54,13 @@ def moving(stack: Stack) -> Moving:
     return moving
 
 
-@pytest.fixture(scope="module", params=[Side.SERVICE, Side.MONOLITH], ids=["rollback", "cutover"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(Side.SERVICE, id="rollback", marks=pytest.mark.full),
+        pytest.param(Side.MONOLITH, id="cutover"),
+    ],
+)
 def crossing(request: pytest.FixtureRequest, stack: Stack, moving: Moving, mail: MailControl) -> Iterator[Crossing]:
     giver: Side = request.param
     moving.give_to(giver)
