@@ -52,7 +52,11 @@ test: setup lint ## Install what is missing, check everything, run all tests (un
 
 proof: export FIG_PROOF := full
 proof: setup lint ## The same suites at full size (hours).
-	@$(BIN)/pytest -m "full or not full" --timeout 7200
+	@failed=0
+	$(BIN)/pytest -m "full or not full" --timeout 7200 $(SPINE) || failed=1
+	$(BIN)/pytest -m "full or not full" --timeout 7200 $(WHOLE_SHOP) || failed=1
+	$(BIN)/pytest -m "full or not full" --timeout 7200 $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP)) || failed=1
+	exit $$failed
 
 defects: export FIG_PROOF := full
 defects: setup ## Spoil the services, one defect at a time, and list which difference gave each of them away.
