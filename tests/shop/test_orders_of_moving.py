@@ -4,71 +4,45 @@ from __future__ import annotations
 
 import itertools
 import os
-from dataclasses import dataclass
 
-import psycopg
 import pytest
 
 from migration_plan.lifecycle import Side
-from tests.load.moving import Moving
+from tests.shop.owners import DOMAINS, Owners
 from tests.shop.story import Town
 from tests.support.stack import Stack
 
-DOMAINS = ("catalog", "notifications", "payments", "users")
 EVERY = tuple(itertools.permutations(DOMAINS))
 # In CI as many as show every domain first and last, each pair of domains in both orders, and all 16 combinations.
 CHOSEN = EVERY if os.environ.get("FIG_PROOF") == "full" else (*EVERY[0:5:4], *EVERY[11:16:2], EVERY[23])
-LIMITS = {
-    Side.MONOLITH: ("FIG_MONOLITH_ADMIN_DSN", "rate_limits"),
-    Side.SERVICE: ("FIG_USERS_ADMIN_DSN", "rate_limit"),
-}
-
-
-@dataclass
-class Shop:
-    town: Town
-    moving: dict[str, Moving]
-
-    def give(self, domain: str, side: Side) -> None:
-        self.moving[domain].give_to(side)
-
-    def day(self) -> None:
-        """All people of this town come from one address, which may not ask for that many codes and accounts."""
-        users = self.moving["users"]
-        dsn, table = LIMITS[users.owner()]
-        with psycopg.connect(users.stack.env[dsn], autocommit=True) as connection:
-            connection.execute(f"delete from {table}".encode())
-        self.town.day()
 
 
 @pytest.fixture(scope="module")
-def shop(stack: Stack) -> Shop:
-    """All domains at `sync`."""
-    shop = Shop(Town(stack), {domain: Moving(stack, domain) for domain in DOMAINS})
-    for moving in shop.moving.values():
-        moving.begin_sync()
-    return shop
+def town(stack: Stack, owners: Owners) -> Town:
+    """Founded while everything is the monolith's."""
+    owners.divide(())
+    return Town(stack)
 
 
 @pytest.mark.parametrize("order", CHOSEN, ids="-".join)
-def test_the_shop_is_the_same_whatever_moved_first(shop: Shop, order: tuple[str, ...]) -> None:
-    shop.day()
+def test_the_shop_is_the_same_whatever_moved_first(owners: Owners, town: Town, order: tuple[str, ...]) -> None:
+    owners.forget_limits()
+    town.day()
     for domain in order:
-        shop.give(domain, Side.SERVICE)
-        shop.day()
-    for domain in order:
-        assert shop.moving[domain].differences() == 0
-    shop.town.books_are_right()
-    for domain in order:
-        shop.give(domain, Side.MONOLITH)
+        owners.give(domain, Side.SERVICE)
+        owners.forget_limits()
+        town.day()
+    assert owners.differences() == 0
+    town.books_are_right()
+    owners.divide(())
 
 
-def test_no_log_names_anybody(stack: Stack, shop: Shop) -> None:
+def test_no_log_names_anybody(stack: Stack, town: Town) -> None:
     """After all of this: no address, number, password, code or secret in what any process of ours has written."""
     outside = {"stripe", "twilio", "mail"}
     logs = [log for log in (stack.state / "logs").glob("*.log") if log.stem not in outside]
     logs += (stack.state / "nginx").glob("*.log")
     written = {log.name: log.read_text(encoding="utf-8", errors="replace") for log in logs}
     assert len(written) > 15
-    told = [(name, secret) for name, text in written.items() for secret in shop.town.secrets() if secret in text]
+    told = [(name, secret) for name, text in written.items() for secret in town.secrets() if secret in text]
     assert not told, told[:10]

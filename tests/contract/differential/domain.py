@@ -50,14 +50,14 @@ class Step:
     operation: str
     path_values: tuple[tuple[str, object], ...] = ()
     query: tuple[tuple[str, object], ...] = ()
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, object], ...] = ()
     body: object = None
     has_body: bool = False
 
     def __str__(self) -> str:
         path = self.path.format_map({name: _shown(value) for name, value in self.path_values})
         query = "&".join(f"{name}={_shown(value)}" for name, value in self.query)
-        more = "".join(f" {name}: {value}" for name, value in self.headers)
+        more = "".join(f" {name}: {_shown(value)}" for name, value in self.headers)
         return f"{self.actor}: {self.method} {path}{'?' + query if query else ''}{more} {self.body!r:.300}"
 
 

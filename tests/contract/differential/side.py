@@ -58,7 +58,8 @@ class Asked:
         body = self._value(step.body) if step.has_body else None
         address = f"{path}?{query}" if query else path
         actor = self._people[step.actor]
-        answer = actor.request(step.method, address, _sent(body, step), dict(step.headers))
+        headers = {name: str(self._value(value)) for name, value in step.headers}
+        answer = actor.request(step.method, address, _sent(body, step), headers)
         self._learn(step, answer)
         if step.operation == "getCsrfToken" and answer.status == 200 and "browser" not in step.actor:
             assert isinstance(actor, Client)

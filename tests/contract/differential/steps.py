@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
 from tests.contract.differential.document import Operation, Parameter, Schema
-from tests.contract.differential.domain import Domain, Step
+from tests.contract.differential.domain import Domain, Ref, Step
 
 Hints = Mapping[str, SearchStrategy[object]]
 
@@ -41,7 +41,7 @@ def step(draw: DrawFn, domain: Domain, operation: Operation) -> Step:
         operation.id,
         asked["path"],
         asked["query"],
-        tuple((name, str(value)) for name, value in asked["header"]),
+        tuple((name, value if isinstance(value, Ref) else str(value)) for name, value in asked["header"]),
         body,
         operation.body is not None,
     )
