@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import legacy_monolith.openapi
 from tests.contract.differential.answers import Counterparts, differences
 from tests.contract.differential.document import operations
-from tests.contract.differential.domain import Domain, Noise, Ref, Same, Step
+from tests.contract.differential.domain import Domain, Noise, Ref, Rule, Same, Step
 from tests.contract.differential.domains.catalog import CATALOG
 from tests.contract.differential.domains.notifications import NOTIFICATIONS
 from tests.contract.differential.domains.payments import PAYMENTS
@@ -69,7 +69,7 @@ _SKIP = {
     "payments": {"hearStripe", "getPaymentConfig"},
     "notifications": set[str](),
 }
-_FIELDS = {
+_FIELDS: dict[str, dict[str, Rule]] = {
     "catalog": {"seller_id": Same("user")},
     "users": {"email": Same("email"), "phone": Same("phone")},
     "payments": {"id": Same("order"), "order_id": Same("order"), "product_id": Same("product"), "key": Same("key"),

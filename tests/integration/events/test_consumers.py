@@ -114,7 +114,7 @@ def test_nothing_is_lost_or_doubled_when_consumers_and_broker_die(side: Side, br
     broker.server.start()
     sent.append(event())
     broker.publish(sent[-1])
-    side.wait_for(sent, 40)
+    side.wait_for(sent, 180)
 
 
 def test_a_frozen_broker_is_given_up_and_found_again_and_the_process_stops_in_time(

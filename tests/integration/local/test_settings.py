@@ -22,6 +22,8 @@ ENVIRONMENT = {
     "FIG_JOURNAL_DSN": "postgresql://fig@127.0.0.1:7411/fig",
     "FIG_MONOLITH_DSN": "postgresql://fig@127.0.0.1:7410/shop",
     "FIG_CATALOG_DSN": "postgresql://fig@127.0.0.1:7411/catalog",
+    "FIG_USERS_DSN": "postgresql://fig@127.0.0.1:7411/users",
+    "FIG_PAYMENTS_DSN": "postgresql://fig@127.0.0.1:7411/payments",
     "FIG_NOTIFICATIONS_DSN": "postgresql://fig@127.0.0.1:7411/notifications",
     "PORT_PUBLIC": "7400",
     "PORT_INTERNAL": "7401",

@@ -171,7 +171,7 @@ def test_figures_add_up_to_what_the_clients_saw(own_world):
     assert 'fig_requests_total{domain="catalog"' in listed.text
     names = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     assert len(names) == len(set(names))
-    well_formed = re.compile(r'#.*|\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? [0-9.e+-]+')
+    well_formed = re.compile(r'#.*|\w+\{(\w+="[^"]*"(,\w+="[^"]*")*)?\} [0-9.e+-]+')
     assert [line for line in text.splitlines() if not well_formed.fullmatch(line)] == []
 
 
