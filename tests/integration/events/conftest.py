@@ -71,7 +71,11 @@ class Broker:
             return int(connection.default_channel.queue_declare(INBOX, passive=True).consumer_count)
 
     def is_declared(self) -> bool:
+        """The queue is there, and the exchanges, which come after it; the binding to the last one follows at once."""
         try:
+            with Connection(self.url) as connection:
+                for source in ("users", "payments"):
+                    connection.default_channel.exchange_declare(f"{source}.events", "topic", passive=True)
             self.waiting()
         except (OSError, AMQPError):
             return False
