@@ -81,7 +81,8 @@ class Demo:
             with watched.people(), self.screen.live(watched.count):
                 verified = self._story()
             seconds, stolen = time.monotonic() - began, stolen_share(machine, psutil.cpu_times())
-            history = watched.history(faultless=True, rest_seconds=60)
+            # One sender of mails works off what a whole crowd has caused.
+            history = watched.history(faultless=True, rest_seconds=300)
         verdict = check(history)
         report = build(watched.samples, seconds, self.switches, verified, verdict, watched.cpu_seconds, self.taken_back)
         return replace(report, stolen_cpu_share=stolen, outside=counted(history.outside))
