@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from cdc.position import Identity
 from cdc.projection import Table
 from cdc.source import SourceConnection
 from cdc.stream_errors import SetUpError
+
+LOOK_EVERY = 0.5
 
 PASSED: LiteralString = """
     select confirmed_flush_lsn >= %s::pg_lsn and not backlog as passed
@@ -127,6 +130,13 @@ def read(spec: OutboxSpec) -> Prepared:
 def is_prepared(spec: OutboxSpec) -> bool:
     with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
         return _row(connection, spec) is not None
+
+
+def wait_until_prepared(spec: OutboxSpec, stop: threading.Event) -> None:
+    """Until it is, or until told to stop; looks twice a second, on one connection."""
+    with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
+        while _row(connection, spec) is None and not stop.wait(LOOK_EVERY):
+            pass
 
 
 def _has_slot(spec: OutboxSpec) -> bool:

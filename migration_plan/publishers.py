@@ -18,7 +18,6 @@ from migration_plan.parts import Parts
 
 _log = logging.getLogger("fig.publishers")
 
-NOT_YET = 0.5
 AFTER_ERROR = 5.0
 """Seconds; what was published since the last confirmed transaction is published again each time."""
 
@@ -34,9 +33,7 @@ class PublisherKeeper(threading.Thread):
     def run(self) -> None:
         while not self._stop_event.is_set():
             try:
-                if not outbox_install.is_prepared(self._spec):
-                    self._stop_event.wait(NOT_YET)
-                    continue
+                outbox_install.wait_until_prepared(self._spec, self._stop_event)
                 Publisher(self._spec, self._tell).run(self._stop_event)
             except OutboxNotPrepared:
                 continue  # Its slot was taken away under it: the sync has ended, which is no alarm.

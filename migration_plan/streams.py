@@ -27,7 +27,7 @@ from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts
 from migration_plan.publishers import PublisherKeeper
 from proxy.client import ProxyClient
-from proxy.errors import ProxyUnreachable
+from proxy.errors import ProxyRejected, ProxyUnreachable
 
 _log = logging.getLogger("fig.streams")
 _DIRECTION = {Side.SERVICE: Direction.TO_SERVICE, Side.MONOLITH: Direction.TO_MONOLITH}
@@ -67,12 +67,12 @@ class AppliedThrough(threading.Thread):
     def __init__(self, proxies: Sequence[ProxyClient]) -> None:
         super().__init__(name="applied-through", daemon=True)
         self._proxies = proxies
-        self._news: dict[tuple[str, Side], int] = {}
+        self._news: dict[str, dict[str, int]] = {}
         self._wake = threading.Condition()
 
     def tell(self, domain: str, side: Side, through_ms: int) -> None:
         with self._wake:
-            self._news[domain, side] = through_ms
+            self._news.setdefault(domain, {})[str(side)] = through_ms
             self._wake.notify()
 
     def run(self) -> None:
@@ -83,14 +83,17 @@ class AppliedThrough(threading.Thread):
                 news, self._news = self._news, {}
             for proxy in self._proxies:
                 try:
-                    for (domain, side), through_ms in news.items():
-                        proxy.applied(domain, side, through_ms)
+                    proxy.applied(news)
                     silent.discard(proxy.name)
-                except ProxyUnreachable as error:
+                except (ProxyUnreachable, ProxyRejected) as error:
                     if proxy.name not in silent:
                         _log.warning("%s", json.dumps({"proxy": proxy.name, "message": str(error)}))
                     silent.add(proxy.name)
             time.sleep(PUSH_EVERY)
+
+
+BEGUN_EVERY = 0.2
+"""Seconds between two looks whether a sync has been prepared, on a connection that stays."""
 
 
 class StreamKeeper(threading.Thread):
@@ -103,29 +106,37 @@ class StreamKeeper(threading.Thread):
 
     def run(self) -> None:
         while not self._stop_event.is_set():
-            if not self._begun():
-                self._stop_event.wait(0.2)
-                continue
             try:
+                self._wait_until_begun()
                 Stream(spec(self._parts, self._target), self._progress).run(self._stop_event)
             except (CdcError, FigError, psycopg.Error) as error:
-                if self._begun():  # Else the sync was ended under it, which is no alarm.
+                if not self._ended():
                     self._alarm(error)
                 self._stop_event.wait(1.0)
 
-    def _begun(self) -> bool:
-        """Whether the target remembers a position: the sign that a sync has been prepared."""
+    def _wait_until_begun(self) -> None:
+        with self._connected() as target:
+            while not self._begun(target) and not self._stop_event.wait(BEGUN_EVERY):
+                pass
+
+    def _ended(self) -> bool:
+        """Whether the sync was ended under the stream. A target that does not answer has ended nothing."""
         try:
-            with psycopg.connect(
-                self._parts.plan.sides[self._target].dsn, autocommit=True, connect_timeout=2
-            ) as target:
-                if target.execute("select 1 from pg_class where oid = to_regclass('fig.position')").fetchone() is None:
-                    return False
-                where = "select 1 from fig.position where stream = %s"
-                return target.execute(where, [self.name]).fetchone() is not None
-        except psycopg.OperationalError as error:
-            self._alarm(error)
+            with self._connected() as target:
+                return not self._begun(target)
+        except psycopg.OperationalError:
             return False
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        dsn = self._parts.plan.sides[self._target].dsn
+        return psycopg.connect(dsn, autocommit=True, connect_timeout=2, application_name=f"fig-keeper {self.name}")
+
+    def _begun(self, target: psycopg.Connection[Any]) -> bool:
+        """Whether the target remembers a position: the sign that a sync has been prepared."""
+        if target.execute("select 1 from pg_class where oid = to_regclass('fig.position')").fetchone() is None:
+            return False
+        where = "select 1 from fig.position where stream = %s"
+        return target.execute(where, [self.name]).fetchone() is not None
 
     def _progress(self, progress: Progress) -> None:
         self._alarmed = ""

@@ -24,7 +24,7 @@ const ACTIONS = {
     'POST /routes/': async function (domain, body) {
         fields(body, ['epoch', 'owner']);
         whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
-        oneOf(body, 'owner');
+        oneOf(body.owner, 'owner');
         return table.alone(domain, function () {
             const route = table.read(domain);
             if (body.epoch < route.epoch || (body.epoch === route.epoch && body.owner !== route.owner)) {
@@ -52,12 +52,19 @@ const ACTIONS = {
             return state(domain);
         });
     },
-    'POST /applied/': async function (domain, body) {
-        fields(body, ['side', 'through_ms']);
-        oneOf(body, 'side');
-        whole(body, 'through_ms', 1, 9999999999999);
-        applied.set(domain + '|' + body.side, body.through_ms);
-        return state(domain);
+    'POST /applied': async function (_, body) {
+        const news = [];
+        Object.keys(body).forEach(function (domain) {
+            known(domain);
+            const sides = object(body[domain], '"' + domain + '"');
+            Object.keys(sides).forEach(function (side) {
+                oneOf(side, 'The side');
+                whole(sides, side, 1, 9999999999999);
+                news.push([domain + '|' + side, sides[side]]);
+            });
+        });
+        news.forEach(function (item) { applied.set(item[0], item[1]); });
+        return {};
     },
 };
 
@@ -109,8 +116,8 @@ function whole(body, name, least, most) {
     }
 }
 
-function oneOf(body, name) {
-    if (!SIDES.includes(body[name])) {
+function oneOf(value, name) {
+    if (!SIDES.includes(value)) {
         malformed(name + ' must be one of ' + SIDES.join(', ') + '.');
     }
 }
@@ -125,10 +132,20 @@ function parsed(r) {
     } catch (e) {
         malformed('The body is not JSON.');
     }
-    if (body === null || typeof body !== 'object' || Array.isArray(body)) {
-        malformed('The body must be a JSON object.');
+    return object(body, 'The body');
+}
+
+function object(value, name) {
+    if (value === null || typeof value !== 'object' || Array.isArray(value)) {
+        malformed(name + ' must be a JSON object.');
     }
-    return body;
+    return value;
+}
+
+function known(domain) {
+    if (!table.knows(domain)) {
+        throw new Refusal(404, 'no-such-domain', 'This proxy knows no domain "' + domain + '".');
+    }
 }
 
 async function answer(r) {
@@ -138,8 +155,8 @@ async function answer(r) {
     if (!action || (path.endsWith('/') ? found[2] === '' : found[2] !== '')) {
         throw new Refusal(404, 'no-such-path', r.method + ' ' + r.uri + ' is not part of the admin API.');
     }
-    if (found[2] !== '' && !table.knows(found[2])) {
-        throw new Refusal(404, 'no-such-domain', 'This proxy knows no domain "' + found[2] + '".');
+    if (found[2] !== '') {
+        known(found[2]);
     }
     return action(found[2], parsed(r));
 }

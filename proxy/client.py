@@ -6,7 +6,7 @@
       .hold(domain: str, epoch: int, ttl: float) -> RouteState                # ttl in seconds; RouteRefused
       .release(domain: str, epoch: int) -> RouteState                             # RouteRefused
       .inflight(domain: str) -> int                                         # writes, living workers only
-      .applied(domain: str, side: Side | str, through_ms: int) -> RouteState
+      .applied({domain: {side: unix ms}}) -> None                                 # how far copies have come
       .metrics() -> str                                                           # Prometheus text
     RouteState(epoch, owner, hold: Hold | None, writes_in_flight, applied: {Side: unix ms})
     Hold(epoch: the one that is awaited, left: seconds)
@@ -101,8 +101,9 @@ class ProxyClient:
     def inflight(self, domain: str) -> int:
         return int(self._call("GET", f"/inflight/{domain}")["writes"])
 
-    def applied(self, domain: str, side: Side | str, through_ms: int) -> RouteState:
-        return self._state(f"/applied/{domain}", {"side": str(side), "through_ms": through_ms})
+    def applied(self, news: Mapping[str, Mapping[str, int]]) -> None:
+        """How far copies have come: by domain and side, up to which moment (ms since 1970) it has applied all."""
+        self._call("POST", "/applied", news)
 
     def metrics(self) -> str:
         return self._send("GET", "/metrics", None)[1].decode()

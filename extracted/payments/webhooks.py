@@ -33,6 +33,11 @@ class Told:
     status: str
     tells_refunds: bool
 
+    @property
+    def matters(self) -> bool:
+        """Whether the shop acts on it. Most of what Stripe tells (created, tried, charged) it does not."""
+        return self.tells_refunds or self.status in states.FINAL
+
 
 class Webhooks:
     def __init__(self, database: Database, till: Till | None) -> None:
@@ -43,6 +48,8 @@ class Webhooks:
         if self._till is None:
             raise PaymentsNotConfigured("This shop takes no payments.")
         told = _verified(payload, signature, self._till.webhook_secret)
+        if not told.matters:
+            return
         with self._database.read() as connection:
             if ledger.knows_event(connection, told.id):
                 return

@@ -46,6 +46,8 @@ class MailServer:
         self._host = parts.hostname or ""
         self._port = parts.port or (465 if self._is_tls else 587 if parts.username else 25)
         self._login = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+        # Reading the authorities takes some 50 ms: once, not for each mail.
+        self._tls = ssl.create_default_context() if self._is_tls or self._login else None
         self._sender = sender
         self._address = parseaddr(sender)[1]
 
@@ -72,16 +74,15 @@ class MailServer:
             smtp.close()
 
     def _connected(self) -> SMTP:
-        context = ssl.create_default_context()
         smtp: SMTP
         if self._is_tls:
-            smtp = SMTP_SSL(self._host, self._port, timeout=SECONDS, context=context)
+            smtp = SMTP_SSL(self._host, self._port, timeout=SECONDS, context=self._tls)
         else:
             smtp = SMTP(self._host, self._port, timeout=SECONDS)
         try:
             if self._login:
                 if not self._is_tls:
-                    smtp.starttls(context=context)
+                    smtp.starttls(context=self._tls)
                 smtp.login(*self._login)
             smtp.ehlo_or_helo_if_needed()
         except BaseException:

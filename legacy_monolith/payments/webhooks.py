@@ -34,6 +34,11 @@ class Told:
     status: str
     tells_refunds: bool
 
+    @property
+    def matters(self) -> bool:
+        """Whether the shop acts on it. Most of what Stripe tells (created, tried, charged) it does not."""
+        return self.tells_refunds or self.status in states.FINAL
+
 
 def take(payload: bytes, signature: str) -> None:
     if not collecting.takes_payments():
@@ -53,7 +58,7 @@ def take(payload: bytes, signature: str) -> None:
     except (ValueError, AttributeError):
         # The library expects an object, and says it in its own way.
         raise MalformedRequest("This is no event.") from None
-    if ledger.knows_event(told.id):
+    if not told.matters or ledger.knows_event(told.id):
         return
     with within(collecting.PATIENCE_SECONDS):
         order_id, status = _whose(told)

@@ -10,12 +10,11 @@ from tests.load.person import Facts, NotAdmitted, Person, acknowledged
 from tests.load.purse import EMPTY_CARD, GOOD_CARD, Purse
 from tests.load.visitor import Visitor
 from tests.support.clients import Outcome
-from tests.support.history import Act, Operation
+from tests.support.history import PAID_STATES, Act, Operation
 
 CART, CHECKOUT, ORDERS = "/api/payments/cart", "/api/payments/checkout", "/api/payments/orders"
 # So long the shop may take to hear of money that it was given.
 HEARD_WITHIN_SECONDS = 45.0
-PAID = frozenset({"paid", "partly_refunded", "refunded"})
 
 
 class Buyer(Visitor):
@@ -145,7 +144,7 @@ class Buyer(Visitor):
     def _expect_heard(self, payments: dict[int, str]) -> None:
         for order, state in payments.items():
             paid_at = self._paid_at.get(order)
-            if paid_at and state in PAID:
+            if paid_at and state in PAID_STATES:
                 del self._paid_at[order]
             elif paid_at and time.monotonic() > paid_at + HEARD_WITHIN_SECONDS and state == "unpaid":
                 raise answers.WrongAnswer(f"order {order} was paid long ago, but shows as {state}")

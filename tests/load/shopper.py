@@ -13,7 +13,7 @@ from tests.support.history import Operation
 
 class Shopper(Buyer):
     # How often the next thing to do is to buy something; most people in a shop look around.
-    buying = 0.05
+    buying = 0.02
     # Where money is asked for: how often it is given at once. Who does not pay cancels, now or later.
     paying = 0.95
 

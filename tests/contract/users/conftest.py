@@ -47,7 +47,10 @@ def shared(server_folder: Path, issuer: Issuer, running_carrier: Carrier) -> Map
     """What both sides are told."""
     folder = server_folder / "users-keys"
     folder.mkdir()
-    private, public = issuer.write_to(folder)
+    return settings(*issuer.write_to(folder), running_carrier.url)
+
+
+def settings(private: Path, public: Path, carrier_url: str) -> dict[str, str]:
     return {
         "PATH": os.environ["PATH"],
         "SECRET_KEY": "only for these tests",
@@ -56,7 +59,7 @@ def shared(server_folder: Path, issuer: Issuer, running_carrier: Carrier) -> Map
         "TWILIO_ACCOUNT_SID": "AC0",
         "TWILIO_AUTH_TOKEN": "a token",
         "TWILIO_FROM": "+15005550006",
-        "TWILIO_BASE_URL": running_carrier.url,
+        "TWILIO_BASE_URL": carrier_url,
     }
 
 

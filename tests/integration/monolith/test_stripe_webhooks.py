@@ -110,10 +110,26 @@ def test_an_intent_that_is_cancelled_at_stripe_cancels_the_order(till: Till) -> 
 
 def test_events_of_other_peoples_intents_are_taken_and_ignored(till: Till) -> None:
     till.stripe.v1.payment_intents.create(
-        {"amount": 700, "currency": "eur", "payment_method": "pm_card_visa", "metadata": {"order": "99"}}
+        {
+            "amount": 700,
+            "currency": "eur",
+            "metadata": {"order": "99"},
+            "payment_method": "pm_card_visa",
+            "confirm": True,
+            "return_url": "https://shop.example/back",
+        }
     )
     till.hear_all()
     assert till.shop.query("select order_id from stripe_events") == [(None,)]
+
+
+def test_an_event_that_says_nothing_final_leaves_no_trace_and_asks_nobody(till: Till) -> None:
+    till.order()
+    asked = len(till.control.received(method="GET"))
+    for event in till.events("payment_intent.created"):
+        assert till.hear(event).status_code == 204
+    assert till.shop.query("select 1 from stripe_events") == []
+    assert len(till.control.received(method="GET")) == asked
 
 
 def test_an_event_that_cannot_be_looked_up_now_comes_again(till: Till) -> None:

@@ -69,7 +69,7 @@ def test_a_failed_write_is_marked_too_because_it_may_have_committed(world):
 
 def test_a_join_over_the_moved_domain_waits_until_the_copy_has_the_users_own_write(world):
     flip(world, "service")
-    world.client.applied("catalog", "monolith", now_ms() - 1000)
+    world.client.applied({"catalog": {"monolith": now_ms() - 1000}})
     user = world.user()
     user.post(PATH)
     mark = int(mark_of(user).split(".")[2])
@@ -80,9 +80,9 @@ def test_a_join_over_the_moved_domain_waits_until_the_copy_has_the_users_own_wri
         assert world.user().get(ORDERS).status_code == 200, "others do not wait"
         assert user.get(PATH).text == "catalog", "the owner has it"
         assert user.get("/api/users/me").status_code == 200, "no route that reads the domain"
-        world.client.applied("catalog", "monolith", mark - 1)
+        world.client.applied({"catalog": {"monolith": mark - 1}})
         assert not waiting.done()
-        world.client.applied("catalog", "monolith", mark)
+        world.client.applied({"catalog": {"monolith": mark}})
         assert (waiting.result().status_code, waiting.result().text) == (200, "monolith")
     assert user.get(ORDERS).status_code == 200
     assert world.figure('fig_stale_waits_total{domain="catalog"}') == waits + 1
@@ -96,7 +96,7 @@ def test_a_write_on_such_a_route_waits_too_as_it_reads_the_copy_first(world):
         waits = world.figure('fig_stale_waits_total{domain="catalog"}')
         waiting = pool.submit(user.put, "/api/payments/cart/items/1")
         wait_until(lambda: world.figure('fig_stale_waits_total{domain="catalog"}') == waits + 1, 5, "it waits")
-        world.client.applied("catalog", "monolith", now_ms())
+        world.client.applied({"catalog": {"monolith": now_ms()}})
         assert waiting.result().status_code == 200
 
 

@@ -2,6 +2,7 @@
 
 from tests.support.history.check import PROMISES, Verdict, Violation, check
 from tests.support.history.records import (
+    PAID_STATES,
     Acceptance,
     Act,
     Charge,
@@ -22,6 +23,7 @@ from tests.support.history.records import (
 )
 
 __all__ = [
+    "PAID_STATES",
     "PROMISES",
     "Acceptance",
     "Act",

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from tests.support.history.findings import Findings
-from tests.support.history.records import Act, History, Order, Outside, Purchase
+from tests.support.history.records import PAID_STATES, Act, History, Order, Outside, Purchase
 
-PAID_EVER = ("paid", "partly_refunded", "refunded")
 Told = tuple[str, str]
 """(to whom, the subject)"""
 
@@ -47,7 +46,7 @@ def _of_order(order: Order, purchase: Purchase) -> dict[Told, tuple[int, int]]:
         return {(buyer, f"Your order {number}"): (0, 0)}
     cancelled = order.state == "cancelled"
     # Money that came after the buyer had cancelled goes back without a word about its coming.
-    paid = (0, 0) if purchase.payment not in PAID_EVER else (0, 1) if cancelled else (1, 1)
+    paid = (0, 0) if purchase.payment not in PAID_STATES else (0, 1) if cancelled else (1, 1)
     refunds = sum(refund.state == "made" for refund in purchase.refunds)
     told = {
         (buyer, f"Your order {number}"): (1, 1),

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 
 from tests.support.clients import Outcome
 from tests.support.history.findings import Findings
-from tests.support.history.records import Act, History, Order, Outside, Purchase
+from tests.support.history.records import PAID_STATES, Act, History, Order, Outside, Purchase
 
 KEPT, PART, ALL = "paid", "partly_refunded", "refunded"
 
@@ -84,7 +84,7 @@ def acknowledged_money_is_known(history: History, findings: Findings) -> None:
         if operation.act is Act.PAY:
             known = history.outside.purchases.get(operation.order or 0)
             state = known.payment if known else "unknown"
-            findings.expect("I2", state in (KEPT, PART, ALL), operation, f"the payment is {state}")
+            findings.expect("I2", state in PAID_STATES, operation, f"the payment is {state}")
         elif operation.act is Act.REFUND:
             found = by_key[operation.key]
             findings.expect("I2", [refund.state for refund in found] == ["made"], operation, f"the shop has {found}")

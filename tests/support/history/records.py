@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from tests.support.clients import Outcome
 
+PAID_STATES = frozenset({"paid", "partly_refunded", "refunded"})
+"""Of a payment: money has come, whatever became of it since."""
+
 
 class Act(StrEnum):
     CREATE = "create"

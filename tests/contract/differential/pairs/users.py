@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from tests.contract.differential.pairs.telling import tell_by_outbox
 from tests.contract.differential.rows import Tables
 from tests.contract.differential.side import Asked
 from tests.contract.users.conftest import USERS as USERS_SERVICE
-from tests.contract.users.conftest import running_monolith
+from tests.contract.users.conftest import running_monolith, settings
 from tests.integration.catalog.identities import Issuer
 from tests.integration.catalog.processes import NO_BROKER, ServiceProcess
 from tests.integration.monolith import carrier
@@ -51,7 +50,7 @@ def users_pair(
     name = f"users_pair_{next(_number)}"
     with ExitStack() as stack:
         carriers = [stack.enter_context(carrier.running()) for _ in range(2)]
-        told = [_settings(private, public, one.url) for one in carriers]
+        told = [settings(private, public, one.url) for one in carriers]
         monolith = stack.enter_context(running_monolith(monolith_server, told[0], folder / "monolith.log"))
         tell_by_outbox(monolith.dsn)
         database = create_users_database(services_server, name)
@@ -80,19 +79,6 @@ def users_pair(
 
 def _browsers_of(url: str) -> dict[str, Client]:
     return {name: Client(url, keep_alive=False) for name in BROWSERS}
-
-
-def _settings(private: Path, public: Path, carrier_url: str) -> dict[str, str]:
-    return {
-        "PATH": os.environ["PATH"],
-        "SECRET_KEY": "only for these tests",
-        "IDENTITY_PRIVATE_KEY_FILE": str(private),
-        "IDENTITY_PUBLIC_KEY_FILE": str(public),
-        "TWILIO_ACCOUNT_SID": "AC0",
-        "TWILIO_AUTH_TOKEN": "a token",
-        "TWILIO_FROM": "+15005550006",
-        "TWILIO_BASE_URL": carrier_url,
-    }
 
 
 def _messages(one: carrier.Carrier) -> list[str]:
