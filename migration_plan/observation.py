@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
 
+from cdc.projection import Table
 from migration_plan.deadness import Readers, Sample, TableUse, Traffic
 from migration_plan.errors import FigError
-from migration_plan.lifecycle import OWNER, Side
+from migration_plan.lifecycle import OWNER, Side, Stage
 from migration_plan.parts import Parts
 from migration_plan.preflight.facts import SideFacts
 from migration_plan.preflight.read import look, read_side
@@ -105,7 +107,7 @@ def readers(parts: Parts) -> Readers:
         oids = [table.oid for table in facts.tables]
         functions = [row[0] for row in connection.execute(_FUNCTIONS, {"oids": oids}).fetchall()]
     return Readers(
-        foreign_keys=_incoming(facts),
+        foreign_keys=_incoming(facts, _retired_tables(parts)),
         views=facts.views,
         functions=tuple(functions),
         routes=tuple(path for path in parts.plan.read_by if _is_on_monolith(parts, path)),
@@ -121,10 +123,17 @@ def outgoing_keys(parts: Parts) -> list[str]:
     return [key.name for key in facts.foreign_keys if key.table in inside]
 
 
-def _incoming(facts: SideFacts) -> tuple[str, ...]:
-    """Keys of tables outside that refer to the domain's: each insert there reads here."""
+def _incoming(facts: SideFacts, dead: Set[Table]) -> tuple[str, ...]:
+    """Keys of tables outside that refer to the domain's: each insert there reads here. Nothing is written to `dead`."""
     inside = {table.table for table in facts.tables}
-    return tuple(f'"{key.name}" of {key.table}' for key in facts.foreign_keys if key.references in inside)
+    living = [key for key in facts.foreign_keys if key.references in inside and key.table not in dead]
+    return tuple(f'"{key.name}" of {key.table}' for key in living)
+
+
+def _retired_tables(parts: Parts) -> Set[Table]:
+    """Tables of domains that have been retired before: fenced for good."""
+    retired = [plan for plan in parts.neighbours if parts.journal.stage(plan.domain) is Stage.RETIRED]
+    return {table for plan in retired for table in plan.lens.tables(Side.MONOLITH)}
 
 
 def _is_on_monolith(parts: Parts, path: str) -> bool:

@@ -28,6 +28,10 @@ def seconds(value: object) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def _age(value: object) -> float | None:
+    return None if value == "never" else seconds(value)
+
+
 Duration = Annotated[float, BeforeValidator(seconds)]
 QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
 RoutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$")]
@@ -94,7 +98,7 @@ class Gates(_Part):
 
     lag: Duration = 2.0
     verification_age: Duration = 3600.0
-    contract_age: Duration = 86400.0
+    contract_age: Annotated[float | None, BeforeValidator(_age)] = 86400.0  # None, written `never`: nobody asks.
 
 
 class Limits(_Part):

@@ -67,15 +67,16 @@ def _check_verification(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:
 def _check_contract(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:
     """On the way to the service only: the way back is never closed by a suite."""
     command, age = f"fig contract {plan.domain}", switch.contract_age
-    if not plan.contract or switch.giver is Side.SERVICE:
+    most = plan.gates.contract_age
+    if not plan.contract or most is None or switch.giver is Side.SERVICE:
         return
     if age is None:
         yield Refusal("contract-missing", "the plan's contract command has not been run", command)
     elif switch.contract_exit:
         yield Refusal("contract-broken", f"the contract command ended with {switch.contract_exit}", command)
-    elif age > plan.gates.contract_age:
+    elif age > most:
         yield Refusal(
             "contract-stale",
-            f"the contract command ran {age:.0f} s ago; the plan allows {plan.gates.contract_age:g} s",
+            f"the contract command ran {age:.0f} s ago; the plan allows {most:g} s",
             command,
         )
