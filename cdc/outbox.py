@@ -128,6 +128,7 @@ class _Session:
         self._source.close()
 
     def run(self, stop: threading.Event) -> None:
+        self._meet_broker()
         try:
             if self._backlog:
                 self._publish_backlog(stop)
@@ -226,6 +227,14 @@ class _Session:
         connection = self._broker.enter_context(connected(self._spec.broker_url))
         self._publishing = Publishing(connection, self._spec.exchange)
         self._publishing.declare_topic()
+
+    def _meet_broker(self) -> None:
+        """Before there is anything to publish: else the first event, if told during a switch, holds people up for as
+        long as connecting takes. A broker that is away is met when it is needed."""
+        try:
+            self._connect()
+        except (BrokerAway, *BROKER_ERRORS):
+            self._drop_broker()
 
     def _drop_broker(self) -> None:
         if self._broker is not None:

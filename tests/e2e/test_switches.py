@@ -68,7 +68,7 @@ def switch_to_and_fro(stack: Stack, number: int) -> Switches:
     )
 
 
-@pytest.fixture(scope="module", params=[20, pytest.param(100, marks=[pytest.mark.full, pytest.mark.timeout(1800)])])
+@pytest.fixture(scope="module", params=[12, pytest.param(100, marks=[pytest.mark.full, pytest.mark.timeout(1800)])])
 def switches(request: pytest.FixtureRequest, stack: Stack) -> Switches:
     return switch_to_and_fro(stack, request.param)
 

@@ -101,6 +101,7 @@ def test_a_database_that_is_away_costs_no_attempt(listening: Side, broker: Broke
     listening.wait_for([late])
 
 
+@pytest.mark.parametrize("side", [pytest.param("monolith", marks=pytest.mark.full), "service"], indirect=True)
 def test_nothing_is_lost_or_doubled_when_consumers_and_broker_die(side: Side, broker: Broker) -> None:
     side.start()
     # What is published before the queue is bound goes nowhere; the product's publisher sees that, this one does not.

@@ -231,6 +231,7 @@ def test_nothing_is_lost_while_broker_and_database_die_freeze_and_come_back(shop
         shop.broker.kill()
         wait_until(lambda: "does not take messages" in shop.log.read_text(), 15, "it misses the broker", every=0.05)
         shop.broker.server.start()
+        shop.listen()  # As every consumer does that finds its broker again.
         execute(shop.dsn, "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = %s",
                 shop.spec.slot)  # fmt: skip
         shop.wait_until_published()

@@ -8,6 +8,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from migration_plan.local import ports, processes
 from tests.support.stack import private_stack
 from tests.support.waiting import wait_until
@@ -47,6 +49,7 @@ def test_down_ends_what_a_killed_supervisor_left_running():
         assert ports.is_free(stack.base)
 
 
+@pytest.mark.full  # 18 s of waiting for somebody who does not answer.
 def test_down_ends_a_stack_whose_supervisor_is_frozen():
     with private_stack(TINY) as stack:
         stack.up()
@@ -88,6 +91,7 @@ def test_a_folder_that_holds_no_stack_is_never_wiped(server_folder):
     assert (mine / "letter").exists()
 
 
+@pytest.mark.full  # Erlang starts three times.
 def test_a_broker_answers_comes_back_and_leaves_neither_epmd_nor_erlang(tmp_path):
     file = tmp_path / "stack.yml"
     file.write_text(BROKER, encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from migration_plan.lifecycle import Act, Side
-from migration_plan.plan import Plan, load
+from migration_plan.plan import Gates, Plan, load
 from migration_plan.preflight import Inspection, SwitchFacts, judge
 from migration_plan.preflight.facts import Role, Server, Session, SideFacts
 from tests.integration.preflight.conftest import PLAN
@@ -77,6 +77,11 @@ def test_a_kept_contract_lets_the_switch_go_and_the_way_back_needs_none(plan: Pl
     strict = plan.model_copy(update={"contract": ("true",)})
     assert codes(strict, inspection(), replace(GOOD, contract_age=5.0)) == []
     assert codes(strict, inspection(), replace(GOOD, giver=Side.SERVICE)) == []
+
+
+def test_a_contract_that_is_asked_for_never_is_not_asked_for(plan: Plan):
+    gates = Gates.model_validate({"contract_age": "never"})
+    assert codes(plan.model_copy(update={"contract": ("true",), "gates": gates}), inspection()) == []
 
 
 @pytest.mark.parametrize(
