@@ -58,7 +58,7 @@ class KafkaTransport:
     def producer(self) -> Any:
         """Idempotent, acknowledged by all replicas."""
         return _made(
-            KafkaProducer, bootstrap_servers=self._servers, acks="all", enable_idempotence=True,
+            Producer, bootstrap_servers=self._servers, acks="all", enable_idempotence=True,
             compression_type="lz4", linger_ms=LINGER_MS, batch_size=BATCH, max_request_size=LARGEST,
             metrics_enabled=False, allow_auto_create_topics=False, max_block_ms=10_000, **self._patience,
         )  # fmt: skip
@@ -86,6 +86,15 @@ class KafkaTransport:
             "reconnect_backoff_max_ms": 1000, "retry_backoff_ms": 50, "bootstrap_timeout_ms": 5000,
             **dict(self.security),
         }  # fmt: skip
+
+
+class Producer(KafkaProducer):  # type: ignore[misc]
+    """One that can be given up with what it has not sent: closing it would first send all, or wait for ever."""
+
+    def abandon(self) -> None:
+        """What is on its way may still arrive; the rest is not sent."""
+        self.flush = lambda timeout=None: None
+        self.close(timeout=0)
 
 
 def topic_name(prefix: str, name: str) -> str:

@@ -95,7 +95,7 @@ class PublishingSession:
             # Before anything is written: while a predecessor still has the slot, this is refused.
             connection.start(spec.slot, spec.publication, confirmed)
             self._producer = self._transport.producer()
-            opened.callback(self._producer.close, 0)
+            opened.callback(self._producer.abandon)
             self._writer = TopicWriter(
                 randbits(63), spec.domain, envelopes_of(spec), lambda r: source_types.facts(self._catalogue, r)
             )  # fmt: skip
