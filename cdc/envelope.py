@@ -126,10 +126,10 @@ class Envelopes:
         """One of pg_logical_emit_message."""
         prefix = orjson.dumps(message.prefix)
         content = b'{"prefix":%b,"content":"%b"}' % (prefix, b64encode(message.content))
+        place = self._transaction(MESSAGES, message.lsn) if message.transactional else b'"transaction":null'
         now = time.time_ns()
         payload = b'{"op":"m","ts_ms":%d,"ts_us":%d,"ts_ns":%d%b,"message":%b,%b}' % (
-            now // 1_000_000, now // 1000, now, self._origin(self._nowhere, message.lsn), content,
-            self._transaction(MESSAGES, message.lsn),
+            now // 1_000_000, now // 1000, now, self._origin(self._nowhere, message.lsn), content, place,
         )  # fmt: skip
         key = b'{"prefix":%b}' % prefix
         if self._schemas:
