@@ -235,8 +235,9 @@ def test_control_confirming_what_is_only_sent_loses_rows_and_the_reader_notices(
     [broker] = scene.kafka.nodes
     broker.freeze()
     try:
-        written = scene.written
-        wait_until(lambda: scene.written > written + 300, 30, "rows are sent to a broker that takes nothing")
+        [(then,)] = scene.on_source("select pg_current_wal_insert_lsn()")
+        confirmed = "select 1 from pg_replication_slots where confirmed_flush_lsn > %s::pg_lsn and database = %s"
+        wait_until(lambda: scene.on_source(confirmed, then, scene.database), 30, "what Kafka lacks is confirmed")
         scene.end(signal.SIGKILL, "publisher")
         broker.end(signal.SIGKILL)
     finally:
