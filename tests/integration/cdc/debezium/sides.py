@@ -19,16 +19,22 @@ CANNOT = {
         "int4range",
     ),
 }  # fmt: skip
-TABLES = ("sunk", "sunk arrays", "Überweisung an")
+_STREETS = """
+    create table "Straßen" (
+        "Straße" text, nummer integer, "Sein Name" text default 'it''s',
+        doubled integer generated always as (nummer * 2) stored, primary key ("Straße", nummer)
+    )
+"""
+TABLES = ("sunk", "sunk arrays", "Straßen")
 
 CHANGES: tuple[tuple[str, ...], ...] = (
     ("insert into sunk select * from more_sunk", 'insert into "sunk arrays" select * from "more_sunk arrays"'),
     ("update sunk set text = null, jsonb = '[1]', numeric = 'NaN' where id = 1", "delete from sunk where id = 2"),
-    ("update sunk set id = 100 where id = 1", """insert into "Überweisung an" values ('Weg', 1), ('Weg', 2)"""),
+    ("update sunk set id = 100 where id = 1", """insert into "Straßen" values ('Weg', 1), ('Weg', 2)"""),
     (
-        """update "Überweisung an" set "quote ""it"" too" = null where "no." = 1""",
-        """update "Überweisung an" set "no." = 7 where "no." = 2""",
-        """delete from "Überweisung an" where "Straße" = 'Hauptstraße'""",
+        """update "Straßen" set "Sein Name" = null where nummer = 1""",
+        """update "Straßen" set nummer = 7 where nummer = 2""",
+        """delete from "Straßen" where "Straße" = 'Hauptstraße'""",
     ),
 )  # fmt: skip
 
@@ -37,6 +43,8 @@ def make_source(dsn: str) -> None:
     """The workload's tables; beside them those of the sink, with rows; and more rows for later."""
     with psycopg.connect(dsn, autocommit=True) as source:
         source.execute(workload.SCHEMA)
+        source.execute(_STREETS)
+        source.execute("""insert into "Straßen" values ('Hauptstraße', 1, 'vorher'), ('Hauptstraße', 2, null)""")
         for statement in (*workload.BEFORE, *workload.TRANSACTIONS[0], *workload.TRANSACTIONS[3]):
             source.execute(statement)
         for made, origin in (("sunk", "scalars"), ("sunk arrays", "arrays")):
@@ -50,6 +58,7 @@ def make_source(dsn: str) -> None:
 def make_target(dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as target:
         target.execute(workload.SCHEMA)
+        target.execute(_STREETS)
         for made, origin in (("sunk", "scalars"), ("sunk arrays", "arrays")):
             target.execute(f'create table "{made}" as select {_columns(target, origin)} from {origin}')
             target.execute(f'alter table "{made}" add primary key (id)')
