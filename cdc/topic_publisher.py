@@ -17,6 +17,7 @@ from secrets import randbits
 from typing import Any
 
 import psycopg
+from kafka import TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 from psycopg.conninfo import conninfo_to_dict
 
@@ -26,7 +27,7 @@ from cdc.confirm import ASK_AFTER_SILENCE, GONE_AFTER_SILENCE, STATUS_EVERY
 from cdc.envelope import Envelopes
 from cdc.envelope_rows import TableFacts
 from cdc.heartbeat import Heartbeat
-from cdc.kafka_transport import KafkaTransport, Mode, abandon
+from cdc.kafka_transport import KafkaTransport, Mode, abandon, sender
 from cdc.parallel_writer import ParallelWriter
 from cdc.pgoutput import Relation, decode
 from cdc.source import SourceConnection
@@ -99,6 +100,10 @@ class PublishingSession:
             connection.start(spec.slot, spec.publication, confirmed)
             self._producer = self._transport.producer()
             opened.callback(abandon, self._producer)
+            for name in {name for name, _ in made.values()} or {self._topic}:
+                self._producer.partitions_for(name)  # Known before anything is sent.
+            self._produce = sender(self._producer)
+            self._partitions: dict[tuple[str, int], TopicPartition] = {}
             self._writer = _writer(spec, made, lambda r: source_types.facts(self._catalogue, r))
             self._confirmed = self._written = confirmed
             for record in self._writer.open(identity, confirmed):
@@ -147,10 +152,11 @@ class PublishingSession:
             self._writer.reached = max(self._writer.reached, message.wal_end)
 
     def _send(self, record: Outgoing) -> None:
-        headers = [(HEADER, record.header), *record.headers]
-        future = self._producer.send(
-            record.topic or self._topic, record.value, record.key, headers, partition=record.partition
-        )  # fmt: skip
+        place = self._partitions.get((record.topic, record.partition))
+        if place is None:
+            place = TopicPartition(record.topic or self._topic, record.partition)
+            self._partitions[record.topic, record.partition] = place
+        future = self._produce(place, record.key, record.value, [(HEADER, record.header), *record.headers])
         size = len(record.value or b"")
         self._pending.append((future, size, record.reaches))
         self._bytes += size
