@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import position, slots, source
+from cdc import position, skip, slots, source
 from cdc.position import Position
 from cdc.projection import Table
 from cdc.source import SourceConnection
@@ -124,6 +124,7 @@ def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
     """The position away, if there is one. A replica's session does not cascade, so both tables are named."""
     target.execute("delete from fig.stream_source where stream = %s", [spec.name])
     target.execute("delete from fig.position where stream = %s", [spec.name])
+    skip.forget(target, spec.name)
 
 
 def accept_schema(spec: StreamSpec) -> None:
