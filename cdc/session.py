@@ -65,7 +65,9 @@ class Session:
             position = require_same(target.position, spec.name, identity, source.confirmed(spec.slot))
             source.start(spec.slot, spec.publication, position.lsn)
             self._opened = opened.pop_all()
-        self._translator = Translator(spec, target.tables, target.set_up, pace.longest_run, target.fixed, target.skips)
+        self._translator = Translator(
+            spec, target.tables, target.set_up, pace.longest_run, target.fixed, target.skips, pace.parked
+        )
         self._confirmation = Confirmation(source, target)
         self._report = Report(target, self._confirmation, on_progress)
         self._group = Group(lsn=position.lsn)
