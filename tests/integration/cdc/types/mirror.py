@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from cdc import install, snapshot
-from cdc.projection import Column, Projection, Role, Table
+from cdc.projection import Column, Projection, Role, Table, quoted
 from cdc.spec import StreamSpec
 from tests.integration.cdc.stream.conftest import Pair, as_fig, execute, make_side
 from tests.support.postgres import PostgresServer
@@ -51,7 +51,7 @@ class Mirror(Pair):
         found = []
         for projection in self.forward.projections:
             names = [column.target for column in projection.columns]
-            texts = ", ".join(f'"{name}"::text' for name in names)
+            texts = ", ".join(f"{quoted(name)}::text" for name in names)
             query = f"select {texts} from {projection.source.quoted}"
             one, other = (sorted(execute(dsn, query), key=repr) for dsn in
                           (self.forward.source_dsn, self.forward.target_dsn))  # fmt: skip
