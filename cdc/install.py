@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import position, slots, source
+from cdc import control, position, slots, source
+from cdc.losses import loss_of
 from cdc.position import Position
 from cdc.projection import Table
 from cdc.source import SourceConnection
@@ -30,6 +31,7 @@ def install(spec: StreamSpec) -> None:
         if found is None:
             target.execute("select pg_replication_origin_create(%s)", [spec.origin])
     with source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as origin:
+        control.install(origin)
         _publish(origin, spec)
 
 
@@ -113,11 +115,10 @@ def complete(monitor: psycopg.Connection[Any], target: psycopg.Connection[Any], 
         return None
     replication = SourceConnection(spec.source_dsn, f"fig-install {spec.name}")
     try:
-        identity, confirmed = replication.identify(spec.slot), replication.confirmed(spec.slot)
+        standing = replication.standing(spec.slot)
     finally:
         replication.close()
-    goes_on = identity == found.identity and confirmed is not None and confirmed <= found.lsn
-    return found if goes_on else None
+    return found if loss_of(found, standing) is None else None
 
 
 def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
@@ -144,6 +145,7 @@ def remove(spec: StreamSpec) -> None:
     with source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor:
         slots.drop(monitor, spec.slot)
         monitor.execute(sql.SQL("drop publication if exists {}").format(sql.Identifier(spec.publication)))
+        control.forget(monitor, spec.name)
     with source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
         known = target.execute("select to_regclass('fig.position')").fetchone()
         if known and known[0]:

@@ -14,8 +14,8 @@ import psycopg
 from cdc.apply import Group, TargetSession
 from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
 from cdc.gate import Gate
+from cdc.losses import require_same
 from cdc.pgoutput import Begin, Commit, decode
-from cdc.position import require_same
 from cdc.source import Keepalive, SourceConnection
 from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
@@ -58,8 +58,7 @@ class Session:
             self._gate = opened.enter_context(closing(Gate(spec)))
             connection = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
             self._source = source = opened.enter_context(closing(connection))
-            identity = source.identify(spec.slot)
-            position = require_same(target.position, spec.name, identity, source.confirmed(spec.slot))
+            position = require_same(target.position, spec.name, source.standing(spec.slot))
             source.start(spec.slot, spec.publication, position.lsn)
             self._opened = opened.pop_all()
         self._translator = Translator(spec, target.tables, target.set_up, pace.longest_run)

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from cdc.losses import Standing, forks
 from cdc.position import Identity, lsn_text, parse_lsn, protocol_now
 from cdc.stream_errors import ConnectionLost, StreamError
 
@@ -143,6 +144,18 @@ class SourceConnection:
             " and wal_status <> 'lost'"
         )
         return parse_lsn(found[0][0]) if found and found[0][0] else None
+
+    def standing(self, slot: str) -> Standing:
+        """Everything by which a stream finds out whether it can go on here."""
+        system_id, timeline, end, *_ = self.rows("IDENTIFY_SYSTEM")[0]
+        number = int(timeline or 0)
+        lost = self.rows(
+            "select 1 from pg_catalog.pg_replication_slots where slot_name = "  # noqa: S608
+            f"{_literal(slot)} and wal_status = 'lost'"
+        )
+        history = self.rows(f"TIMELINE_HISTORY {number}")[0][1] if number > 1 else ""
+        identity = Identity(system_id or "", number, slot)
+        return Standing(identity, parse_lsn(end or "0/0"), self.confirmed(slot), bool(lost), forks(history or ""))
 
     def start(self, slot: str, publication: str, lsn: int, messages: bool = True) -> None:
         """Begin to receive everything that committed after `lsn`, and after what the slot has confirmed."""
