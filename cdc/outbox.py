@@ -21,6 +21,7 @@ from cdc import outbox_install, source
 from cdc.broker import BROKER_ERRORS, Message, Publishing, connected
 from cdc.outbox_errors import BrokerAway, EventUnpublishable, NobodyListens, OutboxChanged
 from cdc.outbox_install import OutboxSpec
+from cdc.outbox_notes import PublishedNotes
 from cdc.pgoutput import Begin, Commit, Insert, Origin, Relation, Row, decode
 from cdc.source import Keepalive, SourceConnection
 from cdc.stream_errors import ConnectionLost
@@ -122,8 +123,10 @@ class _Session:
         self._told: Figures | None = None
         self._sent_at = self._asked_at = 0.0
         self._pause, self._again_at = FIRST_PAUSE, 0.0
+        self._notes = PublishedNotes(spec)
 
     def close(self) -> None:
+        self._notes.close()
         self._drop_broker()
         self._source.close()
 
@@ -265,6 +268,7 @@ class _Session:
         self._source.send_status(self._reached, self._reached)
         self._confirmed, self._sent_at = self._reached, time.monotonic()
         self._checkpoint("confirmed")
+        self._notes.note(self._confirmed, self._published)
 
     def _keep_alive(self) -> None:
         """A sign of life to the server, which otherwise ends the connection; and one from it, in time."""

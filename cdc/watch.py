@@ -1,4 +1,4 @@
-"""Looks at a slot and at what is decided about its stream; gives the slot up before it fills the source's disk (I10)."""
+"""Looks at a slot and at what is decided about its stream; gives it up before it fills the source's disk (I10)."""
 
 from __future__ import annotations
 
@@ -64,18 +64,15 @@ def free_disk(connection: psycopg.Connection[Any]) -> int | None:
     return None
 
 
-def give_up(connection: psycopg.Connection[Any], name: str, slot: str, budget: Budget, seen: Look) -> str | None:
-    """Take the slot from whoever holds it, so that the source may forget. The reason; None if it is given up already.
+def give_up(connection: psycopg.Connection[Any], name: str, slot: str, budget: Budget, seen: Look) -> str:
+    """Take the slot from whoever holds it, so that the source may forget. Gives the reason.
 
     First the decision, then the deed: after a crash in between, the next look finds the slot over its budget again.
     """
-    times = seen.control.times + 1
-    reason = why(budget, seen.slot)
-    moved = control.move(
-        connection, name, Event.OVER_BUDGET, "wal-budget", reason, budget.pause_after(times), times
-    )  # fmt: skip
+    times, reason = seen.control.times + 1, why(budget, seen.slot)
+    control.move(connection, name, Event.OVER_BUDGET, "wal-budget", reason, budget.pause_after(times), times)
     slots.take_away(connection, slot)
-    return reason if moved else None
+    return reason
 
 
 def why(budget: Budget, slot: SlotFigures) -> str:

@@ -14,7 +14,7 @@ import psycopg
 import yaml
 from kombu import Connection
 
-from migration_plan import bootstrap, streams
+from migration_plan import bootstrap, streaming
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts
 from tests.integration.events.conftest import Broker
@@ -118,7 +118,7 @@ class Payments:
     def running(self) -> Iterator[None]:
         """`fig streams`, as a thread."""
         stop = threading.Event()
-        thread = threading.Thread(target=streams.run, args=(self.all_parts, stop), daemon=True)
+        thread = threading.Thread(target=streaming.run, args=(self.all_parts, stop), daemon=True)
         thread.start()
         try:
             yield
