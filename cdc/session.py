@@ -1,4 +1,4 @@
-"""The loop: from the slot to the target and back to the slot, until told to stop or something is wrong."""
+"""The loop: from the source to the target and back to the source, until told to stop or something is wrong."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import psycopg
 
 from cdc.apply import Group, TargetSession
+from cdc.changes import ChangeSource, Keepalive
 from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
 from cdc.gate import Gate
-from cdc.losses import require_same
-from cdc.pgoutput import Begin, Commit, decode
-from cdc.source import Keepalive, SourceConnection
+from cdc.pgoutput import Begin, Commit, Message
+from cdc.slot_changes import SlotChanges
 from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
 from cdc.stream_errors import ConnectionLost, Untranslatable
@@ -50,16 +50,21 @@ CAREFUL = Pace(longest_run=1, group_rows=0)
 class Session:
     """One pair of connections. Any exception ends it; a new one goes on from the position."""
 
-    def __init__(self, spec: StreamSpec, pace: Pace, on_progress: OnProgress, checkpoint: Checkpoint) -> None:
+    def __init__(
+        self,
+        spec: StreamSpec,
+        pace: Pace,
+        on_progress: OnProgress,
+        checkpoint: Checkpoint,
+        changes: Callable[[StreamSpec], ChangeSource] = SlotChanges,
+    ) -> None:
         self._pace = pace
         self._checkpoint = checkpoint
         with ExitStack() as opened:
             self._target = target = opened.enter_context(closing(TargetSession(spec)))
             self._gate = opened.enter_context(closing(Gate(spec)))
-            connection = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
-            self._source = source = opened.enter_context(closing(connection))
-            position = require_same(target.position, spec.name, source.standing(spec.slot))
-            source.start(spec.slot, spec.publication, position.lsn)
+            self._source = source = opened.enter_context(closing(changes(spec)))
+            position = source.resume(target.position)
             self._opened = opened.pop_all()
         self._translator = Translator(spec, target.tables, target.set_up, pace.longest_run)
         self._confirmation = Confirmation(source, target)
@@ -87,7 +92,7 @@ class Session:
             self._target.settle(SETTLE_SECONDS)
             raise
         except psycopg.OperationalError as error:
-            raise ConnectionLost("source" if self._source.is_broken else "target", str(error)) from error
+            raise ConnectionLost("target", str(error)) from error
 
     def _turn(self) -> None:
         is_full = self._target.unanswered > MOST_UNANSWERED
@@ -113,7 +118,7 @@ class Session:
             if isinstance(received, Keepalive):
                 self._keepalive(received)
             else:
-                self._message(received.content)
+                self._message(received)
             if self._parked is not None:
                 break
         else:
@@ -122,8 +127,7 @@ class Session:
         self._end_of_turn()
         return False
 
-    def _message(self, content: bytes) -> None:
-        message = decode(content)
+    def _message(self, message: Message) -> None:
         if isinstance(message, Begin):
             if self._gate.stops(message.final_lsn):
                 self._parked = message
@@ -193,6 +197,7 @@ class Session:
         poll.register(self._target.socket, select.POLLIN | (select.POLLOUT if is_blocked else 0))
         poll.register(self._gate.socket, select.POLLIN)
         if not is_paused:
-            poll.register(self._source.socket, select.POLLIN)
+            for socket in self._source.sockets:
+                poll.register(socket, select.POLLIN)
         seconds = IDLE_WAIT if self._target.is_settled else FLUSH_CHECK_EVERY
         poll.poll(1000 * min(seconds, PROGRESS_EVERY if self._report.is_due else seconds))

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from cdc.changes import Keepalive
 from cdc.losses import Standing, forks
 from cdc.position import Identity, lsn_text, parse_lsn, protocol_now
 from cdc.stream_errors import ConnectionLost, StreamError
@@ -66,13 +67,6 @@ class WalData(NamedTuple):
     content: bytes
 
 
-class Keepalive(NamedTuple):
-    """The source has sent everything up to `wal_end`."""
-
-    wal_end: int
-    reply: bool
-
-
 class SourceConnection:
     """One replication connection. Blocking until `start`, non-blocking afterwards."""
 
@@ -92,10 +86,6 @@ class SourceConnection:
     @property
     def socket(self) -> int:
         return self._pgconn.socket
-
-    @property
-    def is_broken(self) -> bool:
-        return self._pgconn.status != pq.ConnStatus.OK
 
     def rows(self, query: str) -> list[tuple[str | None, ...]]:
         """Run one command of the replication protocol or a simple query."""
