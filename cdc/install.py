@@ -127,6 +127,13 @@ def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
     target.execute("delete from fig.position where stream = %s", [spec.name])
 
 
+def forget_copies(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
+    """Everything that the target remembers of the stream's copies."""
+    for table in ("snapshot_unit", "snapshot_writer", "snapshot"):
+        if target.execute("select to_regclass(%s)", [f"fig.{table}"]).fetchone() != (None,):
+            target.execute(sql.SQL("delete from fig.{} where stream = %s").format(sql.Identifier(table)), [spec.name])
+
+
 def accept_schema(spec: StreamSpec) -> None:
     """From now on the source's columns are right as they are; `spec` must hold the lens that fits them."""
     with (
@@ -150,5 +157,7 @@ def remove(spec: StreamSpec) -> None:
         known = target.execute("select to_regclass('fig.position')").fetchone()
         if known and known[0]:
             forget(target, spec)
-        if target.execute("select 1 from pg_replication_origin where roname = %s", [spec.origin]).fetchone():
-            target.execute("select pg_replication_origin_drop(%s)", [spec.origin])
+            forget_copies(target, spec)
+        ours = "select roname from pg_replication_origin where roname = %s or roname ~ ('^' || %s || '_copy[0-9]+$')"
+        for (name,) in target.execute(ours, [spec.origin, spec.origin]).fetchall():
+            target.execute("select pg_replication_origin_drop(%s)", [name])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import struct
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import psycopg
@@ -52,6 +53,19 @@ def connect(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[o
         return psycopg.connect(conninfo(dsn, application), autocommit=True)
     except psycopg.Error as error:
         raise refused(side, error) from error
+
+
+def patiently(act: Callable[[], object], patience: float) -> None:
+    """Do what the last session of a process that has just ended may still be in the way of (ObjectInUse)."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            act()
+            return
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > deadline:
+                raise
+            select.select([], [], [], 0.05)
 
 
 def refused(side: str, error: psycopg.Error) -> StreamError:

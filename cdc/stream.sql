@@ -54,3 +54,39 @@ begin
 end $$;
 
 revoke execute on function fig.advance_position, fig.expect_rows from public;
+
+-- Copies of rows: the first one of a stream (task "initial") and refills of single tables while it runs (the table's
+-- name). Each attempt has its own id, which every one of its transactions shares with a lock: a new attempt waits for
+-- those of a dead one, and none of a dead one can commit after it.
+create table if not exists fig.snapshot (
+    stream          text not null,
+    task            text not null,
+    attempt         uuid not null,
+    began_at        timestamptz not null default clock_timestamp(),
+    rows_expected   bigint not null default 0,   -- an estimate
+    source_snapshot text,                        -- what the first copy saw of the source: pg_snapshot
+    lens            jsonb,                       -- target table -> column -> what it was made of
+    completed_at    timestamptz,
+    primary key (stream, task)
+);
+create table if not exists fig.snapshot_unit (
+    stream   text not null,
+    task     text not null,
+    filling  int not null,                       -- one primary projection with its parts
+    number   int not null,
+    target   text not null,
+    after    text[],                             -- rows with after < key <= upto; null is no bound
+    upto     text[],
+    state    text not null default 'waiting' check (state in ('waiting', 'pruned', 'kept', 'filled')),
+    rows     bigint not null default 0,
+    bytes    bigint not null default 0,
+    done_at  timestamptz,
+    primary key (stream, task, filling, number)
+);
+-- Which transactions have copied: the last writer of a row can be one of them.
+create table if not exists fig.snapshot_writer (
+    stream text not null,
+    xid    xid8 not null,
+    primary key (stream, xid)
+);
+grant select on fig.snapshot, fig.snapshot_unit, fig.snapshot_writer to public;

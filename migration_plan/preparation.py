@@ -90,7 +90,7 @@ class StreamsSilent(FigError):
 def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
     """Give the domain its second side: fences, streams, snapshot. Bytes copied.
 
-    May be repeated from any point where it died: what is there already is left as it is, a half snapshot never is.
+    May be repeated from any point where it died: what is there already is left as it is, a half snapshot is completed.
     """
     say("preflight")
     refusals = preflight(parts.plan, Act.START_SYNC, slots=outboxes.coming_slots(parts))
@@ -109,11 +109,12 @@ def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
     outboxes.prepare(parts)
     install.prepare_reverse(to_monolith)
     parts.journal.renew(lease)
-    copied: dict[str, int] = {}
+    copied = 0
 
     def on_progress(progress: SnapshotProgress) -> None:
-        copied[progress.table] = progress.table_bytes
-        say(f"snapshot: {progress.tables_done}/{progress.tables} tables, {sum(copied.values()):,} bytes")
+        nonlocal copied
+        copied = progress.bytes
+        say(progress.line)
         parts.journal.renew(lease)
 
     snapshot.copy(to_service, on_progress)
@@ -125,9 +126,9 @@ def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
     if owner is None:
         raise FigError(f'domain "{parts.domain}" vanished from the monolith side', f"fig advance {parts.domain}")
     parts.route(owner.epoch, Side.MONOLITH)
-    parts.journal.record(parts.domain, "sync-started", owner.epoch, bytes=sum(copied.values()))
+    parts.journal.record(parts.domain, "sync-started", owner.epoch, bytes=copied)
     parts.journal.set_stage(parts.domain, Stage.SYNC, owner.epoch)
-    return sum(copied.values())
+    return copied
 
 
 def stop_sync(parts: Parts, say: Say) -> None:
