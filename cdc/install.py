@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import control, position, slots, source
+from cdc import control, position, skip, slots, source
 from cdc.losses import loss_of
 from cdc.position import Position
 from cdc.projection import Table
@@ -125,6 +125,7 @@ def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
     """The position away, if there is one. A replica's session does not cascade, so both tables are named."""
     target.execute("delete from fig.stream_source where stream = %s", [spec.name])
     target.execute("delete from fig.position where stream = %s", [spec.name])
+    skip.forget(target, spec.name)
 
 
 def forget_copies(target: psycopg.Connection[Any], spec: StreamSpec) -> None:

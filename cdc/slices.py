@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from cdc.binding import Binding, ColumnTypes, Gone, filled
@@ -10,6 +10,7 @@ from cdc.pgoutput import Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Labels, Projection, Table
 from cdc.runs import Change
 from cdc.stream_errors import UnknownLabel
+from cdc.whole_rows import WholeRows
 
 
 class Bound(Protocol):
@@ -74,7 +75,10 @@ class Strays:
 
 
 def bind(
-    relation: Relation, projections: Sequence[Projection], targets: Mapping[Table, ColumnTypes]
+    relation: Relation,
+    projections: Sequence[Projection],
+    targets: Mapping[Table, ColumnTypes],
+    fixed: Mapping[Table, Collection[str]],
 ) -> tuple[Bound, ...]:
     """The relation's bindings, one for each projection that reads it."""
     source = Table(relation.schema, relation.name)
@@ -82,7 +86,10 @@ def bind(
     bound: list[Bound] = []
     takers = []
     for projection in readers:
-        binding = Binding(relation, projection, targets[projection.target])
+        if not projection.key:
+            bound.append(WholeRows(relation, projection, targets[projection.target]))
+            continue
+        binding = Binding(relation, projection, targets[projection.target], fixed.get(projection.target, ()))
         if projection.only:
             takers.append(_taker(relation, projection.only))
             bound.append(Slice(binding, takers[-1]))

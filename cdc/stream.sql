@@ -2,6 +2,7 @@
 -- Run as role "fig"; may be run again at any time.
 --
 -- SF411 somebody else has moved the position      SF412 a statement changed another number of rows than it should
+-- SF413 a change was to be left out that nobody wanted left out
 
 create schema if not exists fig;
 grant usage on schema fig to public;
@@ -90,3 +91,46 @@ create table if not exists fig.snapshot_writer (
     primary key (stream, xid)
 );
 grant select on fig.snapshot, fig.snapshot_unit, fig.snapshot_writer to public;
+
+-- Changes that an operator wants left out (`cdc.skip`), and those that were: they explain what verification finds.
+create table if not exists fig.skip (
+    stream   text not null,
+    lsn      pg_lsn not null,         -- of the source's commit record
+    ordinal  int not null,            -- of the change in its transaction, from 1; 0 for all of them
+    who      text not null,
+    why      text not null,
+    asked_at timestamptz not null default clock_timestamp(),
+    used_at  timestamptz,
+    primary key (stream, lsn, ordinal)
+);
+create table if not exists fig.skipped (
+    stream   text not null,
+    lsn      pg_lsn not null,
+    ordinal  int not null,
+    relation text not null,           -- of the source
+    key      jsonb not null,          -- the source's key columns and their texts
+    who      text not null,
+    why      text not null,
+    at       timestamptz not null default clock_timestamp(),
+    primary key (stream, lsn, ordinal)
+);
+
+-- In the transaction that moves the position past the change: a request is used exactly once, and never unasked.
+create or replace function fig.record_skipped(
+    p_stream text, p_lsn pg_lsn, p_ordinal int, p_relation text, p_key jsonb
+) returns void language plpgsql as $$
+begin
+    update fig.skip set used_at = pg_catalog.clock_timestamp()
+    where stream operator(pg_catalog.=) p_stream and lsn operator(pg_catalog.=) p_lsn
+      and ordinal operator(pg_catalog.=) any (array[0, p_ordinal]);
+    insert into fig.skipped (stream, lsn, ordinal, relation, key, who, why)
+    select p_stream, p_lsn, p_ordinal, p_relation, p_key, s.who, s.why from fig.skip s
+    where s.stream operator(pg_catalog.=) p_stream and s.lsn operator(pg_catalog.=) p_lsn
+      and s.ordinal operator(pg_catalog.=) any (array[0, p_ordinal])
+    order by s.ordinal desc limit 1;
+    if not found then
+        raise exception using errcode = 'SF413',
+            message = pg_catalog.format('nobody asked to skip change %s of %s', p_ordinal, p_lsn);
+    end if;
+end $$;
+revoke execute on function fig.record_skipped from public;

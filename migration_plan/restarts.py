@@ -91,7 +91,7 @@ def _renew(parts: Parts, spec: StreamSpec, how: How) -> None:
             return
 
         def on_progress(progress: SnapshotProgress) -> None:
-            said = f"{progress.tables_done}/{progress.tables} tables, {progress.table}: {progress.table_bytes:,} bytes"
+            said = progress.line
             control.tell_progress(connection, spec.name, said)
 
         snapshot.copy(spec, on_progress)
