@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import control, position, skip, slots, source
+from cdc import control, position, signature, skip, slots, source
 from cdc.losses import loss_of
 from cdc.position import Position
 from cdc.projection import Table
@@ -27,9 +27,8 @@ def install(spec: StreamSpec) -> None:
     """The stream's tables and origin on the target, the publication on the source."""
     with source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
         target.execute(files(__package__).joinpath("stream.sql").read_bytes())
-        found = target.execute("select 1 from pg_replication_origin where roname = %s", [spec.origin]).fetchone()
-        if found is None:
-            target.execute("select pg_replication_origin_create(%s)", [spec.origin])
+        if signature.may_use_origins(target):
+            signature.ensure_origin(target, spec.origin)
     with source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as origin:
         control.install(origin)
         _publish(origin, spec)

@@ -161,12 +161,11 @@ class SourceConnection:
         identity = Identity(system_id or "", number, slot)
         return Standing(identity, parse_lsn(end or "0/0"), self.confirmed(slot), bool(lost), forks(history or ""))
 
-    def start(self, slot: str, publication: str, lsn: int, messages: bool = True) -> None:
+    def start(self, slot: str, publication: str, lsn: int) -> None:
         """Begin to receive everything that committed after `lsn`, and after what the slot has confirmed."""
-        wanted = "true" if messages else "false"
         result = self._pgconn.exec_(
             f"START_REPLICATION SLOT \"{slot}\" LOGICAL {lsn_text(lsn)} (proto_version '1',"
-            f" publication_names {_literal(_identifier(publication))}, messages '{wanted}')".encode()
+            f" publication_names {_literal(_identifier(publication))}, messages 'true')".encode()
         )
         if result.status != pq.ExecStatus.COPY_BOTH:
             raise self._failed(result)

@@ -134,3 +134,20 @@ begin
     end if;
 end $$;
 revoke execute on function fig.record_skipped from public;
+
+-- As fig.advance_position, for a role that may not use replication origins: its transactions are signed by a message
+-- (cdc/signature.py), and the position is all that is kept of where they are from.
+create or replace function fig.advance_unoriginated(
+    p_stream text, p_old pg_lsn, p_new pg_lsn, p_source_time timestamptz, p_probe text, p_marker jsonb
+) returns void language plpgsql as $$
+begin
+    update fig.position
+    set lsn = p_new, source_time = coalesce(p_source_time, source_time), probe = coalesce(p_probe, probe),
+        marker = coalesce(p_marker, marker), updated_at = pg_catalog.clock_timestamp()
+    where stream operator(pg_catalog.=) p_stream and lsn operator(pg_catalog.=) p_old;
+    if not found then
+        raise exception using errcode = 'SF411',
+            message = pg_catalog.format('stream %s is no longer at %s', p_stream, p_old);
+    end if;
+end $$;
+revoke execute on function fig.advance_unoriginated from public;

@@ -80,10 +80,6 @@ def check_role(side: SideFacts) -> Iterator[Refusal]:
         ),
         (role.sees_activity, "may not see other sessions' activity", f'GRANT pg_monitor TO "{role.name}"'),
     ]
-    wanted += [
-        (False, f"may not execute {function}", f'GRANT EXECUTE ON FUNCTION {function} TO "{role.name}"')
-        for function in role.denied_functions
-    ]
     owners = sorted({table.owner for table in side.tables if not table.owned})
     wanted += [
         (
