@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from amqp.exceptions import NotFound  # type: ignore[import-untyped]
+
 from cdc.broker import Message, Publishing, connected
 from cdc.outbox_errors import NobodyListens
 from migration_plan.errors import FigError
@@ -86,6 +88,16 @@ def _is_uuid(text: str) -> bool:
         return str(UUID(text)) == text
     except ValueError:
         return False
+
+
+def count(parts: Parts) -> int:
+    """How many there are, without touching one; a queue that was never made has none."""
+    with connected(parts.broker_url) as connection:
+        try:
+            found = connection.channel().queue_declare(f"{_inbox_of(parts)}.dead", passive=True)
+        except NotFound:
+            return 0
+        return int(found.message_count)
 
 
 def letters(parts: Parts) -> list[DeadLetter]:

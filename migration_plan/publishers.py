@@ -116,7 +116,8 @@ class PublisherKeeper(threading.Thread):
         if isinstance(error, CdcError) and error.code != "connection-lost":
             try:
                 self._parts.journal.record(
-                    self._parts.domain, "alarm", case=error.code, publisher=self.name, reason=message
-                )
+                    self._parts.domain, "alarm", case=error.code, publisher=self.name, reason=message,
+                    next_step=error.next_step,
+                )  # fmt: skip
             except JournalUnreachable as unreachable:
                 _log.error("%s", json.dumps({"alarm": "journal", "message": str(unreachable)}))

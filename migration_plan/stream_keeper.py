@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from datetime import datetime
 
 import psycopg
 
@@ -47,12 +48,15 @@ class StreamKeeper(threading.Thread):
         self, parts: Parts, target: Side, applied: AppliedThrough, watch: SlotWatch, stop: threading.Event
     ) -> None:
         super().__init__(name=parts.stream_to(target), daemon=True)
-        self._parts, self._target, self._applied, self._stop_event = parts, target, applied, stop
+        self._parts, self._target, self._proxies, self._stop_event = parts, target, applied, stop
         self._watch = watch
         self._alarmed = ""
         self.progress = Progress(StreamState.STOPPED)
         self.rows = self.transactions = 0
         """Applied since this process began, over all sessions."""
+        self.applied = 0
+        self.through: datetime | None = None
+        """Everything that the source acknowledged before this time (its clock) is on the target."""
         self.trouble: tuple[str, str] | None = None
         """Code and message of what stopped it last; None once it has moved again."""
 
@@ -123,8 +127,10 @@ class StreamKeeper(threading.Thread):
             self.rows += max(0, progress.rows - before.rows)
             self.transactions += max(0, progress.transactions - before.transactions)
             self._alarmed, self.trouble = "", None
+        self.applied = progress.applied or self.applied
         if progress.source_time is not None:
-            self._applied.tell(self._parts.domain, self._target, int(progress.source_time.timestamp() * 1000))
+            self.through = progress.source_time
+            self._proxies.tell(self._parts.domain, self._target, int(progress.source_time.timestamp() * 1000))
 
     def _trouble(self, error: Exception) -> None:
         if isinstance(error, StreamIdentityChanged):
@@ -147,7 +153,8 @@ class StreamKeeper(threading.Thread):
         if isinstance(error, CdcError):
             try:
                 self._parts.journal.record(
-                    self._parts.domain, "alarm", case=error.code, stream=self.name, reason=message
-                )
+                    self._parts.domain, "alarm", case=error.code, stream=self.name, reason=message,
+                    next_step=error.next_step,
+                )  # fmt: skip
             except JournalUnreachable as unreachable:
                 _log.error("%s", json.dumps({"alarm": "journal", "message": str(unreachable)}))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from migration_plan import outboxes
 from migration_plan.applied_through import AppliedThrough
+from migration_plan.figures import Line, served
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts
 from migration_plan.publishers import PublisherKeeper, watched_publisher
@@ -16,20 +17,21 @@ from migration_plan.slot_watch import SlotWatch
 from migration_plan.stream_keeper import StreamKeeper, watched
 
 
-def run(domains: Sequence[Parts], stop: threading.Event) -> None:
-    """All streams of all domains until told to stop."""
+def run(domains: Sequence[Parts], stop: threading.Event, metrics: str = "") -> None:
+    """All streams of all domains until told to stop; their figures at the address `metrics`, if there is one."""
     applied = AppliedThrough([proxy for parts in domains[:1] for proxy in parts.proxies])
     applied.start()
-    watches: list[SlotWatch] = []
-    keepers: list[threading.Thread] = []
+    lines: list[Line] = []
     for parts in domains:
         for target in Side:
-            watches.append(SlotWatch(watched(parts, target), parts.journal, stop))
-            keepers.append(StreamKeeper(parts, target, applied, watches[-1], stop))
+            watch = SlotWatch(watched(parts, target), parts.journal, stop)
+            lines.append(Line(watch, StreamKeeper(parts, target, applied, watch, stop)))
         for side, spec in outboxes.of(parts).items():
-            watches.append(SlotWatch(watched_publisher(parts, side, spec), parts.journal, stop))
-            keepers.append(PublisherKeeper(parts, spec, watches[-1], stop))
-    for thread in (*watches, *keepers):
-        thread.start()
-    for thread in (*keepers, *watches):
-        thread.join()
+            watch = SlotWatch(watched_publisher(parts, side, spec), parts.journal, stop)
+            lines.append(Line(watch, PublisherKeeper(parts, spec, watch, stop)))
+    threads = [thread for line in lines for thread in (line.watch, line.keeper)]
+    with served(metrics, lines, domains, stop):
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()

@@ -22,7 +22,7 @@ def streams() -> None:
     from migration_plan import bootstrap
     from migration_plan.streaming import run
 
-    run(bootstrap.all_parts(), _until_stopped())
+    run(bootstrap.all_parts(), _until_stopped(), bootstrap.metrics_address())
 
 
 @click.command()
