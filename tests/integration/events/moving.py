@@ -107,6 +107,11 @@ class Payments:
             channel.queue_declare(QUEUE, durable=True, auto_delete=False)
             channel.queue_bind(QUEUE, "payments.events", "#")
 
+    def ignore(self) -> None:
+        """Nobody takes the events any more."""
+        with Connection(self.broker.url) as connection:
+            connection.default_channel.queue_unbind(QUEUE, "payments.events", "#")
+
     def heard(self) -> list[str]:
         with Connection(self.broker.url) as connection:
             channel, found = connection.default_channel, []
