@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -104,6 +104,11 @@ def letters(parts: Parts) -> list[DeadLetter]:
     """The oldest MOST of them; each stays where it is."""
     with _taken(parts) as (_channel, found):
         return [letter for _tag, letter in found]
+
+
+def note_shown(parts: Parts, found: Sequence[DeadLetter]) -> None:
+    """Personal data may be looked at to help somebody; the journal says who did, and of which letters."""
+    parts.journal.record(parts.domain, "values-shown", what="dead letters", letters=[one.id for one in found])
 
 
 def replay(parts: Parts, only: str | None) -> list[DeadLetter]:

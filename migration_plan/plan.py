@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from cdc.budget import Budget
 from cdc.errors import CdcError
 from cdc.lens import Lens
-from cdc.projection import Table
+from cdc.projection import Direction, Table
 from migration_plan import documents
 from migration_plan.lifecycle import FINAL, TRANSITIONS, Side, Stage
 
@@ -191,9 +191,19 @@ def load(path: Path, environment: Mapping[str, str]) -> Plan:
         _ = plan.lens
     except CdcError as error:
         raise documents.DocumentInvalid(path, [f"tables: {error}"]) from error
-    if problems := _outbox_problems(plan):
+    if problems := [*_outbox_problems(plan), *_personal_problems(plan)]:
         raise documents.DocumentInvalid(path, problems)
     return plan
+
+
+def _personal_problems(plan: Plan) -> list[str]:
+    """A name that means nothing would leave shown what was to be hidden."""
+    keys = {
+        f"{projection.target}.{column}"
+        for projection in plan.lens.projections(Direction.TO_SERVICE)
+        for _, column in projection.key
+    }
+    return [f"personal: {name} is in no key of the domain" for name in plan.personal if name not in keys]
 
 
 def _outbox_problems(plan: Plan) -> list[str]:

@@ -120,10 +120,10 @@ class Payments:
             return found
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, metrics: str = "") -> Iterator[None]:
         """`fig streams`, as a thread."""
         stop = threading.Event()
-        thread = threading.Thread(target=streaming.run, args=(self.all_parts, stop), daemon=True)
+        thread = threading.Thread(target=streaming.run, args=(self.all_parts, stop, metrics), daemon=True)
         thread.start()
         try:
             yield
