@@ -187,6 +187,7 @@ def served(address: str, lines: Sequence[Line], domains: Sequence[Parts], stop: 
         server.shutdown()
         server.server_close()
         thread.join()
+        asker.join()
 
 
 def _float(value: int | None) -> float | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from datetime import datetime
 
 import psycopg
@@ -32,6 +33,8 @@ _log = logging.getLogger("fig.streams")
 
 BEGUN_EVERY = 0.2
 """Seconds between two looks whether a sync has been prepared, on a connection that stays."""
+WELL_AFTER = 2.0
+"""Seconds of streaming after which the last trouble is over; one that comes back sooner is the same one."""
 
 
 def watched(parts: Parts, target: Side) -> Watched:
@@ -51,6 +54,7 @@ class StreamKeeper(threading.Thread):
         self._parts, self._target, self._proxies, self._stop_event = parts, target, applied, stop
         self._watch = watch
         self._alarmed = ""
+        self._well_since = 0.0
         self.progress = Progress(StreamState.STOPPED)
         self.rows = self.transactions = 0
         """Applied since this process began, over all sessions."""
@@ -126,7 +130,11 @@ class StreamKeeper(threading.Thread):
         if progress.state is StreamState.STREAMING:
             self.rows += max(0, progress.rows - before.rows)
             self.transactions += max(0, progress.transactions - before.transactions)
-            self._alarmed, self.trouble = "", None
+            self._well_since = self._well_since or time.monotonic()
+            if time.monotonic() - self._well_since > WELL_AFTER:
+                self._alarmed, self.trouble = "", None
+        else:
+            self._well_since = 0.0
         self.applied = progress.applied or self.applied
         if progress.source_time is not None:
             self.through = progress.source_time

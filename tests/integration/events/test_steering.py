@@ -117,6 +117,7 @@ def test_a_person_looks_pauses_continues_and_copies(payments: Payments, metrics:
         # Somebody writes past the stream: a copy puts that right, whatever it was.
         with psycopg.connect(payments.dsns[Side.SERVICE]) as rogue:
             rogue.execute("set session_replication_role = replica")
+            rogue.execute("select pg_logical_emit_message(true, 'fig-applied', 'fig_rogue')")  # The way back is silent.
             rogue.execute("""update "order" set state = 'wrong' where id = 1; insert into "order" values (9, 'gone')""")
         differs = fig("verify", "payments")
         assert differs["exit"] == 13
