@@ -20,7 +20,7 @@ from tests.integration.cdc.stream.library import BOOK, LENDING, SHELF, VOLUME
 from tests.integration.cdc.stream.test_stream import assert_same
 from tests.support.waiting import wait_until
 
-SMALL = 64 * 1024
+SMALL = 32 * 1024
 """Bytes of a unit, so that some thousand rows are several."""
 
 
@@ -68,7 +68,9 @@ def writing(pair: Pair, rows: int) -> Iterator[list[int]]:
 def books(pair: Pair) -> Pair:
     from cdc import snapshot
 
-    pair.on_monolith("insert into book (title, stock, code) select 'b' || g, g, 'c' || g from generate_series(1, 3000) g")
+    pair.on_monolith(
+        "insert into book (title, stock, code) select 'b' || g, g, 'c' || g from generate_series(1, 3000) g"
+    )
     pair.on_monolith("insert into loan select g, 'r' || g % 7, g from generate_series(1, 300) g; analyze")
     snapshot.copy(pair.forward)
     return pair
@@ -120,7 +122,9 @@ def test_a_table_that_several_fill_is_copied_again_whole(books: Pair) -> None:
     from cdc import install
 
     install.prepare_reverse(books.backward)
-    books.on_monolith("set session_replication_role = replica; update book set stock = -1, title = 'x' where id % 2 = 0")
+    books.on_monolith(
+        "set session_replication_role = replica; update book set stock = -1, title = 'x' where id % 2 = 0"
+    )
     books.on_service("delete from shelf where volume_id = 8")
     with books.streaming(books.backward):
         refill(books.backward, BOOK, unit_bytes=SMALL)
@@ -168,43 +172,48 @@ def test_one_at_a_time_and_only_for_a_stream_that_runs(books: Pair, pair: Pair) 
 
 
 @contextmanager
-def commits_stall(pair: Pair) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """A writer whose commits are in the WAL but not visible: they wait for a standby that never comes.
-
-    Everybody else commits locally.
-    """
-    with psycopg.connect(pair.monolith, autocommit=True) as admin:
+def commit_in_the_log_only(pair: Pair) -> Iterator[None]:
+    """Price 77 for book 1, committed in the WAL, but not visible on the source: it waits for a standby that never
+    comes. Sessions that begin meanwhile commit locally."""
+    with psycopg.connect(pair.monolith, autocommit=True) as admin, psycopg.connect(pair.monolith) as writer:
+        writer.execute("set synchronous_commit = on")
+        writer.execute("update book set price = 77 where id = 1")
+        thread = threading.Thread(target=writer.commit)
+        database = psycopg.sql.Identifier(admin.info.dbname)
+        admin.execute(psycopg.sql.SQL("alter database {} set synchronous_commit = local").format(database))
+        admin.execute("set synchronous_commit = local")
         admin.execute("alter system set synchronous_standby_names = 'nobody'")
-        database = admin.info.dbname
-        admin.execute(f'alter database "{database}" set synchronous_commit = local'.encode())
         admin.execute("select pg_reload_conf()")
+        waits = "select 1 from pg_stat_activity where pid = %s and wait_event = 'SyncRep'"
+        wait_until(
+            lambda: pair.on_monolith("show synchronous_standby_names") == [("nobody",)], 10, "the setting is read"
+        )
+        thread.start()
         try:
-            yield psycopg.connect(pair.monolith, autocommit=True, options="-c synchronous_commit=on")
+            wait_until(lambda: pair.on_monolith(waits, writer.info.backend_pid), 10, "the commit waits")
+            yield
         finally:
             admin.execute("alter system reset synchronous_standby_names")
-            admin.execute(f'alter database "{database}" reset synchronous_commit'.encode())
             admin.execute("select pg_reload_conf()")
+            thread.join(20)
+            admin.execute(psycopg.sql.SQL("alter database {} reset synchronous_commit").format(database))
 
 
-def stalled_write(pair: Pair, writer: psycopg.Connection[tuple[object, ...]]) -> threading.Thread:
-    """Price 77 for book 1, committed in the WAL and applied on the target, while the source still shows the old one."""
-    thread = threading.Thread(target=lambda: writer.execute("update book set price = 77 where id = 1"))
-    thread.start()
+def applied_but_not_visible(pair: Pair) -> None:
     cents = "select cents from volume where id = 1"
-    wait_until(lambda: pair.on_service(cents) == [(7700,)], 20, "the stalled commit is applied")
-    assert pair.on_monolith("select price from book where id = 1") != [(77,)], "not visible yet"
-    return thread
+    wait_until(lambda: pair.on_service(cents) == [(7700,)], 20, "the commit is applied")
+    assert pair.on_monolith("select price from book where id = 1") == [(0,)]
 
 
 def test_a_commit_that_is_in_the_log_but_not_visible_is_never_overwritten(books: Pair) -> None:
+    few = Range(("0",), ("10",))
+    with commit_in_the_log_only(books), books.streaming():
+        applied_but_not_visible(books)
+        with pytest.raises(GateError, match="waits for"):
+            refill(books.forward, VOLUME, few, patience=5)
+        applied_but_not_visible(books)
     with books.streaming():
-        with commits_stall(books) as writer, writer:
-            thread = stalled_write(books, writer)
-            with pytest.raises(GateError, match="it waits for"):
-                refill(books.forward, VOLUME, Range(("0",), ("10",)), patience=5)
-            assert books.on_service("select cents from volume where id = 1") == [(7700,)]
-        thread.join(20)
-        refill(books.forward, VOLUME, Range(("0",), ("10",)))
+        refill(books.forward, VOLUME, few)
         books.caught_up()
     assert books.on_service("select cents from volume where id = 1") == [(7700,)]
     assert_same(books)
@@ -212,18 +221,19 @@ def test_a_commit_that_is_in_the_log_but_not_visible_is_never_overwritten(books:
 
 def test_control_a_chunk_selected_between_two_watermarks_overwrites_it(books: Pair) -> None:
     """What watermarks alone would do: the chunk's key does not show up between the two, its row is old all the same."""
+    with commit_in_the_log_only(books), books.streaming():
+        applied_but_not_visible(books)
+        books.caught_up()
+        chunk = books.on_monolith("select id, (price * 100)::bigint from book where id <= 10")
+        books.caught_up()
     with books.streaming():
-        with commits_stall(books) as writer, writer:
-            thread = stalled_write(books, writer)
-            books.caught_up()
-            chunk = books.on_monolith("select id, (price * 100)::bigint from book where id <= 10")
-            books.caught_up()
-        thread.join(20)
         books.caught_up()
         for number, cents in chunk:
-            books.on_service("set session_replication_role = replica;"
-                             f"update volume set cents = {cents} where id = {number}")  # fmt: skip
+            books.on_service(
+                f"set session_replication_role = replica; update volume set cents = {cents} where id = {number}"
+            )
         books.caught_up()
+    assert books.on_monolith("select price from book where id = 1") == [(77,)]
     assert books.on_service("select cents from volume where id = 1") == [(0,)], "stale, and nobody will correct it"
 
 
@@ -242,7 +252,9 @@ def test_a_commit_that_is_visible_but_not_in_the_log_yet_is_not_lost(books: Pair
     assert_same(books)
 
 
-def test_an_applier_that_does_not_wait_cannot_commit_past_a_refill(books: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_applier_that_does_not_wait_cannot_commit_past_a_refill(
+    books: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The applier lets go in the middle of a refill, and rows of the same range arrive: they come after it."""
     monkeypatch.setattr("cdc.gate.STAND_SECONDS", 0.0)
     original = refilling._replace
