@@ -29,10 +29,11 @@ from cdc.snapshot_crew import run_all
 from cdc.snapshot_plan import Unit
 from cdc.snapshot_progress import Counter, OnSnapshot, SnapshotProgress, read
 from cdc.snapshot_record import Attempt
-from cdc.snapshot_worker import Todo, Work, Worker, connect_source, connect_target
+from cdc.snapshot_worker import Todo, Work, Worker, connect_source, connect_target, see
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ApplyMismatch
+from cdc.verify_view import Range
 
 __all__ = ["OnSnapshot", "SnapshotProgress", "copy", "read"]
 
@@ -46,8 +47,11 @@ def copy(
     checkpoint: Checkpoint = lambda name: None,
     workers: int | None = None,
     unit_bytes: int = snapshot_plan.UNIT_BYTES,
+    afresh: bool = False,
 ) -> Position:
     """Set the stream up with its rows. One that is set up and can go on is left as it is; a copy that died goes on.
+    `afresh`: one that is set up starts over too (its target is not right, and it cannot be refilled because the
+    stream has stopped at just that); what is right on the target is not copied again.
 
     `on_progress` is called some times a second, in the caller's thread. SnapshotRunning: another process is at it.
     """
@@ -57,7 +61,7 @@ def copy(
         source.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}") as target,
         snapshot_record.alone(target, spec.name, patience),
     ):
-        if (found := install.complete(monitor, target, spec)) is not None:
+        if not afresh and (found := install.complete(monitor, target, spec)) is not None:
             return found
         attempt = _begin(spec, target)
         checkpoint("attempt begun")
@@ -83,6 +87,7 @@ def _begin(spec: StreamSpec, target: psycopg.Connection[object]) -> Attempt:
     with target.transaction():
         refusals.take_guard(spec, target, guard)
         install.forget(target, spec)
+        snapshot_record.forget_refills(target, spec.name)
         return snapshot_record.begin(target, spec.name, snapshot_record.INITIAL)
 
 
@@ -110,8 +115,9 @@ class _Run:
                     raise
                 return
             opened.callback(writing.close)
-            reading = connect_source(self._spec, self._slot.snapshot or "")
+            reading = connect_source(self._spec)
             opened.callback(reading.close)
+            see(reading, self._slot.snapshot or "")
             work = Work(self._spec, self._attempt, self._slot.consistent_point, self._stop)
             self._workers.append(Worker(work, reading, writing))
 
@@ -121,7 +127,7 @@ class _Run:
         units = [unit for pair in pairs for unit in snapshot_plan.units(pair, first.source, unit_bytes)]
         with target.transaction():
             snapshot_record.claim(target, self._attempt)
-            snapshot_record.plan(target, self._attempt, units)
+            snapshot_record.plan(target, self._attempt, units, Range(), image.lens_of(self._spec.projections))
         for unit in units:
             self._counter.expect(str(unit.pair.filling.target), unit.rows)
         self._checkpoint("planned")
@@ -177,8 +183,7 @@ class _Run:
         with worker.transaction():
             position.write_first(worker.target, made)
             install.remember_columns(worker.target, spec.name, columns)
-            lens = image.lens_of(spec.projections)
-            snapshot_record.complete(worker.target, self._attempt, seen[0] if seen else None, lens)
+            snapshot_record.complete(worker.target, self._attempt, seen[0] if seen else None)
         return made
 
 

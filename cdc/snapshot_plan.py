@@ -62,15 +62,21 @@ def pairs(
     )
 
 
-def units(pair: Pair, source: psycopg.Connection[Any], unit_bytes: int = UNIT_BYTES) -> list[Unit]:
-    """The filling's whole key space, without gap or overlap, whatever the sample was like."""
+def units(
+    pair: Pair, source: psycopg.Connection[Any], unit_bytes: int = UNIT_BYTES, within: Range | None = None
+) -> list[Unit]:
+    """The whole range, by default the filling's whole key space, without gap or overlap, whatever the sample was."""
+    whole = within or Range()
     size, rows = _measure(source, pair.filling.primary.source)
     count = max(1, round(size / unit_bytes))
+    found = _sample(source, pair.source, size, count, whole) if count > 1 else []
+    if whole != Range():
+        of_a_unit = SAMPLED_PAGES * max(1.0, rows * _PAGE / max(size, 1))
+        rows, count = min(rows, round(rows * len(found) / (of_a_unit * count))), max(1, round(len(found) / of_a_unit))
     if pair.source.sorts_by_collation:
         count = min(count, MOST_UNSORTED)
-    bounds = _bounds(source, pair.source, size, count) if count > 1 else []
-    ranges = list(_ranges(bounds))
-    return [Unit(pair, number, within, max(1, rows // len(ranges))) for number, within in enumerate(ranges)]
+    ranges = list(_ranges(_bounds(found, count), whole))
+    return [Unit(pair, number, cut, max(1, rows // len(ranges))) for number, cut in enumerate(ranges)]
 
 
 def _measure(source: psycopg.Connection[Any], table: Table) -> tuple[int, int]:
@@ -81,17 +87,23 @@ def _measure(source: psycopg.Connection[Any], table: Table) -> tuple[int, int]:
     return size, catalogue.estimate(table) or size // _ROW_BYTES
 
 
-def _bounds(source: psycopg.Connection[Any], view: View, size: int, count: int) -> list[Key]:
-    """At most `count` - 1 different keys, in order, that cut the table into parts of about the same size."""
+def _sample(source: psycopg.Connection[Any], view: View, size: int, count: int, within: Range) -> list[Key]:
+    """Some of the keys, in order."""
     percent = min(100.0, 100.0 * count * SAMPLED_PAGES * _PAGE / size)
-    found = [tuple(row) for row in source.execute(view.sample(percent).replace("%%", "%").encode()).fetchall()]
+    query = view.sample(percent, within)
+    return [tuple(row) for row in source.execute(query.encode(), within.parameters, prepare=False).fetchall()]
+
+
+def _bounds(found: Sequence[Key], count: int) -> list[Key]:
+    """At most `count` - 1 different keys, in order, that cut the range into parts of about the same size."""
     chosen = [found[len(found) * i // count] for i in range(1, count)] if found else []
     return list(dict.fromkeys(chosen))
 
 
-def _ranges(bounds: Sequence[Key]) -> Iterator[Range]:
-    after: Key | None = None
+def _ranges(bounds: Sequence[Key], whole: Range) -> Iterator[Range]:
+    after = whole.after
     for bound in bounds:
-        yield Range(after, bound)
-        after = bound
-    yield Range(after, None)
+        if bound != whole.upto:
+            yield Range(after, bound)
+            after = bound
+    yield Range(after, whole.upto)

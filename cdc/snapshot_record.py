@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import select
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import psycopg
 
 from cdc.snapshot_plan import Unit
 from cdc.stream_errors import SnapshotRunning, SnapshotSuperseded
+from cdc.verify_view import Range
 
 INITIAL = "initial"
 """The task of a stream's first copy; any other task is the refill of the table of that name."""
+
+Lens: TypeAlias = Mapping[str, Mapping[str, str]]
+"""Target table → column → what it is made of."""
 
 _LOCK = "hashtext('fig.snapshot'), hashtext(%s)"
 _HOLDER = """
@@ -69,7 +73,33 @@ def begin(target: psycopg.Connection[Any], stream: str, task: str) -> Attempt:
     return attempt
 
 
-def plan(target: psycopg.Connection[Any], attempt: Attempt, units: Iterable[Unit]) -> None:
+def unfinished(
+    target: psycopg.Connection[Any], stream: str, task: str, within: Range, lens: Lens
+) -> list[tuple[int, int, Range]] | None:
+    """(filling, number, range) of what the same task with the same lens has left undone; None if there is none."""
+    known = target.execute(
+        "select 1 from fig.snapshot where stream = %s and task = %s and completed_at is null"
+        " and asked = %s::jsonb and lens = %s::jsonb",
+        [stream, task, _asked(within), json.dumps(lens)],
+    ).fetchone()
+    if known is None:
+        return None
+    rows = target.execute(
+        "select filling, number, after, upto from fig.snapshot_unit"
+        " where stream = %s and task = %s and state = 'waiting' order by filling, number",
+        [stream, task],
+    ).fetchall()
+    return [(f, n, Range(tuple(a) if a else None, tuple(u) if u else None)) for f, n, a, u in rows]
+
+
+def forget_refills(target: psycopg.Connection[Any], stream: str) -> None:
+    """A first copy replaces what refills have done."""
+    for table in ("snapshot_unit", "snapshot"):
+        query = f"delete from fig.{table} where stream = %s and task <> %s"  # noqa: S608  One of two names.
+        target.execute(query.encode(), [stream, INITIAL])
+
+
+def plan(target: psycopg.Connection[Any], attempt: Attempt, units: Sequence[Unit], within: Range, lens: Lens) -> None:
     """What this attempt is going to do, inside the caller's transaction."""
     target.execute("delete from fig.snapshot_unit where stream = %s and task = %s", [attempt.stream, attempt.task])
     rows = [
@@ -84,8 +114,9 @@ def plan(target: psycopg.Connection[Any], attempt: Attempt, units: Iterable[Unit
             rows,
         )
     target.execute(
-        "update fig.snapshot set rows_expected = %s where stream = %s and task = %s and attempt = %s",
-        [sum(unit.rows for unit in units), attempt.stream, attempt.task, attempt.id],
+        "update fig.snapshot set rows_expected = %s, asked = %s, lens = %s"
+        " where stream = %s and task = %s and attempt = %s",
+        [sum(unit.rows for unit in units), _asked(within), json.dumps(lens), attempt.stream, attempt.task, attempt.id],
     )
 
 
@@ -117,15 +148,17 @@ def wrote(target: psycopg.Connection[Any], stream: str) -> None:
     )
 
 
-def complete(
-    target: psycopg.Connection[Any], attempt: Attempt, source_snapshot: str | None, lens: dict[str, dict[str, str]]
-) -> None:
+def complete(target: psycopg.Connection[Any], attempt: Attempt, source_snapshot: str | None) -> None:
     """In the transaction that makes it so."""
     target.execute(
-        "update fig.snapshot set completed_at = clock_timestamp(), source_snapshot = %s, lens = %s"
+        "update fig.snapshot set completed_at = clock_timestamp(), source_snapshot = %s"
         " where stream = %s and task = %s and attempt = %s",
-        [source_snapshot, json.dumps(lens), attempt.stream, attempt.task, attempt.id],
+        [source_snapshot, attempt.stream, attempt.task, attempt.id],
     )
+
+
+def _asked(within: Range) -> str:
+    return json.dumps([within.after, within.upto])
 
 
 def _one(connection: psycopg.Connection[Any], query: str, *parameters: object) -> Any:

@@ -69,16 +69,15 @@ def connect_target(spec: StreamSpec, number: int, patience: float) -> Connection
     return target
 
 
-def connect_source(spec: StreamSpec, snapshot: str) -> Connection:
-    """A session that reads at the exported snapshot."""
-    reading = source.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}")
-    try:
-        reading.execute("begin isolation level repeatable read read only")
-        reading.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
-    except BaseException:
-        reading.close()
-        raise
-    return reading
+def connect_source(spec: StreamSpec) -> Connection:
+    """A session that is going to read at a snapshot."""
+    return source.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}")
+
+
+def see(reading: Connection, snapshot: str) -> None:
+    """From now on the session sees what the exported snapshot sees."""
+    reading.execute("begin isolation level repeatable read read only")
+    reading.execute(sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot)))
 
 
 class Worker:

@@ -65,6 +65,7 @@ create table if not exists fig.snapshot (
     attempt         uuid not null,
     began_at        timestamptz not null default clock_timestamp(),
     rows_expected   bigint not null default 0,   -- an estimate
+    asked           jsonb,                       -- [after, upto]: the range of keys that was asked for
     source_snapshot text,                        -- what the first copy saw of the source: pg_snapshot
     lens            jsonb,                       -- target table -> column -> what it was made of
     completed_at    timestamptz,

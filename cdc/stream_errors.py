@@ -246,6 +246,15 @@ class SnapshotSuperseded(StreamError):
         super().__init__(f"a later copy for stream {stream} has taken over", "Follow that one: fig sync status")
 
 
+class PositionMoved(StreamError):
+    """The applier went on before a refill held its position; nothing was written."""
+
+    code = "position-moved"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f"stream {stream} went on while rows were to be copied at its point", "Repeat")
+
+
 class CopyRefused(StreamError):
     """The target refuses a copied row; its unit was not written, what was copied before it stays."""
 

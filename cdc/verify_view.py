@@ -93,11 +93,11 @@ class View:
             f" ORDER BY {self._order} LIMIT 1 OFFSET {rows - 1}"
         )
 
-    def sample(self, percent: float) -> str:
+    def sample(self, percent: float, within: Range) -> str:
         """About so many of the keys, in order: whole pages, wherever they lie."""
         return (
             f"SELECT {self._key_cells} FROM {safe(self.table.quoted)} {ROW}"  # noqa: S608
-            f" TABLESAMPLE SYSTEM ({percent:.9f}) ORDER BY {self._order}"
+            f" TABLESAMPLE SYSTEM ({percent:.9f}){self._where(within)} ORDER BY {self._order}"
         )
 
     def hashes(self, within: Range) -> str:
@@ -158,6 +158,9 @@ class View:
         return ", ".join(f"{column.sql}::text" for column in self.key)
 
     def _rows(self, within: Range) -> str:
+        return self._from + self._where(within)
+
+    def _where(self, within: Range) -> str:
         values = ", ".join(column.value for column in self.key)
         bounds = [(">", within.after), ("<=", within.upto)]
         conditions = [f"({self._order}) {operator} ({values})" for operator, bound in bounds if bound is not None]
@@ -166,8 +169,7 @@ class View:
         if within.keys is not None:
             conditions.append(self._one_of)
         conditions += filter(None, [self.only])
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-        return self._from + where
+        return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
     @property
     def _one_of(self) -> str:
