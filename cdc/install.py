@@ -51,7 +51,8 @@ def _require_identity(connection: psycopg.Connection[Any], spec: StreamSpec) -> 
     """A published table without identity would refuse the application's own updates."""
     for table in spec.source_tables:
         row = connection.execute(
-            "select relreplident in ('f', 'i') or exists (select from pg_index where indrelid = c.oid and indisprimary)"
+            "select relreplident in ('f', 'i') or relreplident = 'd' and exists"
+            " (select from pg_index where indrelid = c.oid and indisprimary and indimmediate)"
             " from pg_class c where c.oid = to_regclass(%s)",
             [table.quoted],
         ).fetchone()
@@ -59,8 +60,8 @@ def _require_identity(connection: psycopg.Connection[Any], spec: StreamSpec) -> 
             raise SetUpError(f"source table {table} does not exist", "Correct the plan's lens")
         if not row[0]:
             raise SetUpError(
-                f"source table {table} has no primary key: publishing it would break its updates",
-                f"Run: ALTER TABLE {table} ADD PRIMARY KEY (…)",
+                f"source table {table} has no primary key (or a deferred one): publishing it would break its updates",
+                f"Run: ALTER TABLE {table} ADD PRIMARY KEY (…), or ALTER TABLE {table} REPLICA IDENTITY FULL",
             )
 
 

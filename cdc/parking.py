@@ -94,7 +94,9 @@ class Parking:
 
     def _parked(self, shape: Shape) -> tuple[Shape, Shape]:
         """The shape over the copy, and the one that finds its rows in the table."""
-        return replace(shape, target=self.copy), Shape(Op.DELETE, self._table, (), shape.keys, whole=shape.whole)
+        return replace(shape, target=self.copy), Shape(
+            Op.DELETE, self._table, (), shape.keys, whole=shape.whole, near=shape.near
+        )
 
 
 def key_params(shape: Shape, rows: int, params: Params) -> list[Any]:

@@ -69,7 +69,9 @@ class Session:
             self._source = source = opened.enter_context(closing(changes(spec)))
             position = source.resume(target.position)
             self._opened = opened.pop_all()
-        self._translator = Translator(spec, target.tables, target.set_up, pace.longest_run, target.fixed, target.skips)
+        self._translator = Translator(
+            spec, target.tables, target.set_up, pace.longest_run, target.fixed, target.skips, pace.parked
+        )
         self._confirmation = Confirmation(source, target)
         self._report = Report(target, self._confirmation, on_progress)
         self._group = Group(lsn=position.lsn)

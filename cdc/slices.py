@@ -10,7 +10,7 @@ from cdc.pgoutput import Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Labels, Projection, Table
 from cdc.runs import Change
 from cdc.stream_errors import UnknownLabel
-from cdc.whole_rows import WholeRows
+from cdc.whole_rows import WholeRows, is_simple
 
 
 class Bound(Protocol):
@@ -79,6 +79,7 @@ def bind(
     projections: Sequence[Projection],
     targets: Mapping[Table, ColumnTypes],
     fixed: Mapping[Table, Collection[str]],
+    parked: Collection[Table] = (),
 ) -> tuple[Bound, ...]:
     """The relation's bindings, one for each projection that reads it."""
     source = Table(relation.schema, relation.name)
@@ -86,7 +87,7 @@ def bind(
     bound: list[Bound] = []
     takers = []
     for projection in readers:
-        if not projection.key:
+        if not projection.key or (projection.target in parked and _by_whole_rows(relation, projection, projections)):
             bound.append(WholeRows(relation, projection, targets[projection.target]))
             continue
         binding = Binding(relation, projection, targets[projection.target], fixed.get(projection.target, ()))
@@ -98,6 +99,12 @@ def bind(
     if takers and len(takers) == len(readers):
         bound.append(Strays(str(source), [p.only for p in readers], takers))
     return tuple(bound)
+
+
+def _by_whole_rows(relation: Relation, projection: Projection, projections: Sequence[Projection]) -> bool:
+    """Whether old rows say all, so that keys may be exchanged: PostgreSQL has no other identity for deferred keys."""
+    is_alone = [p.target for p in projections].count(projection.target) == 1
+    return relation.identity == "f" and is_alone and is_simple(projection)
 
 
 def _taker(relation: Relation, labels: Labels) -> Callable[[Row], bool]:

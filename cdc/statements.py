@@ -57,7 +57,9 @@ class Shape:
     labels: Labels = ()
     """The only rows of the target that this can be about."""
     whole: bool = False
-    """There is no key: any one row that has all these values, as text."""
+    """Any one row that has all these values, as text: there is no key, or several rows have the same for a while."""
+    near: tuple[str, ...] = ()
+    """Of `whole`: key columns that an index may look up first."""
     compares: bool = False
     """The keys hold a column that should have stayed as it is, because no UPDATE may set it."""
 
@@ -155,9 +157,14 @@ def _found(shape: Shape, first: int) -> str:
     if not shape.whole:
         return " WHERE " + " AND ".join(f"t.{key.target} = v.c{first + i}" for i, key in enumerate(shape.keys))
     # Texts, because not every type has equality, and equal values may be written differently (1.0 and 1.00).
+    numbered = [(key, f"v.c{first + i}") for i, key in enumerate(shape.keys)]
+    near = [f"x.{key.target} = {value}" for key, value in numbered if key.column.target in shape.near]
     same = " AND ".join(
-        f'(x.{key.target}::text COLLATE "C") IS NOT DISTINCT FROM (v.c{first + i}::text COLLATE "C")'
-        for i, key in enumerate(shape.keys)
+        [*near]
+        + [
+            f'(x.{key.target}::text COLLATE "C") IS NOT DISTINCT FROM ({value}::text COLLATE "C")'
+            for key, value in numbered
+        ]
     )
     return (
         f", LATERAL (SELECT x.tableoid, x.ctid FROM {shape.target.quoted} x WHERE {same} LIMIT 1) f"  # noqa: S608

@@ -76,13 +76,15 @@ class Translator:
         longest_run: int,
         fixed: Mapping[Table, Collection[str]] | None = None,
         skips: Skips | None = None,
+        parked: Collection[Table] = (),
     ) -> None:
-        """`fixed`: columns that no UPDATE may set; `skips`: changes that are left out."""
+        """`fixed`: columns that no UPDATE may set; `skips`: changes that are left out; `parked`: see `cdc.parking`."""
         self._spec = spec
         self._targets = targets
         self._set_up = set_up
         self._fixed = fixed or {}
         self._skips = skips or {}
+        self._parked = parked
         self._skipped: frozenset[int] = frozenset()
         self._relations: dict[int, Relation] = {}
         self._bindings: dict[int, tuple[Bound, ...]] = {}
@@ -208,7 +210,7 @@ class Translator:
         projections, changed = added.fitting(relation, expected, self._spec.projections, self._targets)
         if changed:
             raise SchemaChanged(str(source), changed)
-        return slices.bind(relation, projections, self._targets, self._fixed)
+        return slices.bind(relation, projections, self._targets, self._fixed, self._parked)
 
     def _note(self, message: LogicalMessage) -> None:
         """Keep what a message of ours says; others' messages are none of our business."""

@@ -1,6 +1,7 @@
-"""A source relation without a key: under REPLICA IDENTITY FULL a row is found by all that it has. Pure.
+"""A source relation under REPLICA IDENTITY FULL whose rows are found by all that they have. Pure.
 
-Where the source has a row several times, one of them is meant, as on the source; which one makes no difference.
+Because there is no key: where the source has a row several times, one of them is meant, as on the source; which one
+makes no difference. Or because keys are exchanged: for a while, two rows of a parked table have the same one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from cdc.stream_errors import SchemaChanged
 
 
 class WholeRows:
-    """One relation and one projection whose `key` is empty."""
+    """One relation and one projection, the only one of its target."""
 
     def __init__(self, relation: Relation, projection: Projection, types: ColumnTypes) -> None:
         self._relation = f"{relation.schema}.{relation.name}"
@@ -26,8 +27,9 @@ class WholeRows:
         found_by = tuple(cell for cell in cells if cell.column.sources)
         self._values = pick([index[name] for cell in cells for name in cell.column.sources])
         self._insert = Shape(Op.INSERT, projection.target, cells, ())
-        self._update = Shape(Op.UPDATE, projection.target, found_by, found_by, whole=True)
-        self._delete = Shape(Op.DELETE, projection.target, (), found_by, whole=True)
+        near = tuple(target for _source, target in projection.key)
+        self._update = Shape(Op.UPDATE, projection.target, found_by, found_by, whole=True, near=near)
+        self._delete = Shape(Op.DELETE, projection.target, (), found_by, whole=True, near=near)
 
     def insert(self, message: Insert, gone: Gone) -> Iterable[Change]:
         return (Change(self._insert, self._values(message.new)),)
@@ -51,7 +53,13 @@ class WholeRows:
         problems = [f"column {name} is gone" for name in sorted(read - names)]
         if relation.identity != "f":
             problems.append("the replica identity of a table without key is not FULL")
-        if projection.role is Role.PART or projection.only or projection.pinned or projection.only_with:
+        if not is_simple(projection):
             problems.append("a table without key can only be copied row by row")
         if problems:
             raise SchemaChanged(self._relation, problems)
+
+
+def is_simple(projection: Projection) -> bool:
+    """A target row for each source row, and nothing else about it."""
+    is_more = projection.role is Role.PART or projection.only or projection.pinned or projection.only_with
+    return not is_more

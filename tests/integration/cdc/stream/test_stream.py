@@ -82,7 +82,7 @@ def test_changed_keys_move_rows_and_their_parts(copied: Pair) -> None:
 def test_unique_values_that_change_places_within_a_transaction_arrive(
     copied: Pair, order: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A statement of many rows may meet a value before its old row has given it up; then it goes by way of a parking."""
+    """A statement of many rows may meet a value before its old row has given it up; then it is parked."""
     if order == "another":
         hashed = "; set enable_nestloop = off; set enable_hashjoin = on; set enable_seqscan = on"
         monkeypatch.setattr(apply, "_SETTINGS", apply._SETTINGS + hashed)

@@ -93,10 +93,10 @@ VALUES: dict[str, tuple[str, ...]] = {
 HAS_DEFAULT = {"word"}
 """Types that refuse NULL."""
 
-XML = {"xml": ("'<a b=\"c\">é<!-- x --></a>'", "''", "'text &amp; more'")}
+XML: dict[str, tuple[str, ...]] = {"xml": ("'<a b=\"c\">é<!-- x --></a>'", "''", "'text &amp; more'")}
 """Only where the server was built with libxml."""
 
-EXTENSIONS = {
+EXTENSIONS: dict[str, tuple[str, ...]] = {
     "hstore": ("''", '\'a=>1, "b c"=>NULL, d=>"q\\""\''),
     "citext": ("'MiXed'", "''"),
 }
