@@ -17,6 +17,13 @@ class Keepalive(NamedTuple):
     """The source wants to hear how far the target is, now."""
 
 
+class Kept(NamedTuple):
+    """A statement that the target's session has prepared, and its parameters."""
+
+    statement: bytes
+    parameters: Sequence[bytes | None]
+
+
 class ChangeSource(Protocol):
     """Messages in commit order, each transaction whole, nothing left out and nothing twice after `resume`.
 
@@ -34,6 +41,9 @@ class ChangeSource(Protocol):
 
     def silence(self) -> float:
         """Seconds since the source said anything."""
+
+    def beside(self) -> Sequence[Kept]:
+        """What has to be kept on the target together with a position that holds all that was received so far."""
 
     @property
     def sockets(self) -> Sequence[int]:

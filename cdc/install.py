@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import control, position, signature, skip, slots, source
-from cdc.losses import loss_of
+from cdc import control, position, signature, skip, slots, source, topics
+from cdc.losses import SlotAhead, loss_of
 from cdc.position import Position
 from cdc.projection import Table
 from cdc.source import SourceConnection
@@ -118,12 +118,18 @@ def complete(monitor: psycopg.Connection[Any], target: psycopg.Connection[Any], 
         standing = replication.standing(spec.slot)
     finally:
         replication.close()
-    return found if loss_of(found, standing) is None else None
+    loss = loss_of(found, standing)
+    # Through Kafka the slot may be ahead: the topic has what lies between, and whoever reads it sees whether it does.
+    return found if loss is None or (spec.kafka is not None and type(loss) is SlotAhead) else None
 
 
 def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
     """The position away, if there is one. A replica's session does not cascade, so both tables are named."""
     target.execute("delete from fig.stream_source where stream = %s", [spec.name])
+    for table in ("fig.topic_place", "fig.topic_relation"):
+        found = target.execute("select to_regclass(%s)", [table]).fetchone()
+        if found and found[0]:
+            target.execute(sql.SQL("delete from {} where stream = %s").format(sql.SQL(table)), [spec.name])
     target.execute("delete from fig.position where stream = %s", [spec.name])
     skip.forget(target, spec.name)
 
@@ -159,6 +165,8 @@ def remove(spec: StreamSpec) -> None:
         if known and known[0]:
             forget(target, spec)
             forget_copies(target, spec)
+        if spec.kafka is not None:
+            topics.remove(spec.kafka, spec.kafka.topic)
         ours = "select roname from pg_replication_origin where roname = %s or roname ~ ('^' || %s || '_copy[0-9]+$')"
         for (name,) in target.execute(ours, [spec.origin, spec.origin]).fetchall():
             target.execute("select pg_replication_origin_drop(%s)", [name])

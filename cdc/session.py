@@ -21,6 +21,7 @@ from cdc.slot_changes import SlotChanges
 from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
 from cdc.stream_errors import ConnectionLost, Untranslatable
+from cdc.topic_changes import TopicChanges
 from cdc.translate import Translator
 
 Checkpoint = Callable[[str], None]
@@ -50,23 +51,21 @@ CAREFUL = Pace(longest_run=1, group_rows=0)
 """One row a statement, one source transaction at a time: says exactly which one is refused."""
 
 
+def changes_of(spec: StreamSpec) -> ChangeSource:
+    """Where the stream's messages come from."""
+    return SlotChanges(spec) if spec.kafka is None else TopicChanges(spec)
+
+
 class Session:
     """One pair of connections. Any exception ends it; a new one goes on from the position."""
 
-    def __init__(
-        self,
-        spec: StreamSpec,
-        pace: Pace,
-        on_progress: OnProgress,
-        checkpoint: Checkpoint,
-        changes: Callable[[StreamSpec], ChangeSource] = SlotChanges,
-    ) -> None:
+    def __init__(self, spec: StreamSpec, pace: Pace, on_progress: OnProgress, checkpoint: Checkpoint) -> None:
         self._pace = pace
         self._checkpoint = checkpoint
         with ExitStack() as opened:
             self._target = target = opened.enter_context(closing(TargetSession(spec, pace.parked)))
             self._gate = opened.enter_context(closing(Gate(spec)))
-            self._source = source = opened.enter_context(closing(changes(spec)))
+            self._source = source = opened.enter_context(closing(changes_of(spec)))
             position = source.resume(target.position)
             self._opened = opened.pop_all()
         self._translator = Translator(
@@ -173,7 +172,7 @@ class Session:
         for statement in self._translator.close():
             self._target.write(statement, self._group)
         self._checkpoint("before commit")
-        self._target.commit(self._group)
+        self._target.commit(self._group, self._source.beside())
         self._checkpoint("commit sent")
         self._committed_at = time.monotonic()
         self._group = Group(lsn=self._group.lsn)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-from cdc.changes import Keepalive
+from cdc.changes import Keepalive, Kept
 from cdc.losses import require_same
 from cdc.pgoutput import Message, decode
 from cdc.position import Position
@@ -46,6 +46,9 @@ class SlotChanges:
             self._connection.send_status(flushed, applied, ask)
         except psycopg.OperationalError as error:
             raise ConnectionLost("source", str(error)) from error
+
+    def beside(self) -> Sequence[Kept]:
+        return ()
 
     @property
     def sockets(self) -> Sequence[int]:

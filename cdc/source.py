@@ -79,6 +79,12 @@ class WalData(NamedTuple):
     """One message of pgoutput."""
 
     content: bytes
+    start: bytes = b""
+    """Its LSN, as sent."""
+
+    @property
+    def lsn(self) -> int:
+        return int.from_bytes(self.start, "big")
 
 
 class SourceConnection:
@@ -184,7 +190,7 @@ class SourceConnection:
             raise self._ended()
         self._heard = time.monotonic()
         if data[0] == ord("w"):
-            return WalData(bytes(data[25:]))
+            return WalData(bytes(data[25:]), bytes(data[1:9]))
         _kind, wal_end, _time, reply = _keepalive_message(data)
         return Keepalive(wal_end, reply == 1)
 

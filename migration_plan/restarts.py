@@ -57,7 +57,7 @@ def note_loss(spec: StreamSpec, budget: Budget, error: StreamIdentityChanged) ->
         times = control.read(connection, spec.name).times + 1
         pause = 0.0 if times == 1 else budget.pause_after(times - 1)
         control.move(
-            connection, spec.name, AFTER_LOSS[type(error)], error.code, error.message, pause, times
+            connection, spec.name, AFTER_LOSS.get(type(error), Event.DOUBTFUL), error.code, error.message, pause, times
         )  # fmt: skip
 
 

@@ -17,9 +17,10 @@ import psycopg
 from cdc.control import Phase
 from cdc.errors import CdcError
 from cdc.masking import said
-from cdc.spec import Progress, StreamState
+from cdc.spec import Progress, StreamSpec, StreamState
 from cdc.stream import Stream
 from cdc.stream_errors import StreamIdentityChanged
+from cdc.topic_publisher import TopicPublisher
 from migration_plan import restarts
 from migration_plan.applied_through import AppliedThrough
 from migration_plan.errors import FigError, JournalUnreachable
@@ -87,7 +88,10 @@ class StreamKeeper(threading.Thread):
             else:
                 self._bring_back()
         elif self._has_begun():
-            Stream(spec(self._parts, self._target), self._told).run(self._watch.halt)
+            self._work(spec(self._parts, self._target))
+
+    def _work(self, stream: StreamSpec) -> None:
+        Stream(stream, self._told).run(self._watch.halt)
 
     def _bring_back(self) -> None:
         budget = self._watch.watched.budget
@@ -122,7 +126,7 @@ class StreamKeeper(threading.Thread):
         if target.execute("select 1 from pg_class where oid = to_regclass('fig.position')").fetchone() is None:
             return False
         where = "select 1 from fig.position where stream = %s"
-        return target.execute(where, [self.name]).fetchone() is not None
+        return target.execute(where, [self._parts.stream_to(self._target)]).fetchone() is not None
 
     def _told(self, progress: Progress) -> None:
         """Figures of a session begin at nothing; ours go on."""
@@ -166,3 +170,20 @@ class StreamKeeper(threading.Thread):
                 )  # fmt: skip
             except JournalUnreachable as unreachable:
                 _log.error("%s", json.dumps({"alarm": "journal", "message": str(unreachable)}))
+
+
+class TopicKeeper(StreamKeeper):
+    """Runs the publisher of one stream that goes through Kafka: it is the one that reads from the slot."""
+
+    def __init__(
+        self, parts: Parts, target: Side, applied: AppliedThrough, watch: SlotWatch, stop: threading.Event
+    ) -> None:
+        super().__init__(parts, target, applied, watch, stop)
+        self.name = f"{self.name}_topic"
+
+    def _work(self, stream: StreamSpec) -> None:
+        TopicPublisher(stream).run(self._watch.halt)
+
+    def _bring_back(self) -> None:
+        """The keeper of the stream itself does."""
+        self._stop_event.wait(BEGUN_EVERY)

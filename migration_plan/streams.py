@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -29,6 +30,7 @@ def spec(parts: Parts, target: Side) -> StreamSpec:
         origin=f"fig_{name}",
         projections=plan.lens.projections(_DIRECTION[target]),
         guard=partial(_guard, plan.domain),
+        kafka=replace(parts.kafka, prefix=f"{parts.kafka.prefix}.{name}") if parts.kafka else None,
     )
 
 

@@ -43,6 +43,7 @@ class Node:
 
 
 def check_installed() -> None:
+    """ProgramMissing when there is no Java, or no Kafka."""
     if shutil.which("java") is None:
         raise ProgramMissing("Java")
     if not (JARS / "server").is_dir():
@@ -78,7 +79,7 @@ def properties(node: Node, nodes: Sequence[Node], data: Path) -> dict[str, str]:
     }
 
 
-def java(folder: Path, heap: int, *, brief: bool = False) -> list[str]:
+def java(folder: Path, heap: int, *, brief: bool = False, jars: Path = JARS) -> list[str]:
     """A JVM with the server's jars and at most `heap` MB; write_files has to have been called for the folder.
 
     With `brief`, starting quickly matters more than running fast.
@@ -86,7 +87,7 @@ def java(folder: Path, heap: int, *, brief: bool = False) -> list[str]:
     return [
         "java", f"-Xmx{heap}m", "-XX:+UseSerialGC", "-XX:-UsePerfData",
         *(("-XX:TieredStopAtLevel=1",) if brief else ()),
-        f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", "-cp", str(JARS / "server" / "*"),
+        f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", "-cp", str(jars / "server" / "*"),
     ]  # fmt: skip
 
 
@@ -108,11 +109,12 @@ def run_arguments(folder: Path) -> list[str]:
     return ["kafka.Kafka", str(folder / "server.properties")]
 
 
-def members(port: int) -> set[int]:
-    """The numbers of the nodes that the broker on this port of loopback calls alive. OSError: it does not answer."""
+def members(address: str) -> set[int]:
+    """The numbers of the nodes that the broker at HOST:PORT calls alive. OSError: it does not answer."""
     # Request header (API, version, correlation, no client name), and of no topic.
     request = struct.pack("!hhihi", _METADATA, _VERSION, 1, -1, 0)
-    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=_PATIENCE) as connection:
         connection.sendall(struct.pack("!i", len(request)) + request)
         (length,) = struct.unpack("!i", _exactly(connection, 4))
         return _nodes(_exactly(connection, length))

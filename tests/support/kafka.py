@@ -60,7 +60,7 @@ class KafkaNode:
         assert self.process is not None
         assert self.process.poll() is None, f"Kafka ended; its log: {self.folder / 'log'}"
         try:
-            return kafka_node.members(self.node.port)
+            return kafka_node.members(self.address)
         except OSError:
             return set()
 
