@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import pq
 
-from cdc import position, refusals, skip, source, target_tables
+from cdc import position, refusals, signature, skip, source, target_tables, topic_place
 from cdc.binding import SetUpColumns
+from cdc.changes import Kept
 from cdc.parking import ParkedRows, Parking
 from cdc.position import Position, commit_time, lsn_text, parse_lsn
 from cdc.projection import Table
@@ -45,6 +46,7 @@ _FIXED = {
     b"advance": "select fig.advance_position($1, $2, $3, $4, $5, $6)",
     b"flushed": "select pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()",
 }
+_UNORIGINATED = {b"sign": signature.MESSAGE, b"advance": "select fig.advance_unoriginated($1, $2, $3, $4, $5, $6)"}
 
 
 @dataclass
@@ -90,7 +92,7 @@ class _Sent(NamedTuple):
 
 
 class TargetSession:
-    """Connected, identified, in pipeline mode. One at a time for each origin; the server sees to that."""
+    """Connected, identified, in pipeline mode. One at a time for each signature; the server sees to that."""
 
     def __init__(self, spec: StreamSpec, parked: Collection[Table] = ()) -> None:
         """`parked`: tables whose constraints are met only by what a whole transaction leaves."""
@@ -116,8 +118,8 @@ class TargetSession:
         self.skips = skip.waiting(self._connection, self._spec.name)
         self._parkings = {table: Parking(self._connection, table, i) for i, table in enumerate(sorted(parked))}
         self._parked: set[Table] = set()
-        run("select pg_replication_origin_session_setup(%s)", [self._spec.origin])
-        # Only now: until a predecessor lets go of the origin, what it had sent before it ended may still be committed.
+        self._by_origin = signature.claim(self._connection, self._spec.origin)
+        # Only now: until a predecessor lets go of the name, what it had sent before it ended may still be committed.
         self.position = found = self._require_position()
         guard = self._spec.guard(self._connection) if self._spec.guard else "select"
         self.applied = self.flushed = self.sent_lsn = found.lsn
@@ -130,7 +132,9 @@ class TargetSession:
         self._asked_flushed = 0.0
         self._in_transaction = self._guarded = False
         self._pgconn = self._connection.pgconn
-        for name, sql in {**_FIXED, b"guard": guard}.items():
+        kept = topic_place.STATEMENTS if self._spec.kafka else {}
+        signed = {} if self._by_origin else _UNORIGINATED
+        for name, sql in {**_FIXED, **signed, **kept, b"guard": guard}.items():
             result = self._pgconn.prepare(name, sql.encode())
             if result.status != pq.ExecStatus.COMMAND_OK:
                 raise refusals.named(self._spec, result, name.decode(), sql, "")
@@ -166,6 +170,8 @@ class TargetSession:
         self._begin()
         group.is_news = True
         if not self._guarded:
+            if not self._by_origin:
+                self._query(b"sign", [self._spec.origin.encode()], _Sent("signature", group))
             self._query(b"guard", [], _Sent("guard", group, _about(change)))
             self._guarded = True
         if self._parkings and not isinstance(change, Omission) and change.target in self._parkings:
@@ -194,12 +200,14 @@ class TargetSession:
         self._pgconn.send_query_params(sql.encode(), None)
         self._waiting.append(sent)
 
-    def commit(self, group: Group) -> None:
+    def commit(self, group: Group, beside: Sequence[Kept] = ()) -> None:
         """Send position and commit. From here on it is the target's decision."""
         self._begin()
         for parking in (self._parkings[table] for table in sorted(self._parked)):
             self._send(parking.back, _Sent("rows", group, parking.about))
         self._parked.clear()
+        for kept in beside:
+            self._query(kept.statement, kept.parameters, _Sent("place", group))
         moment = commit_time(group.time).isoformat().encode() if group.time else None
         probe, marker = (text.encode() if text else None for text in (group.probe, group.marker))
         old, new = lsn_text(self.sent_lsn).encode(), lsn_text(group.lsn).encode()

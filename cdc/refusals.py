@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import psycopg
 from psycopg import errors, pq
 
 from cdc import source
@@ -13,6 +15,7 @@ from cdc.statements import Shape
 from cdc.stream_errors import (
     ApplyMismatch,
     ConnectionLost,
+    CopyRefused,
     GuardRefused,
     PoisonRow,
     RefusedChange,
@@ -66,6 +69,31 @@ def _named(spec: StreamSpec, result: pq.abc.PGresult, what: str, shape: str, pla
     if what == "rows":
         return PoisonRow(shape, _said(result, state), place)
     return StreamError(f"the target refuses the stream's {what} ({state}): {text}", "Look into the target's log")
+
+
+def take_guard(spec: StreamSpec, target: psycopg.Connection[Any], guard: str | None) -> None:
+    """First in a transaction that copies; GuardRefused where the target's ownership row does not let it in."""
+    if guard is None:
+        return
+    try:
+        target.execute(guard.encode())
+    except psycopg.Error as error:
+        if error.sqlstate != "SF409":
+            raise
+        detail = json.loads(error.diag.message_detail or "{}")
+        said = error.diag.message_primary or ""
+        raise GuardRefused(spec.name, said, detail.get("state"), "the snapshot") from error
+
+
+def copy_error(target: str, error: psycopg.Error) -> StreamError:
+    """The error for a COPY that a server has ended."""
+    if source.passes(error.sqlstate):
+        return ConnectionLost("copy's server", str(error))
+    names = [f"{what} {name}" for what, name in (
+        ("constraint", error.diag.constraint_name), ("column", error.diag.column_name),
+        ("type", error.diag.datatype_name),
+    ) if name]  # fmt: skip
+    return CopyRefused(target, ", ".join([f"{type(error).__name__} ({error.sqlstate})", *names]))
 
 
 def _said(result: pq.abc.PGresult, state: str | None) -> str:

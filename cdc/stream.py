@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 
 from cdc import attempts
@@ -43,7 +44,8 @@ class Stream:
         refused: GuardRefused | None = None
         careful_until: int | None = None
         attempt = Attempt()
-        with Heartbeat(self._spec):
+        # Through Kafka the publisher, who is near the source, sends them.
+        with Heartbeat(self._spec) if self._spec.kafka is None else nullcontext():
             while not stop.is_set():
                 began = time.monotonic()
                 session: Session | None = None

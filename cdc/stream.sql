@@ -56,6 +56,43 @@ end $$;
 
 revoke execute on function fig.advance_position, fig.expect_rows from public;
 
+-- Copies of rows: the first one of a stream (task "initial") and refills of single tables while it runs (the table's
+-- name). Each attempt has its own id, which every one of its transactions shares with a lock: a new attempt waits for
+-- those of a dead one, and none of a dead one can commit after it.
+create table if not exists fig.snapshot (
+    stream          text not null,
+    task            text not null,
+    attempt         uuid not null,
+    began_at        timestamptz not null default clock_timestamp(),
+    rows_expected   bigint not null default 0,   -- an estimate
+    asked           jsonb,                       -- [after, upto]: the range of keys that was asked for
+    source_snapshot text,                        -- what the first copy saw of the source: pg_snapshot
+    lens            jsonb,                       -- target table -> column -> what it was made of
+    completed_at    timestamptz,
+    primary key (stream, task)
+);
+create table if not exists fig.snapshot_unit (
+    stream   text not null,
+    task     text not null,
+    filling  int not null,                       -- one primary projection with its parts
+    number   int not null,
+    target   text not null,
+    after    text[],                             -- rows with after < key <= upto; null is no bound
+    upto     text[],
+    state    text not null default 'waiting' check (state in ('waiting', 'pruned', 'kept', 'filled')),
+    rows     bigint not null default 0,
+    bytes    bigint not null default 0,
+    done_at  timestamptz,
+    primary key (stream, task, filling, number)
+);
+-- Which transactions have copied: the last writer of a row can be one of them.
+create table if not exists fig.snapshot_writer (
+    stream text not null,
+    xid    xid8 not null,
+    primary key (stream, xid)
+);
+grant select on fig.snapshot, fig.snapshot_unit, fig.snapshot_writer to public;
+
 -- Changes that an operator wants left out (`cdc.skip`), and those that were: they explain what verification finds.
 create table if not exists fig.skip (
     stream   text not null,
@@ -98,3 +135,56 @@ begin
     end if;
 end $$;
 revoke execute on function fig.record_skipped from public;
+
+-- As fig.advance_position, for a role that may not use replication origins: its transactions are signed by a message
+-- (cdc/signature.py), and the position is all that is kept of where they are from.
+create or replace function fig.advance_unoriginated(
+    p_stream text, p_old pg_lsn, p_new pg_lsn, p_source_time timestamptz, p_probe text, p_marker jsonb
+) returns void language plpgsql as $$
+begin
+    update fig.position
+    set lsn = p_new, source_time = coalesce(p_source_time, source_time), probe = coalesce(p_probe, probe),
+        marker = coalesce(p_marker, marker), updated_at = pg_catalog.clock_timestamp()
+    where stream operator(pg_catalog.=) p_stream and lsn operator(pg_catalog.=) p_old;
+    if not found then
+        raise exception using errcode = 'SF411',
+            message = pg_catalog.format('stream %s is no longer at %s', p_stream, p_old);
+    end if;
+end $$;
+revoke execute on function fig.advance_unoriginated from public;
+
+-- Through Kafka: where in its topic a stream is, written together with its position. The position decides what is
+-- applied; the place says where to go on reading, and that the topic still has what follows.
+create table if not exists fig.topic_place (
+    stream   text primary key,
+    topic    text not null,
+    topic_id text not null,           -- another one when the topic is deleted and made again
+    next     bigint not null,         -- offset
+    session  bigint not null,         -- the publisher's, and its number of the record before
+    number   bigint not null
+) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- The columns of each table as its topic announced them, before the place.
+create table if not exists fig.topic_relation (
+    stream    text not null,
+    relation  bigint not null,
+    announced bytea not null,
+    primary key (stream, relation)
+);
+
+create or replace function fig.keep_place(
+    p_stream text, p_topic text, p_topic_id text, p_next bigint, p_session bigint, p_number bigint
+) returns void language sql as $$
+    insert into fig.topic_place values (p_stream, p_topic, p_topic_id, p_next, p_session, p_number)
+    on conflict (stream) do update
+    set topic = excluded.topic, topic_id = excluded.topic_id, next = excluded.next, session = excluded.session,
+        number = excluded.number
+$$;
+
+create or replace function fig.keep_relation(p_stream text, p_relation bigint, p_announced bytea)
+returns void language sql as $$
+    insert into fig.topic_relation values (p_stream, p_relation, p_announced)
+    on conflict (stream, relation) do update set announced = excluded.announced
+$$;
+
+revoke execute on function fig.keep_place, fig.keep_relation from public;

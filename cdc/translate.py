@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cdc import added, skip, slices
+from cdc import added, signature, skip, slices
 from cdc.binding import ColumnTypes, Gone, SetUpColumns
 from cdc.pgoutput import (
     Begin,
@@ -29,9 +29,6 @@ from cdc.slices import Bound
 from cdc.spec import StreamSpec
 from cdc.statements import delete_all, reset_all
 from cdc.stream_errors import MalformedMessage, RefusedChange, SchemaChanged, UnmappedTable, Untranslatable
-
-OUR_ORIGINS = "fig_"
-"""Transactions of appliers, whichever stream they belong to, are never sent on."""
 
 OUR_MESSAGES = "fig"
 
@@ -122,7 +119,7 @@ class Translator:
         elif isinstance(message, LogicalMessage):
             self._note(message)
         elif isinstance(message, Origin) and self.transaction is not None:
-            self.transaction.is_ours = message.name.startswith(OUR_ORIGINS)
+            self.transaction.is_ours = message.name.startswith(signature.OURS)
         return ()  # Names of types, too: values travel as text.
 
     @property
@@ -217,7 +214,10 @@ class Translator:
 
     def _note(self, message: LogicalMessage) -> None:
         """Keep what a message of ours says; others' messages are none of our business."""
-        if self.transaction is None or self.transaction.is_ours or message.prefix != OUR_MESSAGES:
+        if self.transaction is None:
+            return
+        self.transaction.is_ours |= signature.is_ours(message.prefix, message.content)
+        if self.transaction.is_ours or message.prefix != OUR_MESSAGES:
             return
         said = _json_object(message.content)
         if said.get("domain") != self._spec.domain:

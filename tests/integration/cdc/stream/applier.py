@@ -14,8 +14,9 @@ import signal
 import sys
 import threading
 
-from cdc import confirm, session
-from cdc.position import Identity, Position
+from cdc import confirm, slot_changes
+from cdc.losses import Standing
+from cdc.position import Position
 from cdc.projection import Column, Projection, Role, Table
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
@@ -39,11 +40,11 @@ def main() -> None:
         confirm.confirmable = lambda target: target.applied
     if given.get("blind"):
 
-        def believe(position: Position | None, stream: str, found: Identity, confirmed: int | None) -> Position:
+        def believe(position: Position | None, stream: str, found: Standing) -> Position:
             assert position is not None
             return position
 
-        session.require_same = believe
+        slot_changes.require_same = believe
     name, times = given.get("die_at") or ("", 0)
     passed = [0]
 

@@ -226,5 +226,5 @@ def test_a_slot_that_was_confirmed_too_far_is_noticed_before_anything_is_skipped
     scene.start_applier()
     crash_target_with_confirmed_rows_in_memory_only(scene)
     wait_until(lambda: scene.applier and scene.applier.poll() is not None, 30, "the applier stops")
-    assert "StreamIdentityChanged" in scene.log.read_text()
+    assert "SlotAhead" in scene.log.read_text()
     assert "the target has only" in scene.log.read_text()
