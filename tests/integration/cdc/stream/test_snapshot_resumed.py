@@ -162,7 +162,7 @@ def test_a_lost_slot_brings_only_what_has_changed(scene: Scene) -> None:
 def test_a_worker_whose_session_ends_ends_the_copy_by_name_and_the_next_one_completes_it(
     scene: Scene, side: str
 ) -> None:
-    ended = []
+    ended: list[int] = []
 
     def end_one(name: str) -> None:
         if name == "table copied" and not ended:
