@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import pq
 
-from cdc import position, refusals, source, target_tables
+from cdc import position, refusals, source, target_tables, topic_place
 from cdc.binding import SetUpColumns
+from cdc.changes import Kept
 from cdc.position import Position, commit_time, lsn_text, parse_lsn
 from cdc.projection import Table
 from cdc.runs import Batch
@@ -119,7 +120,8 @@ class TargetSession:
         self._asked_flushed = 0.0
         self._in_transaction = self._guarded = False
         self._pgconn = self._connection.pgconn
-        for name, sql in {**_FIXED, b"guard": guard}.items():
+        kept = topic_place.STATEMENTS if self._spec.kafka else {}
+        for name, sql in {**_FIXED, **kept, b"guard": guard}.items():
             result = self._pgconn.prepare(name, sql.encode())
             if result.status != pq.ExecStatus.COMMAND_OK:
                 raise refusals.named(self._spec, result, name.decode(), sql, "")
@@ -164,9 +166,11 @@ class TargetSession:
             self._pgconn.send_query_params(change.sql.encode(), None)
             self._waiting.append(_Sent("rows", group, change))
 
-    def commit(self, group: Group) -> None:
+    def commit(self, group: Group, beside: Sequence[Kept] = ()) -> None:
         """Send position and commit. From here on it is the target's decision."""
         self._begin()
+        for kept in beside:
+            self._query(kept.statement, kept.parameters, _Sent("place", group))
         moment = commit_time(group.time).isoformat().encode() if group.time else None
         probe, marker = (text.encode() if text else None for text in (group.probe, group.marker))
         old, new = lsn_text(self.sent_lsn).encode(), lsn_text(group.lsn).encode()

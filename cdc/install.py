@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import position, slots, source
+from cdc import position, slots, source, topics
 from cdc.position import Position
 from cdc.projection import Table
 from cdc.source import SourceConnection
@@ -116,13 +116,18 @@ def complete(monitor: psycopg.Connection[Any], target: psycopg.Connection[Any], 
         identity, confirmed = replication.identify(spec.slot), replication.confirmed(spec.slot)
     finally:
         replication.close()
-    goes_on = identity == found.identity and confirmed is not None and confirmed <= found.lsn
+    # Through Kafka the slot may be ahead: the topic has what lies between, and whoever reads it sees whether it does.
+    goes_on = identity == found.identity and confirmed is not None and (bool(spec.kafka) or confirmed <= found.lsn)
     return found if goes_on else None
 
 
 def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
     """The position away, if there is one. A replica's session does not cascade, so both tables are named."""
     target.execute("delete from fig.stream_source where stream = %s", [spec.name])
+    for table in ("fig.topic_place", "fig.topic_relation"):
+        found = target.execute("select to_regclass(%s)", [table]).fetchone()
+        if found and found[0]:
+            target.execute(sql.SQL("delete from {} where stream = %s").format(sql.SQL(table)), [spec.name])
     target.execute("delete from fig.position where stream = %s", [spec.name])
 
 
@@ -148,5 +153,7 @@ def remove(spec: StreamSpec) -> None:
         known = target.execute("select to_regclass('fig.position')").fetchone()
         if known and known[0]:
             forget(target, spec)
+        if spec.kafka is not None:
+            topics.remove(spec.kafka, spec.kafka.topic)
         if target.execute("select 1 from pg_replication_origin where roname = %s", [spec.origin]).fetchone():
             target.execute("select pg_replication_origin_drop(%s)", [spec.origin])

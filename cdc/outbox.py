@@ -19,10 +19,11 @@ import psycopg
 
 from cdc import outbox_install, source
 from cdc.broker import BROKER_ERRORS, Message, Publishing, connected
+from cdc.changes import Keepalive
 from cdc.outbox_errors import BrokerAway, EventUnpublishable, NobodyListens, OutboxChanged
 from cdc.outbox_install import OutboxSpec
 from cdc.pgoutput import Begin, Commit, Insert, Origin, Relation, Row, decode
-from cdc.source import Keepalive, SourceConnection
+from cdc.source import SourceConnection
 from cdc.stream_errors import ConnectionLost
 from cdc.translate import OUR_ORIGINS
 

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from cdc.changes import Keepalive
 from cdc.position import Identity, lsn_text, parse_lsn, protocol_now
 from cdc.stream_errors import ConnectionLost, StreamError
 
@@ -63,13 +64,12 @@ class WalData(NamedTuple):
     """One message of pgoutput."""
 
     content: bytes
+    start: bytes = b""
+    """Its LSN, as sent."""
 
-
-class Keepalive(NamedTuple):
-    """The source has sent everything up to `wal_end`."""
-
-    wal_end: int
-    reply: bool
+    @property
+    def lsn(self) -> int:
+        return int.from_bytes(self.start, "big")
 
 
 class SourceConnection:
@@ -91,10 +91,6 @@ class SourceConnection:
     @property
     def socket(self) -> int:
         return self._pgconn.socket
-
-    @property
-    def is_broken(self) -> bool:
-        return self._pgconn.status != pq.ConnStatus.OK
 
     def rows(self, query: str) -> list[tuple[str | None, ...]]:
         """Run one command of the replication protocol or a simple query."""
@@ -168,7 +164,7 @@ class SourceConnection:
             raise self._ended()
         self._heard = time.monotonic()
         if data[0] == ord("w"):
-            return WalData(bytes(data[25:]))
+            return WalData(bytes(data[25:]), bytes(data[1:9]))
         _kind, wal_end, _time, reply = _keepalive_message(data)
         return Keepalive(wal_end, reply == 1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import nullcontext
 
 from cdc.heartbeat import Heartbeat
 from cdc.session import CAREFUL, Checkpoint, Pace, Session
@@ -39,7 +40,8 @@ class Stream:
         pause = FIRST_PAUSE
         refused: GuardRefused | None = None
         careful_until: int | None = None
-        with Heartbeat(self._spec):
+        # Through Kafka the publisher, who is near the source, sends them.
+        with Heartbeat(self._spec) if self._spec.kafka is None else nullcontext():
             while not stop.is_set():
                 began = time.monotonic()
                 session: Session | None = None

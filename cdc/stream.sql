@@ -54,3 +54,39 @@ begin
 end $$;
 
 revoke execute on function fig.advance_position, fig.expect_rows from public;
+
+-- Through Kafka: where in its topic a stream is, written together with its position. The position decides what is
+-- applied; the place says where to go on reading, and that the topic still has what follows.
+create table if not exists fig.topic_place (
+    stream   text primary key,
+    topic    text not null,
+    topic_id text not null,           -- another one when the topic is deleted and made again
+    next     bigint not null,         -- offset
+    session  bigint not null,         -- the publisher's, and its number of the record before
+    number   bigint not null
+) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- The columns of each table as its topic announced them, before the place.
+create table if not exists fig.topic_relation (
+    stream    text not null,
+    relation  bigint not null,
+    announced bytea not null,
+    primary key (stream, relation)
+);
+
+create or replace function fig.keep_place(
+    p_stream text, p_topic text, p_topic_id text, p_next bigint, p_session bigint, p_number bigint
+) returns void language sql as $$
+    insert into fig.topic_place values (p_stream, p_topic, p_topic_id, p_next, p_session, p_number)
+    on conflict (stream) do update
+    set topic = excluded.topic, topic_id = excluded.topic_id, next = excluded.next, session = excluded.session,
+        number = excluded.number
+$$;
+
+create or replace function fig.keep_relation(p_stream text, p_relation bigint, p_announced bytea)
+returns void language sql as $$
+    insert into fig.topic_relation values (p_stream, p_relation, p_announced)
+    on conflict (stream, relation) do update set announced = excluded.announced
+$$;
+
+revoke execute on function fig.keep_place, fig.keep_relation from public;

@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,7 @@ from cdc.errors import CdcError
 from cdc.projection import Direction
 from cdc.spec import Progress, StreamSpec
 from cdc.stream import Stream
+from cdc.topic_publisher import TopicPublisher
 from migration_plan import outboxes
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.lifecycle import Side
@@ -46,6 +48,7 @@ def spec(parts: Parts, target: Side) -> StreamSpec:
         origin=f"fig_{name}",
         projections=plan.lens.projections(_DIRECTION[target]),
         guard=partial(_guard, plan.domain),
+        kafka=replace(parts.kafka, prefix=f"{parts.kafka.prefix}.{name}") if parts.kafka else None,
     )
 
 
@@ -108,11 +111,14 @@ class StreamKeeper(threading.Thread):
         while not self._stop_event.is_set():
             try:
                 self._wait_until_begun()
-                Stream(spec(self._parts, self._target), self._progress).run(self._stop_event)
+                self._work(spec(self._parts, self._target))
             except (CdcError, FigError, psycopg.Error) as error:
                 if not self._ended():
                     self._alarm(error)
                 self._stop_event.wait(1.0)
+
+    def _work(self, stream: StreamSpec) -> None:
+        Stream(stream, self._progress).run(self._stop_event)
 
     def _wait_until_begun(self) -> None:
         with self._connected() as target:
@@ -136,7 +142,7 @@ class StreamKeeper(threading.Thread):
         if target.execute("select 1 from pg_class where oid = to_regclass('fig.position')").fetchone() is None:
             return False
         where = "select 1 from fig.position where stream = %s"
-        return target.execute(where, [self.name]).fetchone() is not None
+        return target.execute(where, [self._parts.stream_to(self._target)]).fetchone() is not None
 
     def _progress(self, progress: Progress) -> None:
         self._alarmed = ""
@@ -158,6 +164,17 @@ class StreamKeeper(threading.Thread):
                 _log.error("%s", json.dumps({"alarm": "journal", "message": str(unreachable)}))
 
 
+class TopicKeeper(StreamKeeper):
+    """Runs the publisher of one stream that goes through Kafka."""
+
+    def __init__(self, parts: Parts, target: Side, applied: AppliedThrough, stop: threading.Event) -> None:
+        super().__init__(parts, target, applied, stop)
+        self.name = f"{self.name}_topic"
+
+    def _work(self, stream: StreamSpec) -> None:
+        TopicPublisher(stream).run(self._stop_event)
+
+
 def run(domains: Sequence[Parts], stop: threading.Event) -> None:
     """All streams of all domains until told to stop."""
     applied = AppliedThrough([proxy for parts in domains[:1] for proxy in parts.proxies])
@@ -165,6 +182,7 @@ def run(domains: Sequence[Parts], stop: threading.Event) -> None:
     keepers: list[threading.Thread] = [
         StreamKeeper(parts, target, applied, stop) for parts in domains for target in Side
     ]
+    keepers += [TopicKeeper(parts, target, applied, stop) for parts in domains if parts.kafka for target in Side]
     keepers += [PublisherKeeper(parts, spec, stop) for parts in domains for spec in outboxes.of(parts).values()]
     for keeper in keepers:
         keeper.start()

@@ -14,7 +14,7 @@ import signal
 import sys
 import threading
 
-from cdc import confirm, session
+from cdc import confirm, slot_changes
 from cdc.position import Identity, Position
 from cdc.projection import Column, Projection, Role, Table
 from cdc.spec import StreamSpec
@@ -45,7 +45,7 @@ def main() -> None:
             assert position is not None
             return position
 
-        session.require_same = believe
+        slot_changes.require_same = believe
     name, times = given.get("die_at") or ("", 0)
     passed = [0]
 

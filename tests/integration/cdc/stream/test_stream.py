@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from cdc import apply, snapshot
+from cdc.changes import Keepalive
 from cdc.session import Pace
-from cdc.source import Keepalive, SourceConnection, WalData
+from cdc.source import SourceConnection, WalData
 from cdc.spec import StreamState
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE
