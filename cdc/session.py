@@ -16,6 +16,7 @@ from cdc.changes import ChangeSource, Keepalive
 from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
 from cdc.gate import Gate
 from cdc.pgoutput import Begin, Commit, Message
+from cdc.projection import Table
 from cdc.slot_changes import SlotChanges
 from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
@@ -42,6 +43,8 @@ class Pace:
 
     longest_run: int = BATCHES[0]
     group_rows: int = 2000
+    parked: frozenset[Table] = frozenset()
+    """Target tables whose constraints stand in the way of single steps."""
 
 
 CAREFUL = Pace(longest_run=1, group_rows=0)
@@ -60,12 +63,14 @@ class Session:
         self._pace = pace
         self._checkpoint = checkpoint
         with ExitStack() as opened:
-            self._target = target = opened.enter_context(closing(TargetSession(spec)))
+            self._target = target = opened.enter_context(closing(TargetSession(spec, pace.parked)))
             self._gate = opened.enter_context(closing(Gate(spec)))
             self._source = source = opened.enter_context(closing(changes_of(spec)))
             position = source.resume(target.position)
             self._opened = opened.pop_all()
-        self._translator = Translator(spec, target.tables, target.set_up, pace.longest_run)
+        self._translator = Translator(
+            spec, target.tables, target.set_up, pace.longest_run, target.fixed, target.skips, pace.parked
+        )
         self._confirmation = Confirmation(source, target)
         self._report = Report(target, self._confirmation, on_progress)
         self._group = Group(lsn=position.lsn)
@@ -136,12 +141,14 @@ class Session:
             self._end_of_transaction(message)
         else:
             for statement in self._translator.take(message):
+                self._group.ordinal = self._translator.ordinal
                 self._target.write(statement, self._group)
                 self._checkpoint("written")
 
     def _begin(self, message: Begin) -> None:
         self.received = message.final_lsn
-        self._group.last = str(self._translator.begin(message))
+        transaction = self._translator.begin(message)
+        self._group.last, self._group.last_lsn = str(transaction), message.final_lsn
         self._group.first = self._group.first or self._group.last
 
     def _end_of_transaction(self, message: Commit) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import struct
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import psycopg
@@ -12,6 +13,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cdc.changes import Keepalive
+from cdc.losses import Standing, forks
 from cdc.position import Identity, lsn_text, parse_lsn, protocol_now
 from cdc.stream_errors import ConnectionLost, StreamError
 
@@ -51,6 +53,19 @@ def connect(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[o
         return psycopg.connect(conninfo(dsn, application), autocommit=True)
     except psycopg.Error as error:
         raise refused(side, error) from error
+
+
+def patiently(act: Callable[[], object], patience: float) -> None:
+    """Do what the last session of a process that has just ended may still be in the way of (ObjectInUse)."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            act()
+            return
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > deadline:
+                raise
+            select.select([], [], [], 0.05)
 
 
 def refused(side: str, error: psycopg.Error) -> StreamError:
@@ -140,12 +155,23 @@ class SourceConnection:
         )
         return parse_lsn(found[0][0]) if found and found[0][0] else None
 
-    def start(self, slot: str, publication: str, lsn: int, messages: bool = True) -> None:
+    def standing(self, slot: str) -> Standing:
+        """Everything by which a stream finds out whether it can go on here."""
+        system_id, timeline, end, *_ = self.rows("IDENTIFY_SYSTEM")[0]
+        number = int(timeline or 0)
+        lost = self.rows(
+            "select 1 from pg_catalog.pg_replication_slots where slot_name = "  # noqa: S608
+            f"{_literal(slot)} and wal_status = 'lost'"
+        )
+        history = self.rows(f"TIMELINE_HISTORY {number}")[0][1] if number > 1 else ""
+        identity = Identity(system_id or "", number, slot)
+        return Standing(identity, parse_lsn(end or "0/0"), self.confirmed(slot), bool(lost), forks(history or ""))
+
+    def start(self, slot: str, publication: str, lsn: int) -> None:
         """Begin to receive everything that committed after `lsn`, and after what the slot has confirmed."""
-        wanted = "true" if messages else "false"
         result = self._pgconn.exec_(
             f"START_REPLICATION SLOT \"{slot}\" LOGICAL {lsn_text(lsn)} (proto_version '1',"
-            f" publication_names {_literal(_identifier(publication))}, messages '{wanted}')".encode()
+            f" publication_names {_literal(_identifier(publication))}, messages 'true')".encode()
         )
         if result.status != pq.ExecStatus.COPY_BOTH:
             raise self._failed(result)

@@ -26,10 +26,11 @@ from cdc.confirm import ASK_AFTER_SILENCE, GONE_AFTER_SILENCE, STATUS_EVERY
 from cdc.envelope import Envelopes
 from cdc.heartbeat import Heartbeat
 from cdc.kafka_transport import KafkaTransport
+from cdc.losses import SlotInvalidated, SlotMissing
 from cdc.pgoutput import decode
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
-from cdc.stream_errors import ConnectionLost, SetUpError, StreamIdentityChanged
+from cdc.stream_errors import ConnectionLost, SetUpError
 from cdc.topic_format import HEADER
 from cdc.topic_writer import Outgoing, TopicWriter
 
@@ -89,9 +90,11 @@ class PublishingSession:
             self._catalogue = opened.enter_context(
                 source.connect(spec.source_dsn, "source", f"fig-publish {spec.name}")
             )  # fmt: skip
-            identity, confirmed = connection.identify(spec.slot), connection.confirmed(spec.slot)
+            standing = connection.standing(spec.slot)
+            identity, confirmed = standing.identity, standing.confirmed
             if confirmed is None:
-                raise StreamIdentityChanged(spec.name, [f"slot {spec.slot} does not exist or has lost its WAL"])
+                kind = SlotInvalidated if standing.is_invalidated else SlotMissing
+                raise kind(spec.name, [f"slot {spec.slot} does not exist or has lost its WAL"])
             # Before anything is written: while a predecessor still has the slot, this is refused.
             connection.start(spec.slot, spec.publication, confirmed)
             self._producer = self._transport.producer()

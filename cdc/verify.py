@@ -18,6 +18,7 @@ from psycopg import Connection, Error
 from cdc.catalogue import Catalogue
 from cdc.difference import Difference
 from cdc.errors import ComparisonFailed
+from cdc.masking import of_database
 from cdc.projection import Direction, Projection
 from cdc.verify_pair import CHUNK_ROWS, OnRows, Pair, Tally
 from cdc.verify_view import View, views
@@ -87,7 +88,7 @@ def compare(
             try:
                 yield from pair.differences(tally)
             except Error as error:
-                raise ComparisonFailed(str(both[0].table), str(both[1].table), str(error)) from error
+                raise ComparisonFailed(str(both[0].table), str(both[1].table), of_database(error)) from error
 
     with ThreadPoolExecutor(2, "fig-verify") as threads:
         found = tuple(islice(differences(threads), limit))

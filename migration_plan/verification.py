@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
+from cdc.difference import without_values
 from cdc.errors import CdcError
 from cdc.projection import Direction
 from cdc.verify import Report, compare
@@ -50,9 +52,8 @@ def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
             scans = own_scans(pair.source if owner is Side.MONOLITH else pair.target)
     except CdcError as error:
         raise VerificationFailed(f'domain "{parts.domain}": {error}', error.next_step) from error
-    places = [
-        {"table": str(d.table), "key": dict(d.key), "column": d.column, "kind": d.kind} for d in report.differences
-    ]
+    hidden = [without_values(one, plan.personal) for one in report.differences]
+    places = [{"table": str(d.table), "key": dict(d.key), "column": d.column, "kind": d.kind} for d in hidden]
     parts.journal.verified(parts.domain, report.rows, report.count, {"lsn": pair.lsn, "differences": places[:SHOWN]})
     parts.journal.record(
         parts.domain,
@@ -64,3 +65,12 @@ def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
         scans=scans,
     )
     return report
+
+
+def shown(parts: Parts, report: Report, values: bool) -> Report:
+    """The report for a person's eyes: without values, unless somebody asks for them; then the journal says who did."""
+    if values:
+        tables = sorted({str(one.table) for one in report.differences})
+        parts.journal.record(parts.domain, "values-shown", what="differences", tables=tables)
+        return report
+    return replace(report, differences=tuple(without_values(one, parts.plan.personal) for one in report.differences))
