@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import signal
 import subprocess
-import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
+from tests.support import places
 from tests.support.postgres import PostgresServer
 from tests.support.stack import CATALOG_ONLY, Stack, evidence_folder, running_stack
 
@@ -25,8 +25,7 @@ THROWN_AWAY = signal.SIGQUIT
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """A folder that server users (postgres) can reach, unlike pytest's own."""
-    folder = Path(tempfile.mkdtemp(prefix="fig-test-", dir="/var/tmp"))
-    folder.chmod(0o755)
+    folder = places.server_folder("fig-test-")
     yield folder
     # Hundreds of databases: some 100,000 files.
     subprocess.run(["rm", "-rf", folder], check=False)

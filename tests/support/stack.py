@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from migration_plan.local import ports, processes
 from migration_plan.local.errors import StackNotRunning
 from migration_plan.local.site import Place, open_site
 from migration_plan.local.status import ProcessStatus, status
+from tests.support import places
 from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -150,8 +150,7 @@ class Stack:
 @contextmanager
 def private_stack(file: Path | None = None, extra: Mapping[str, str] | None = None) -> Iterator[Stack]:
     """A stack that is not up yet, and that is gone afterwards whatever happened."""
-    folder = Path(tempfile.mkdtemp(prefix="fig-stack-", dir="/var/tmp"))
-    folder.chmod(0o755)
+    folder = places.server_folder("fig-stack-")
     stack = Stack(folder, file, extra)
     try:
         yield stack

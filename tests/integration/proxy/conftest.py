@@ -6,7 +6,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from proxy.client import ProxyClient
 from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Static, Upstream
 from proxy.workers import workers
 from tests.integration.proxy.origin import Origin, new_port
+from tests.support import places
 
 
 @dataclass
@@ -132,8 +132,7 @@ def static_world(static_module_world: World) -> World:
 
 
 def _world(identity: Identity | None = None, static: str = "") -> Iterator[World]:
-    folder = Path(tempfile.mkdtemp(prefix="fig-proxy-", dir="/var/tmp"))
-    folder.chmod(0o755)
+    folder = places.server_folder("fig-proxy-")
     (folder / "pages").mkdir()
     monolith, catalog, catalog_two = Origin("monolith"), Origin("catalog"), Origin("catalog")
     config = replace(configuration(folder / "nginx", monolith, (catalog, catalog_two)), identity=identity)

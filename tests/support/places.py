@@ -1,0 +1,24 @@
+"""Where the servers of tests keep their data: in memory where there is room.
+
+What is killed there is a process, never the machine, so a file in memory outlives whatever a file on a disk would.
+A database is made in 30 ms instead of several hundred, and removing a hundred thousand files takes no time.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+MEMORY = Path("/dev/shm")
+DISK = Path("/var/tmp")
+ROOM = 10 * 2**30
+"""Bytes that have to be free in memory: a whole run of the tests takes about half of it."""
+
+
+def server_folder(prefix: str) -> Path:
+    """A new folder that server users (postgres) can reach, unlike pytest's own."""
+    place = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else DISK
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    folder.chmod(0o755)
+    return folder
