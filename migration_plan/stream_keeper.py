@@ -17,9 +17,10 @@ import psycopg
 from cdc.control import Phase
 from cdc.errors import CdcError
 from cdc.masking import said
+from cdc.position import lsn_text
 from cdc.spec import Progress, StreamSpec, StreamState
 from cdc.stream import Stream
-from cdc.stream_errors import StreamIdentityChanged
+from cdc.stream_errors import StreamError, StreamIdentityChanged
 from cdc.topic_publisher import TopicPublisher
 from migration_plan import restarts
 from migration_plan.applied_through import AppliedThrough
@@ -166,10 +167,18 @@ class StreamKeeper(threading.Thread):
             try:
                 self._parts.journal.record(
                     self._parts.domain, "alarm", case=error.code, stream=self.name, reason=message,
-                    next_step=error.next_step,
+                    next_step=self._next_step(error),
                 )  # fmt: skip
             except JournalUnreachable as unreachable:
                 _log.error("%s", json.dumps({"alarm": "journal", "message": str(unreachable)}))
+
+    def _next_step(self, error: CdcError) -> str:
+        """With the command that leaves the change out, where it is known which one it is."""
+        change = error.change if isinstance(error, StreamError) else None
+        if change is None or not change.ordinal:
+            return error.next_step
+        place = f"{lsn_text(change.lsn)} {change.ordinal} --direction to_{self._target} --why …"
+        return f"{error.next_step} (fig sync skip {self._parts.domain} {place})"
 
 
 class TopicKeeper(StreamKeeper):
