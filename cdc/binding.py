@@ -36,6 +36,9 @@ ColumnTypes = Mapping[str, str]
 Pick = Callable[[Row], tuple[Any, ...]]
 """Takes the values that a statement needs out of a source row."""
 
+FIXED_WIDTH = frozenset((16, 18, 19, 20, 21, 23, 26, 700, 701, 790, 829, 1082, 1083, 1114, 1184, 1186, 1266, 2950))
+"""Built-in types whose values are always sent: bool, numbers of fixed width, name, dates and times, uuid and the like."""
+
 _ELSEWHERE = "it goes to another row"
 
 Made = tuple[Shape, Pick]
@@ -53,6 +56,7 @@ class Binding:
         self._projection = projection
         self._types = types
         self._index = {column.name: i for i, column in enumerate(relation.columns)}
+        self._large = [i for i, column in enumerate(relation.columns) if column.type_oid not in FIXED_WIDTH]
         self._require_columns(relation)
         key = identity_key(relation, projection)
         self._row_key = pick([self._index[source] for source, _target in key])
@@ -100,7 +104,7 @@ class Binding:
     def update(self, message: Update, gone: Gone) -> Iterable[Change]:
         """Columns whose value was not sent stay as they are."""
         new = filled(message)
-        unsent = tuple([i for i, value in enumerate(new) if value is UNCHANGED]) if UNCHANGED in new else ()
+        unsent = tuple([i for i in self._large if new[i] is UNCHANGED])
         if unsent:
             self._require_sent(self._key_cells, unsent, "it is part of the key")
         if self._only_with is not None:
