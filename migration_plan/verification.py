@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable
 
 from cdc.errors import CdcError
@@ -26,6 +28,11 @@ class VerificationFailed(FigError):
     exit_code = 8
 
 
+def _sessions() -> int:
+    """Of each side; both databases may be on this machine."""
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
+
+
 def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
     """Compare the owner's rows with the copy, under live writes, and remember the result."""
     if parts.journal.stage(parts.domain) is Stage.RETIRED:
@@ -39,15 +46,17 @@ def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
     direction = Direction.TO_SERVICE if owner is Side.MONOLITH else Direction.TO_MONOLITH
     plan, stream = parts.plan, parts.stream_to(owner.other)
     try:
-        with exact_pair(plan.sides[owner].dsn, plan.sides[owner.other].dsn, stream) as pair:
+        with exact_pair(plan.sides[owner].dsn, plan.sides[owner.other].dsn, stream, sessions=_sessions()) as pair:
             report = compare(
                 pair.source,
                 pair.target,
                 plan.lens.projections(Direction.TO_SERVICE),
                 direction,
                 on_rows=progress or (lambda done, expected: None),
+                more=pair.more,
             )
-            scans = own_scans(pair.source if owner is Side.MONOLITH else pair.target)
+            sessions = [(pair.source, pair.target), *pair.more]
+            scans = sum((Counter(own_scans(both[owner is not Side.MONOLITH])) for both in sessions), Counter[str]())
     except CdcError as error:
         raise VerificationFailed(f'domain "{parts.domain}": {error}', error.next_step) from error
     places = [
