@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import closing
 
 import psycopg
 
+from cdc.gate import Gate
 from cdc.verify_gate import HOLD_SECONDS, answer_channel, exact_pair, request_channel
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE
@@ -42,6 +44,15 @@ def test_a_pair_of_snapshots_under_load_sees_the_same_rows(copied: Pair) -> None
             writer.join()
     assert all(books and lent for books, lent, _ in rounds), rounds
     assert len({str(count) for *_, count in rounds}) == 5, "nothing was written meanwhile; the test shows nothing"
+
+
+def test_a_request_that_arrives_together_with_another_answer_is_heard(copied: Pair) -> None:
+    """The server delivers notifications before it says that a command is done: the driver takes them off with it."""
+    with closing(Gate(copied.forward)) as gate:
+        request = json.dumps({"id": "one", "do": "hold"})
+        gate._listener.execute("select pg_notify(%s, %s)", [request_channel(copied.forward.name), request])
+        gate.listen()
+        assert gate.stops(0)
 
 
 def test_an_idle_stream_reaches_the_point_too(copied: Pair) -> None:
