@@ -99,8 +99,9 @@ class StreamKeeper(threading.Thread):
         how = restarts.bring_back(self._parts, self._target, spec(self._parts, self._target), budget)
         if how is None:
             self._stop_event.wait(BEGUN_EVERY)  # Our watch has not seen yet what has been done.
-        else:
-            _log.info("%s", json.dumps({"stream": self.name, "message": f"is back ({how})"}))
+            return
+        self._alarmed, self.trouble = "", None
+        _log.info("%s", json.dumps({"stream": self.name, "message": f"is back ({how})"}))
 
     def _has_begun(self) -> bool:
         """Wait for a sync that has been prepared; False when something else is to be done first."""
