@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from psycopg import Connection
@@ -41,9 +41,10 @@ class Pair:
     views: tuple[View, View]
     threads: ThreadPoolExecutor
     chunk_rows: int
+    within: Range = Range()  # noqa: RUF009  A value.
 
     def differences(self, tally: Tally) -> Iterator[Difference]:
-        for chunk in self._chunks(0, Range()):
+        for chunk in self._chunks(0, self.within):
             source, target = self._both(lambda view: view.digest(chunk), chunk.parameters)  # noqa: B023  Used at once.
             if source != target:
                 yield from self._in_chunk(chunk, surplus=target[0][0] > self.chunk_rows)
@@ -53,13 +54,13 @@ class Pair:
         """Ranges that cover `within` without a gap, of at most `chunk_rows` rows on this side."""
         after = within.after
         while True:
-            rest = Range(after, within.upto)
+            rest = replace(within, after=after)
             query = self.views[side].boundary(rest, self.chunk_rows)
             found = _rows(self.connections[side], query, rest.parameters)
             if not found:
                 yield rest
                 return
-            yield Range(after, found[0])
+            yield replace(within, after=after, upto=found[0])
             after = found[0]
 
     def _in_chunk(self, chunk: Range, surplus: bool) -> Iterator[Difference]:

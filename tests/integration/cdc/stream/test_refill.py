@@ -78,7 +78,7 @@ def books(pair: Pair) -> Pair:
 
 def test_a_table_is_copied_again_in_pieces_under_a_writer_and_surplus_rows_go(books: Pair) -> None:
     spoil(books)
-    told = []
+    told: list[snapshot_progress.SnapshotProgress] = []
     with books.streaming(), writing(books, 3000) as written:
         wait_until(lambda: written[0] > 10, 10, "rows are written")
         done = refill(books.forward, VOLUME, on_progress=told.append, unit_bytes=SMALL)
