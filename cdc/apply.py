@@ -122,7 +122,9 @@ class TargetSession:
         # Only now: until a predecessor lets go of the name, what it had sent before it ended may still be committed.
         self.position = found = self._require_position()
         guard = self._spec.guard(self._connection) if self._spec.guard else "select"
-        self.applied = self.flushed = self.sent_lsn = found.lsn
+        self.applied = self.sent_lsn = found.lsn
+        # What a predecessor committed is visible, and perhaps not flushed: the slot must not hear of it yet.
+        self.flushed = 0
         self.source_time: datetime | None = found.source_time
         self.rows = self.transactions = 0
         self.lag: float | None = None

@@ -68,6 +68,8 @@ def units(
     """The whole range, by default the filling's whole key space, without gap or overlap, whatever the sample was."""
     whole = within or Range()
     size, rows = _measure(source, pair.filling.primary.source)
+    if not pair.source.key:
+        return [Unit(pair, 0, whole, rows)]
     count = max(1, round(size / unit_bytes))
     found = _sample(source, pair.source, size, count, whole) if count > 1 else []
     if whole != Range():

@@ -185,16 +185,18 @@ class PoisonRow(StreamError):
 
 
 class MalformedMessage(StreamError):
-    """Bytes that are no pgoutput message of protocol version 1."""
+    """Bytes that are no pgoutput message of protocol version 1, or one that cannot come where it came."""
 
     code = "message-malformed"
 
-    def __init__(self, reason: str, data: bytes) -> None:
+    def __init__(self, reason: str, data: bytes, at: int = 0) -> None:
         kind = repr(chr(data[0])) if data else "empty"
         super().__init__(
-            f"not a pgoutput message ({kind}, {len(data)} bytes): {reason}",
+            f"not a pgoutput message ({kind}, {len(data)} bytes), at byte {at}: {reason}",
             "Report this with both server versions; the position was not moved",
         )
+        self.at = at
+        """The byte of the message at which it cannot be right."""
 
 
 class SlotBlocked(StreamError):

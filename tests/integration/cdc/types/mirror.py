@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from cdc import install, snapshot
-from cdc.projection import Column, Projection, Role, Table
+from cdc.projection import Column, Projection, Role, Table, quoted
 from cdc.spec import StreamSpec
 from tests.integration.cdc.stream.conftest import Pair, as_fig, execute, make_side
 from tests.support.postgres import PostgresServer
@@ -43,12 +43,15 @@ class Mirror(Pair):
     def target(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         return execute(self.forward.target_dsn, query, *arguments)
 
+    def with_projections(self, projections: tuple[Projection, ...]) -> StreamSpec:
+        return replace(self.forward, projections=projections)
+
     def differences(self) -> list[str]:
         """Every table and column whose texts are not the same on both sides, as many of each as there are."""
         found = []
         for projection in self.forward.projections:
             names = [column.target for column in projection.columns]
-            texts = ", ".join(f'"{name}"::text' for name in names).replace("%", "%%")
+            texts = ", ".join(f"{quoted(name)}::text" for name in names)
             query = f"select {texts} from {projection.source.quoted}"
             one, other = (sorted(execute(dsn, query), key=repr) for dsn in
                           (self.forward.source_dsn, self.forward.target_dsn))  # fmt: skip
