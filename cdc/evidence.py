@@ -37,6 +37,7 @@ _WRITER = f"""
         when exists (select from pg_catalog.pg_replication_origin o
                      where o.roident = c.roident and (o.roname = '{{origin}}' or o.roname like '{{origin}}\\_copy%'))
             then 'stream'
+        when not has_function_privilege('pg_replication_origin_session_setup(text)', 'EXECUTE') then 'unknown'
         else 'other' end || ' ' || coalesce(date_trunc('second', c.timestamp)::text, '')
      from (select (x).timestamp, (x).roident from (select
            case when current_setting('track_commit_timestamp') = 'on'

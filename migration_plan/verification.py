@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
 from cdc.difference import without_values
 from cdc.errors import CdcError
 from cdc.projection import Direction
+from cdc.repair import Repaired, repair
 from cdc.verify import Report, compare
 from cdc.verify_gate import exact_pair
 from migration_plan.errors import FigError
@@ -16,6 +18,7 @@ from migration_plan.moves import Unsettled
 from migration_plan.observation import own_scans
 from migration_plan.parts import Parts, read_rows
 from migration_plan.recovery import Case, decide
+from migration_plan.streams import spec
 
 OnRows = Callable[[int, int], None]
 SHOWN = 20
@@ -25,6 +28,13 @@ class VerificationFailed(FigError):
     """Both sides could not be compared; this says nothing about their rows."""
 
     code = "verification-failed"
+    exit_code = 8
+
+
+class RepairFailed(FigError):
+    """What differs could not be copied again; whole units were, or nothing."""
+
+    code = "repair-failed"
     exit_code = 8
 
 
@@ -74,3 +84,26 @@ def shown(parts: Parts, report: Report, values: bool) -> Report:
         parts.journal.record(parts.domain, "values-shown", what="differences", tables=tables)
         return report
     return replace(report, differences=tuple(without_values(one, parts.plan.personal) for one in report.differences))
+
+
+def repair_domain(parts: Parts, progress: OnRows | None = None) -> Repaired:
+    """Compare, then copy again what differs and is not merely on its way, while people write. Only the copy is
+    changed, by the applier's rights; the owner's rows are what they are."""
+    report = verify_domain(parts, progress)
+    owner = decide(read_rows(parts)).giver or Side.MONOLITH
+    direction = Direction.TO_SERVICE if owner is Side.MONOLITH else Direction.TO_MONOLITH
+    projections = parts.plan.lens.projections(Direction.TO_SERVICE)
+    try:
+        done = repair(spec(parts, owner.other), projections, direction, report.differences)
+    except CdcError as error:
+        raise RepairFailed(f'domain "{parts.domain}": {error}', error.next_step) from error
+    causes = Counter(str(one.cause) for one in done.named)
+    parts.journal.record(parts.domain, "repaired", rows=done.rows, remaining=len(done.remaining), causes=dict(causes))
+    return done
+
+
+def hidden(parts: Parts, done: Repaired) -> Repaired:
+    """The same without values."""
+    personal = parts.plan.personal
+    named = tuple(replace(one, difference=without_values(one.difference, personal)) for one in done.named)
+    return replace(done, named=named, remaining=tuple(without_values(one, personal) for one in done.remaining))
