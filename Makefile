@@ -13,21 +13,28 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 STAMPS := $(VENV)/.stamps
 PACKAGES := postgresql-15 rabbitmq-server chromium
+# For Kafka; not when others are in the PATH.
+JAVA := $(if $(shell command -v java),,default-jre-headless) $(if $(shell command -v mvn),,maven)
+KAFKA := build/kafka
 CODE := legacy_monolith extracted proxy cdc migration_plan tests
 STRICT := proxy cdc migration_plan
 SPINE := tests/e2e tests/faults
 WHOLE_SHOP := tests/shop tests/browser
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages lint test proof defects demo bench lock clean
+.PHONY: help setup packages kafka lint test proof defects demo bench lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-setup: packages $(STAMPS)/project ## Install what is missing: Debian packages, the virtual environment, the project.
+setup: packages $(STAMPS)/project kafka ## Install what is missing: Debian packages, the virtual environment, the project, Kafka.
 
 packages:
-	@scripts/install-packages $(PACKAGES)
+	@scripts/install-packages $(PACKAGES) $(JAVA)
+
+# Every jar is compared with its checksum each time; only what differs is fetched.
+kafka: packages
+	@scripts/get-kafka $(KAFKA)
 
 $(STAMPS)/dependencies: requirements.lock scripts/make-venv
 	@PYTHON="$(PYTHON)" scripts/make-venv $(VENV) requirements.lock

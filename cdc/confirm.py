@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from cdc.apply import TargetSession
-from cdc.source import SourceConnection
+from cdc.changes import ChangeSource
 from cdc.spec import OnProgress, Progress, StreamState
 from cdc.stream_errors import ConnectionLost
 
@@ -26,7 +26,7 @@ def confirmable(target: TargetSession) -> int:
 class Confirmation:
     """Status messages to the source."""
 
-    def __init__(self, source: SourceConnection, target: TargetSession) -> None:
+    def __init__(self, source: ChangeSource, target: TargetSession) -> None:
         self._source = source
         self._target = target
         self._sent_at = self._asked_at = 0.0

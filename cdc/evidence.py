@@ -36,6 +36,7 @@ _WRITER = f"""
         when c.timestamp is null then 'unknown'
         when exists (select from pg_catalog.pg_replication_origin o where o.roident = c.roident
                      and (o.roname = {{origin}} or starts_with(o.roname, {{origin}} || '_copy'))) then 'stream'
+        when not has_function_privilege('pg_replication_origin_session_setup(text)', 'EXECUTE') then 'unknown'
         else 'other' end || ' ' || coalesce(date_trunc('second', c.timestamp)::text, '')
      from pg_catalog.pg_xact_commit_timestamp_origin({ROW}.xmin) c)
 """  # noqa: S608  Names are literals.
@@ -92,6 +93,9 @@ def named(
     seen = _copied_at(target, spec.name)
     for number, keys in rows.items():
         pair, within = known[number], Range(keys=tuple(keys))
+        if not pair.source.key:  # Nothing tells its rows apart: nothing is known of one of them.
+            agree[number] = True
+            continue
         writers |= {(number, key): who for key, who in _writers(spec, target, pair, within).items()}
         written |= {(number, key): is_new for key, is_new in _written(source, pair, within, seen).items()}
         agree[number] = all(_agree(*side, within) for side in ((source, pair.source), (target, pair.target)))

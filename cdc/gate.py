@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 
 from cdc import source
 from cdc.position import lsn_text, parse_lsn
@@ -119,7 +119,11 @@ class Gate:
         return request.arrived is not None and now - request.arrived > STAND_SECONDS
 
     def _answer(self, answer: dict[str, Any]) -> None:
-        self._listener.execute("select pg_notify(%s, %s)", [answer_channel(self._spec.name), json.dumps(answer)])
+        """Past psycopg, which would keep requests that arrive with the server's answer to itself."""
+        said = [answer_channel(self._spec.name).encode(), json.dumps(answer).encode()]
+        result = self._listener.pgconn.exec_params(b"select pg_notify($1, $2)", said)
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise psycopg.OperationalError(result.get_error_message())
 
     def _end_request(self) -> None:
         if self._request is not None:

@@ -9,13 +9,16 @@ import psycopg
 from psycopg import errors, pq
 
 from cdc import source
+from cdc.projection import Table
 from cdc.spec import StreamSpec
+from cdc.statements import Shape
 from cdc.stream_errors import (
     ApplyMismatch,
     ConnectionLost,
     CopyRefused,
     GuardRefused,
     PoisonRow,
+    RefusedChange,
     StalePosition,
     StreamError,
 )
@@ -27,8 +30,31 @@ _NAMES = (
 )
 
 
-def named(spec: StreamSpec, result: pq.abc.PGresult, what: str, shape: str, place: str) -> StreamError:
-    """The error for a refused command."""
+_MAY_PARK = {"23505", "23P01", "428C9"}
+"""A value that somebody else has (still), or an identity that only an INSERT may set."""
+
+
+def change(about: object, state: str | None, lsn: int, ordinal: int) -> RefusedChange | None:
+    """What a refused statement was about."""
+    if isinstance(about, Shape):
+        columns, key = (tuple(cell.column.target for cell in cells) for cells in (about.cells, about.keys))
+        parks = about.target if state in _MAY_PARK or (state == "SF412" and about.compares) else None
+        return RefusedChange(lsn, ordinal, str(about.target), key, columns, parks)
+    table = getattr(about, "target", None)
+    return RefusedChange(lsn, ordinal, str(table)) if isinstance(table, Table) else None
+
+
+def named(
+    spec: StreamSpec, result: pq.abc.PGresult, what: str, about: object, place: str, lsn: int = 0, ordinal: int = 0
+) -> StreamError:
+    """The error for a refused command; `about` says of which rows."""
+    error = _named(spec, result, what, str(about), place)
+    if isinstance(error, ApplyMismatch | PoisonRow):
+        error.change = change(about, _field(result, pq.DiagnosticField.SQLSTATE), lsn, ordinal)
+    return error
+
+
+def _named(spec: StreamSpec, result: pq.abc.PGresult, what: str, shape: str, place: str) -> StreamError:
     state = _field(result, pq.DiagnosticField.SQLSTATE)
     text = _field(result, pq.DiagnosticField.MESSAGE_PRIMARY) or result.get_error_message()
     if source.passes(state):

@@ -1,4 +1,4 @@
-"""The loop: from the slot to the target and back to the slot, until told to stop or something is wrong."""
+"""The loop: from the source to the target and back to the source, until told to stop or something is wrong."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from dataclasses import dataclass
 import psycopg
 
 from cdc.apply import Group, TargetSession
+from cdc.changes import ChangeSource, Keepalive
 from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
 from cdc.gate import Gate
-from cdc.pgoutput import Begin, Commit, decode
-from cdc.position import require_same
-from cdc.source import Keepalive, SourceConnection
+from cdc.pgoutput import Begin, Commit, Message
+from cdc.projection import Table
+from cdc.slot_changes import SlotChanges
 from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
 from cdc.stream_errors import ConnectionLost, Untranslatable
+from cdc.topic_changes import TopicChanges
 from cdc.translate import Translator
 
 Checkpoint = Callable[[str], None]
@@ -41,10 +43,17 @@ class Pace:
 
     longest_run: int = BATCHES[0]
     group_rows: int = 2000
+    parked: frozenset[Table] = frozenset()
+    """Target tables whose constraints stand in the way of single steps."""
 
 
 CAREFUL = Pace(longest_run=1, group_rows=0)
 """One row a statement, one source transaction at a time: says exactly which one is refused."""
+
+
+def changes_of(spec: StreamSpec) -> ChangeSource:
+    """Where the stream's messages come from."""
+    return SlotChanges(spec) if spec.kafka is None else TopicChanges(spec)
 
 
 class Session:
@@ -54,15 +63,14 @@ class Session:
         self._pace = pace
         self._checkpoint = checkpoint
         with ExitStack() as opened:
-            self._target = target = opened.enter_context(closing(TargetSession(spec)))
+            self._target = target = opened.enter_context(closing(TargetSession(spec, pace.parked)))
             self._gate = opened.enter_context(closing(Gate(spec)))
-            connection = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
-            self._source = source = opened.enter_context(closing(connection))
-            identity = source.identify(spec.slot)
-            position = require_same(target.position, spec.name, identity, source.confirmed(spec.slot))
-            source.start(spec.slot, spec.publication, position.lsn)
+            self._source = source = opened.enter_context(closing(changes_of(spec)))
+            position = source.resume(target.position)
             self._opened = opened.pop_all()
-        self._translator = Translator(spec, target.tables, target.set_up, pace.longest_run)
+        self._translator = Translator(
+            spec, target.tables, target.set_up, pace.longest_run, target.fixed, target.skips, pace.parked
+        )
         self._confirmation = Confirmation(source, target)
         self._report = Report(target, self._confirmation, on_progress)
         self._group = Group(lsn=position.lsn)
@@ -88,7 +96,7 @@ class Session:
             self._target.settle(SETTLE_SECONDS)
             raise
         except psycopg.OperationalError as error:
-            raise ConnectionLost("source" if self._source.is_broken else "target", str(error)) from error
+            raise ConnectionLost("target", str(error)) from error
 
     def _turn(self) -> None:
         is_full = self._target.unanswered > MOST_UNANSWERED
@@ -114,7 +122,7 @@ class Session:
             if isinstance(received, Keepalive):
                 self._keepalive(received)
             else:
-                self._message(received.content)
+                self._message(received)
             if self._parked is not None:
                 break
         else:
@@ -123,8 +131,7 @@ class Session:
         self._end_of_turn()
         return False
 
-    def _message(self, content: bytes) -> None:
-        message = decode(content)
+    def _message(self, message: Message) -> None:
         if isinstance(message, Begin):
             if self._gate.stops(message.final_lsn):
                 self._parked = message
@@ -134,12 +141,14 @@ class Session:
             self._end_of_transaction(message)
         else:
             for statement in self._translator.take(message):
+                self._group.ordinal = self._translator.ordinal
                 self._target.write(statement, self._group)
                 self._checkpoint("written")
 
     def _begin(self, message: Begin) -> None:
         self.received = message.final_lsn
-        self._group.last = str(self._translator.begin(message))
+        transaction = self._translator.begin(message)
+        self._group.last, self._group.last_lsn = str(transaction), message.final_lsn
         self._group.first = self._group.first or self._group.last
 
     def _end_of_transaction(self, message: Commit) -> None:
@@ -163,7 +172,7 @@ class Session:
         for statement in self._translator.close():
             self._target.write(statement, self._group)
         self._checkpoint("before commit")
-        self._target.commit(self._group)
+        self._target.commit(self._group, self._source.beside())
         self._checkpoint("commit sent")
         self._committed_at = time.monotonic()
         self._group = Group(lsn=self._group.lsn)
@@ -194,6 +203,7 @@ class Session:
         poll.register(self._target.socket, select.POLLIN | (select.POLLOUT if is_blocked else 0))
         poll.register(self._gate.socket, select.POLLIN)
         if not is_paused:
-            poll.register(self._source.socket, select.POLLIN)
+            for socket in self._source.sockets:
+                poll.register(socket, select.POLLIN)
         seconds = IDLE_WAIT if self._target.is_settled else FLUSH_CHECK_EVERY
         poll.poll(1000 * min(seconds, PROGRESS_EVERY if self._report.is_due else seconds))

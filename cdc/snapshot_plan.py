@@ -73,6 +73,8 @@ def units(
 def ranges(view: View, source: psycopg.Connection[Any], unit_bytes: int, whole: Range) -> tuple[list[Range], int]:
     """(ranges that cover `whole` without gap or overlap, whatever the sample was like; about how many rows)"""
     size, rows = _measure(source, view.table)
+    if not view.key:
+        return [whole], rows
     count = max(1, round(size / unit_bytes))
     found = _sample(source, view, size, count, whole) if count > 1 else []
     if whole != Range():

@@ -15,8 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import refusals, snapshot_record, source
-from cdc.position import lsn_text
+from cdc import refusals, signature, snapshot_record, source
 from cdc.projection import quoted
 from cdc.pump import pump
 from cdc.snapshot_plan import Unit
@@ -63,9 +62,7 @@ def connect_target(spec: StreamSpec, number: int, patience: float) -> Connection
     try:
         target.execute(_TARGET_SETTINGS)
         name = origin_of(spec, number)
-        if target.execute("select 1 from pg_replication_origin where roname = %s", [name]).fetchone() is None:
-            target.execute("select pg_replication_origin_create(%s)", [name])
-        source.patiently(lambda: target.execute("select pg_replication_origin_session_setup(%s)", [name]), patience)
+        source.patiently(lambda: signature.claim(target, name), patience)
     except BaseException:
         target.close()
         raise
@@ -107,10 +104,10 @@ class Worker:
         """A fenced one. After an error the connection is not used again, so nothing has to be rolled back here."""
         target = self.target
         target.execute("begin")
+        signature.sign(target, self._work.lsn)
         refusals.take_guard(self._work.spec, target, self._guard)
         snapshot_record.claim(target, self._work.attempt)
         snapshot_record.wrote(target, self._work.spec.name)
-        target.execute("select pg_replication_origin_xact_setup(%s::pg_lsn, now())", [lsn_text(self._work.lsn)])
         yield
         target.execute("commit")
 

@@ -12,6 +12,8 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from cdc.changes import Keepalive
+from cdc.losses import Standing, forks
 from cdc.position import Identity, lsn_text, parse_lsn, protocol_now
 from cdc.stream_errors import ConnectionLost, StreamError
 
@@ -77,13 +79,12 @@ class WalData(NamedTuple):
     """One message of pgoutput."""
 
     content: bytes
+    start: bytes = b""
+    """Its LSN, as sent."""
 
-
-class Keepalive(NamedTuple):
-    """The source has sent everything up to `wal_end`."""
-
-    wal_end: int
-    reply: bool
+    @property
+    def lsn(self) -> int:
+        return int.from_bytes(self.start, "big")
 
 
 class SourceConnection:
@@ -105,10 +106,6 @@ class SourceConnection:
     @property
     def socket(self) -> int:
         return self._pgconn.socket
-
-    @property
-    def is_broken(self) -> bool:
-        return self._pgconn.status != pq.ConnStatus.OK
 
     def rows(self, query: str) -> list[tuple[str | None, ...]]:
         """Run one command of the replication protocol or a simple query."""
@@ -158,12 +155,23 @@ class SourceConnection:
         )
         return parse_lsn(found[0][0]) if found and found[0][0] else None
 
-    def start(self, slot: str, publication: str, lsn: int, messages: bool = True) -> None:
+    def standing(self, slot: str) -> Standing:
+        """Everything by which a stream finds out whether it can go on here."""
+        system_id, timeline, end, *_ = self.rows("IDENTIFY_SYSTEM")[0]
+        number = int(timeline or 0)
+        lost = self.rows(
+            "select 1 from pg_catalog.pg_replication_slots where slot_name = "  # noqa: S608
+            f"{_literal(slot)} and wal_status = 'lost'"
+        )
+        history = self.rows(f"TIMELINE_HISTORY {number}")[0][1] if number > 1 else ""
+        identity = Identity(system_id or "", number, slot)
+        return Standing(identity, parse_lsn(end or "0/0"), self.confirmed(slot), bool(lost), forks(history or ""))
+
+    def start(self, slot: str, publication: str, lsn: int) -> None:
         """Begin to receive everything that committed after `lsn`, and after what the slot has confirmed."""
-        wanted = "true" if messages else "false"
         result = self._pgconn.exec_(
             f"START_REPLICATION SLOT \"{slot}\" LOGICAL {lsn_text(lsn)} (proto_version '1',"
-            f" publication_names {_literal(_identifier(publication))}, messages '{wanted}')".encode()
+            f" publication_names {_literal(_identifier(publication))}, messages 'true')".encode()
         )
         if result.status != pq.ExecStatus.COPY_BOTH:
             raise self._failed(result)
@@ -182,7 +190,7 @@ class SourceConnection:
             raise self._ended()
         self._heard = time.monotonic()
         if data[0] == ord("w"):
-            return WalData(bytes(data[25:]))
+            return WalData(bytes(data[25:]), bytes(data[1:9]))
         _kind, wal_end, _time, reply = _keepalive_message(data)
         return Keepalive(wal_end, reply == 1)
 

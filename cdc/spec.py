@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from cdc.kafka_transport import KafkaTransport
 from cdc.projection import Projection, Table
 
 Guard = Callable[[psycopg.Connection[Any]], str]
@@ -33,6 +34,8 @@ class StreamSpec:
     guard: Guard | None = None
     heartbeat: float = 0.1
     """Seconds between messages that move an idle stream on; 0 sends none."""
+    kafka: KafkaTransport | None = None
+    """Through Kafka; None is straight from the slot."""
 
     @property
     def source_tables(self) -> tuple[Table, ...]:

@@ -2,6 +2,7 @@
 -- Run as role "fig"; may be run again at any time.
 --
 -- SF411 somebody else has moved the position      SF412 a statement changed another number of rows than it should
+-- SF413 a change was to be left out that nobody wanted left out
 
 create schema if not exists fig;
 grant usage on schema fig to public;
@@ -91,3 +92,99 @@ create table if not exists fig.snapshot_writer (
     primary key (stream, xid)
 );
 grant select on fig.snapshot, fig.snapshot_unit, fig.snapshot_writer to public;
+
+-- Changes that an operator wants left out (`cdc.skip`), and those that were: they explain what verification finds.
+create table if not exists fig.skip (
+    stream   text not null,
+    lsn      pg_lsn not null,         -- of the source's commit record
+    ordinal  int not null,            -- of the change in its transaction, from 1; 0 for all of them
+    who      text not null,
+    why      text not null,
+    asked_at timestamptz not null default clock_timestamp(),
+    used_at  timestamptz,
+    primary key (stream, lsn, ordinal)
+);
+create table if not exists fig.skipped (
+    stream   text not null,
+    lsn      pg_lsn not null,
+    ordinal  int not null,
+    relation text not null,           -- of the source
+    key      jsonb not null,          -- the source's key columns and their texts
+    who      text not null,
+    why      text not null,
+    at       timestamptz not null default clock_timestamp(),
+    primary key (stream, lsn, ordinal)
+);
+
+-- In the transaction that moves the position past the change: a request is used exactly once, and never unasked.
+create or replace function fig.record_skipped(
+    p_stream text, p_lsn pg_lsn, p_ordinal int, p_relation text, p_key jsonb
+) returns void language plpgsql as $$
+begin
+    update fig.skip set used_at = pg_catalog.clock_timestamp()
+    where stream operator(pg_catalog.=) p_stream and lsn operator(pg_catalog.=) p_lsn
+      and ordinal operator(pg_catalog.=) any (array[0, p_ordinal]);
+    insert into fig.skipped (stream, lsn, ordinal, relation, key, who, why)
+    select p_stream, p_lsn, p_ordinal, p_relation, p_key, s.who, s.why from fig.skip s
+    where s.stream operator(pg_catalog.=) p_stream and s.lsn operator(pg_catalog.=) p_lsn
+      and s.ordinal operator(pg_catalog.=) any (array[0, p_ordinal])
+    order by s.ordinal desc limit 1;
+    if not found then
+        raise exception using errcode = 'SF413',
+            message = pg_catalog.format('nobody asked to skip change %s of %s', p_ordinal, p_lsn);
+    end if;
+end $$;
+revoke execute on function fig.record_skipped from public;
+
+-- As fig.advance_position, for a role that may not use replication origins: its transactions are signed by a message
+-- (cdc/signature.py), and the position is all that is kept of where they are from.
+create or replace function fig.advance_unoriginated(
+    p_stream text, p_old pg_lsn, p_new pg_lsn, p_source_time timestamptz, p_probe text, p_marker jsonb
+) returns void language plpgsql as $$
+begin
+    update fig.position
+    set lsn = p_new, source_time = coalesce(p_source_time, source_time), probe = coalesce(p_probe, probe),
+        marker = coalesce(p_marker, marker), updated_at = pg_catalog.clock_timestamp()
+    where stream operator(pg_catalog.=) p_stream and lsn operator(pg_catalog.=) p_old;
+    if not found then
+        raise exception using errcode = 'SF411',
+            message = pg_catalog.format('stream %s is no longer at %s', p_stream, p_old);
+    end if;
+end $$;
+revoke execute on function fig.advance_unoriginated from public;
+
+-- Through Kafka: where in its topic a stream is, written together with its position. The position decides what is
+-- applied; the place says where to go on reading, and that the topic still has what follows.
+create table if not exists fig.topic_place (
+    stream   text primary key,
+    topic    text not null,
+    topic_id text not null,           -- another one when the topic is deleted and made again
+    next     bigint not null,         -- offset
+    session  bigint not null,         -- the publisher's, and its number of the record before
+    number   bigint not null
+) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- The columns of each table as its topic announced them, before the place.
+create table if not exists fig.topic_relation (
+    stream    text not null,
+    relation  bigint not null,
+    announced bytea not null,
+    primary key (stream, relation)
+);
+
+create or replace function fig.keep_place(
+    p_stream text, p_topic text, p_topic_id text, p_next bigint, p_session bigint, p_number bigint
+) returns void language sql as $$
+    insert into fig.topic_place values (p_stream, p_topic, p_topic_id, p_next, p_session, p_number)
+    on conflict (stream) do update
+    set topic = excluded.topic, topic_id = excluded.topic_id, next = excluded.next, session = excluded.session,
+        number = excluded.number
+$$;
+
+create or replace function fig.keep_relation(p_stream text, p_relation bigint, p_announced bytea)
+returns void language sql as $$
+    insert into fig.topic_relation values (p_stream, p_relation, p_announced)
+    on conflict (stream, relation) do update set announced = excluded.announced
+$$;
+
+revoke execute on function fig.keep_place, fig.keep_relation from public;

@@ -17,6 +17,7 @@ from psycopg import Connection, Error
 from cdc.catalogue import Catalogue
 from cdc.difference import Difference
 from cdc.errors import ComparisonFailed
+from cdc.masking import of_database
 from cdc.projection import Direction, Projection
 from cdc.verify_pair import CHUNK_ROWS, UNIT_BYTES, OnRows, Pair, Tally
 from cdc.verify_sessions import Both, Sessions
@@ -93,7 +94,7 @@ def compare(
             try:
                 yield from pair.differences(tally)
             except Error as error:
-                raise ComparisonFailed(str(both[0].table), str(both[1].table), str(error)) from error
+                raise ComparisonFailed(str(both[0].table), str(both[1].table), of_database(error)) from error
 
     with Sessions(sides) as sessions:
         found = tuple(islice(differences(sessions), limit))
@@ -107,6 +108,8 @@ def range_of(projection: Projection, differences: Iterable[Difference]) -> Range
         named = dict(difference.key)
         if difference.table == projection.target and all(named.get(n) == label for n, label in projection.pinned):
             keys.append(tuple(named[target] for _, target in projection.key))
+    if keys and not projection.key:
+        return Range()
     return Range(keys=tuple(dict.fromkeys(keys))) if keys else None
 
 

@@ -66,9 +66,18 @@ class Pair:
 
     def _judge(self, unit: Range, answers: Sequence[Future[Rows]], tally: Tally) -> Iterator[Difference]:
         source, target = (answer.result() for answer in answers)
-        if source != target:
+        if source != target and not self.projection.key:
+            yield from self._without_key(source[0][0], target[0][0])
+        elif source != target:
             yield from self._in_unit(unit, max(source[0][0], target[0][0]))
         tally.add(source[0][0])
+
+    def _without_key(self, source: int, target: int) -> Iterator[Difference]:
+        """Rows that nothing tells apart can only be counted."""
+        if source >= target:
+            yield self._difference((), None, Kind.MISSING)
+        if source <= target:
+            yield self._difference((), None, Kind.SURPLUS)
 
     def _in_unit(self, unit: Range, rows: int) -> Iterator[Difference]:
         if rows <= self.chunk_rows:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from cdc.kafka_transport import KafkaTransport, Mode
 from migration_plan import plan as plans
 from migration_plan import settings as settings_file
 from migration_plan.documents import DocumentInvalid
@@ -59,7 +60,19 @@ def parts_of(settings: Settings, plan: Plan, plans: Iterable[Plan]) -> Parts:
         Journal(settings.journal.dsn),
         settings.broker.url if settings.broker else "",
         tuple(plans),
+        _transport(settings),
     )
+
+
+def _transport(settings: Settings) -> KafkaTransport | None:
+    """Of all streams; each has topics of its own below the prefix."""
+    if settings.transport == "direct" or settings.kafka is None:
+        return None
+    said = settings.kafka
+    return KafkaTransport(
+        said.bootstrap, said.prefix, Mode(said.mode), said.partitions, said.replication, said.min_insync, said.schemas,
+        tuple(sorted(said.security.items())),
+    )  # fmt: skip
 
 
 def all_parts(environment: Mapping[str, str] = os.environ) -> list[Parts]:
@@ -67,6 +80,12 @@ def all_parts(environment: Mapping[str, str] = os.environ) -> list[Parts]:
     settings = settings_file.load(environment)
     known = load_plans(settings, environment).values()
     return [parts_of(settings, plan, known) for plan in known]
+
+
+def metrics_address(environment: Mapping[str, str] = os.environ) -> str:
+    """Where `fig streams` shows its figures; empty: nowhere."""
+    settings = settings_file.load(environment)
+    return settings.streams.metrics if settings.streams else ""
 
 
 def build(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from cdc.kafka_transport import KafkaTransport
 from cdc.projection import Table
 from migration_plan.errors import SideUnreachable
 from migration_plan.journal import Journal
@@ -34,6 +35,8 @@ class Parts:
     broker_url: str = ""
     plans: Sequence[Plan] = ()
     """Of all domains: what one tells when another one moves."""
+    kafka: KafkaTransport | None = None
+    """How the streams go through Kafka; None: straight from the slot."""
 
     @property
     def domain(self) -> str:

@@ -17,6 +17,7 @@ from migration_plan.journal import Lease
 from migration_plan.lifecycle import Act, Row, Side, Stage
 from migration_plan.parts import Parts
 from migration_plan.preflight import SwitchFacts, preflight
+from migration_plan.standing import halted
 from migration_plan.streams import spec
 from proxy.errors import ProxyUnreachable
 
@@ -50,6 +51,7 @@ def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
         verification_age=None if verification is None else verification.age,
         differences=0 if verification is None else verification.differences,
         outboxes=outboxes.behind(parts, PROBE_SECONDS),
+        halted=halted(parts),
         probes={parts.stream_to(side): seconds is not None for side, seconds in took.items()},
         proxies=silent,
         contract_age=None if contract is None else contract.age,
@@ -91,7 +93,7 @@ def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
     May be repeated from any point where it died: what is there already is left as it is, a half snapshot is completed.
     """
     say("preflight")
-    refusals = preflight(parts.plan, Act.START_SYNC)
+    refusals = preflight(parts.plan, Act.START_SYNC, slots=outboxes.coming_slots(parts))
     if refusals:
         raise PreflightRefused(parts.domain, refusals)
     to_service, to_monolith = spec(parts, Side.SERVICE), spec(parts, Side.MONOLITH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -67,6 +67,25 @@ class Broker(Part):
     url: str = Field(min_length=1, repr=False)
 
 
+class Streams(Part):
+    """`fig streams`: where it shows its figures to Prometheus (/metrics). Figures name domains and no person."""
+
+    metrics: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]
+
+
+class Kafka(Part):
+    """Where the streams' changes go when the transport is kafka."""
+
+    bootstrap: str = ""  # HOST:PORT,…
+    mode: Literal["transactional", "parallel"] = "transactional"
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "fig"
+    replication: int = Field(default=3, ge=1)
+    min_insync: int = Field(default=2, ge=1)
+    partitions: int = Field(default=4, ge=1)  # Of each table's topic, in parallel mode.
+    schemas: bool = False  # Each record carries its schema.
+    security: dict[str, str] = Field(default_factory=dict, repr=False)  # security_protocol, sasl_…, ssl_…
+
+
 class Settings(Part):
     """All of fig.yml."""
 
@@ -78,6 +97,9 @@ class Settings(Part):
     static: Annotated[tuple[Static, ...], Field(strict=False)] = ()
     secure_cookies: bool = False
     broker: Broker | None = None
+    streams: Streams | None = None
+    transport: Literal["direct", "kafka"] = "direct"
+    kafka: Kafka | None = None
     plans: Annotated[tuple[str, ...], Field(strict=False)]
     file: Path = Field(exclude=True)
 
@@ -88,6 +110,10 @@ class Settings(Part):
             raise ValueError("two proxies have the same name")
         if self.default_upstream not in self.upstreams:
             raise ValueError(f'default_upstream "{self.default_upstream}" is not among the upstreams')
+        if self.transport == "kafka" and not (self.kafka and self.kafka.bootstrap):
+            raise ValueError("transport is kafka: kafka.bootstrap must name its servers")
+        if self.kafka and self.kafka.min_insync > self.kafka.replication:
+            raise ValueError("kafka.min_insync is more than kafka.replication: nothing could be written")
         return self
 
     @property

@@ -31,7 +31,7 @@ def choose(wanted: Path) -> tuple[Path, str]:
     reason = ""
     if len(str(wanted)) > _LONGEST:
         reason = "its path is too long for unix sockets"
-    elif not _reachable(wanted):
+    elif not reachable(wanted):
         reason = "the users that servers run as cannot reach it"
     if not reason:
         return wanted, ""
@@ -40,7 +40,7 @@ def choose(wanted: Path) -> tuple[Path, str]:
     return instead, f"{wanted} cannot be used: {reason}; the state is in {instead}"
 
 
-def _reachable(folder: Path) -> bool:
+def reachable(folder: Path) -> bool:
     """Can `nobody`, the least of the server users, walk to this folder?"""
     if os.geteuid() != 0:
         return True

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import httpx
 import psycopg
 
+from migration_plan.local import kafka_node
 from migration_plan.local.stack import Health
 
 _PATIENCE = 2.0
@@ -27,6 +28,8 @@ def look(health: Health, environment: Mapping[str, str]) -> str:
                 return ""
         if health.amqp:
             return _amqp(health.amqp)
+        if health.kafka:
+            return "" if kafka_node.members(health.kafka) else "the broker is not ready yet"
         if health.postgres:
             psycopg.connect(health.postgres, connect_timeout=2).close()
             return ""

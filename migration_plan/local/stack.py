@@ -44,14 +44,16 @@ class Health(Part):
     http: str = ""
     tcp: str = ""  # HOST:PORT
     amqp: str = ""  # HOST:PORT; an open port is not yet a broker that answers.
+    kafka: str = ""  # HOST:PORT, likewise.
     postgres: str = Field(default="", repr=False)  # DSN
     command: Command = ()
     within: Seconds = 60.0
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Health:
-        if sum(bool(check) for check in (self.http, self.tcp, self.amqp, self.postgres, self.command)) != 1:
-            raise ValueError("name exactly one of http, tcp, amqp, postgres, command")
+        checks = (self.http, self.tcp, self.amqp, self.kafka, self.postgres, self.command)
+        if sum(map(bool, checks)) != 1:
+            raise ValueError("name exactly one of http, tcp, amqp, kafka, postgres, command")
         return self
 
 
@@ -76,12 +78,28 @@ class Rabbitmq(Part):
     account: RoleName
 
 
+class Kafka(Part):
+    """A Kafka broker that the stack creates and keeps; two ports: its own, its controller's."""
+
+    heap: Annotated[int, Field(ge=128)] = 256
+    """MB."""
+
+
+class When(Part):
+    """A process that only some want: it belongs to the stack where the value, with its variables filled in, is this."""
+
+    value: str
+    equals: str
+
+
 class Process(Part):
     """Something that runs until `fig down`, and comes back when it dies."""
 
     command: Command = ()
     postgres: Postgres | None = None
     rabbitmq: Rabbitmq | None = None
+    kafka: Kafka | None = None
+    when: When | None = None
     ports: dict[Name, Offset] = Field(default={})
     after: Names = ()
     health: Health | None = None
@@ -92,12 +110,14 @@ class Process(Part):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Process:
-        if sum(map(bool, (self.command, self.postgres, self.rabbitmq))) != 1:
-            raise ValueError("name exactly one of command, postgres, rabbitmq")
+        if sum(map(bool, (self.command, self.postgres, self.rabbitmq, self.kafka))) != 1:
+            raise ValueError("name exactly one of command, postgres, rabbitmq, kafka")
         if self.postgres and len(self.ports) != 1:
             raise ValueError("a postgres process has exactly one port")
         if self.rabbitmq and len(self.ports) != 3:
             raise ValueError("a rabbitmq process has three ports: its own, its distribution's, epmd's, in this order")
+        if self.kafka and len(self.ports) != 2:
+            raise ValueError("a kafka process has two ports: its own, its controller's, in this order")
         return self
 
 
@@ -169,6 +189,20 @@ class Stack(Part):
                 del waiting[name]
         return tuple(levels)
 
+    def present(self) -> Stack:
+        """Without the processes that are not wanted here; nothing waits for them."""
+        wanted = {
+            name: one for name, one in self.processes.items() if one.when is None or one.when.value == one.when.equals
+        }
+        absent = self.processes.keys() - wanted.keys()
+
+        def waiting(item: Process | Step) -> dict[str, Names]:
+            return {"after": tuple(name for name in item.after if name not in absent)}
+
+        processes = {name: one.model_copy(update=waiting(one)) for name, one in wanted.items()}
+        steps = {name: one.model_copy(update=waiting(one)) for name, one in self.steps.items()}
+        return self.model_copy(update={"processes": processes, "steps": steps})
+
     def all_secrets(self) -> tuple[str, ...]:
         """Names of all secrets that the stack generates: those it lists, and one for each role."""
         names = dict.fromkeys(self.secrets)
@@ -190,10 +224,10 @@ def read(path: Path) -> tuple[dict[str, Any], Stack]:
 
 
 def settle(path: Path, document: dict[str, Any], variables: Mapping[str, str]) -> Stack:
-    """The stack with all variables filled in. `environment` may use what stands above it, all else may use it."""
+    """What is wanted of the stack, all filled in. `environment` may use what stands above it, all else may use it."""
     known = dict(variables)
     for name, value in document.get("environment", {}).items():
         known[name] = documents.fill(path, value, known)
     return documents.validate(path, Stack, documents.fill(path, document, known) | {
         "environment": {name: known[name] for name in document.get("environment", {})}
-    })  # fmt: skip
+    }).present()  # fmt: skip

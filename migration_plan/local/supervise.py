@@ -48,6 +48,9 @@ def _programs(site: Site, name: str, process: Process) -> list[Program]:
         command = (*_MODULE, "migration_plan.local.rabbitmq", folder, *ports, process.rabbitmq.account)
         epmd = _started(f"{name}-epmd", rabbitmq.epmd_command(int(ports[2])), rabbitmq.USER)
         return [Program(f"{name}-epmd", name, epmd), Program(name, name, command)]
+    if process.kafka:
+        command = (*_MODULE, "migration_plan.local.kafka", folder, *ports, str(process.kafka.heap))
+        return [Program(name, name, command)]
     own = ("env", *(f"{key}={value}" for key, value in process.environment.items())) if process.environment else ()
     return [Program(name, name, _started(name, (*own, *process.command), process.user), process.stop_signal)]
 

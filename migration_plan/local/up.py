@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from migration_plan.local import down, folder, health, ports, postgres, rabbitmq, roles, start, supervise
+from migration_plan.local import down, folder, health, kafka_node, ports, postgres, rabbitmq, roles, start, supervise
 from migration_plan.local.errors import ProcessUnhealthy, ProcessUnknown, StepFailed
 from migration_plan.local.site import Site, saved_environment
 from migration_plan.local.stack import Health, Process, Step
@@ -64,6 +64,8 @@ def check_installed(site: Site) -> None:
         postgres.programs()
     if any(process.rabbitmq for process in kinds):
         rabbitmq.check_installed()
+    if any(process.kafka for process in kinds):
+        kafka_node.check_installed()
 
 
 def _same_configuration(site: Site) -> bool:
@@ -228,4 +230,6 @@ def health_of(site: Site, name: str, process: Process) -> Health | None:
         return Health(postgres=admin_dsn(site, process))
     if process.rabbitmq:
         return Health(amqp=f"127.0.0.1:{site.port(next(iter(process.ports.values())))}")
+    if process.kafka:
+        return Health(kafka=f"127.0.0.1:{site.port(next(iter(process.ports.values())))}")
     return None

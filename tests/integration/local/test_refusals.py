@@ -42,7 +42,7 @@ ONE = "processes:\n  one: {command: [sleep, infinity]"
         ),
         (ONE + ", ports: {a: 4000}}", "processes.one.ports.a: Input should be less than or equal to 199"),
         (ONE + ", health: {tcp: x, within: 3}}", "a duration is a number and a unit"),
-        ("processes:\n  one: {ports: {a: 1}}", "name exactly one of command, postgres, rabbitmq"),
+        ("processes:\n  one: {ports: {a: 1}}", "name exactly one of command, postgres, rabbitmq, kafka"),
         (ONE + "}\n  one: {command: [sleep, infinity]}", 'key "one" is given twice'),
         (ONE + "}\nsteps:\n  one: {command: [sleep, infinity]}", '"one" is both a process and a step'),
         ("processes: [", "is not valid YAML"),

@@ -1,0 +1,196 @@
+"""Debezium's envelopes of one source, field for field. Pure: messages of pgoutput in, keys and values out.
+
+One method an operation, each with what that operation has, so that no other envelope can be made. `cdc.envelope_types`
+says how values are written. What differs from Debezium's connector: the id of BEGIN has the LSN of the commit instead
+of the first row's, and the schema of a column names no default.
+"""
+
+from __future__ import annotations
+
+import time
+from base64 import b64encode
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import orjson
+
+from cdc import envelope_schemas
+from cdc.binding import filled
+from cdc.envelope_rows import RowWriter, TableFacts
+from cdc.envelope_schemas import Schemas
+from cdc.pgoutput import UNCHANGED, Begin, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Update
+
+VERSION = "3.6.0.Final"
+"""The Debezium whose envelopes these are."""
+_EPOCH = 946_684_800_000_000
+"""2000-01-01 in microseconds since 1970."""
+_TAIL = b',"xmin":null,"origin":null,"origin_lsn":null}'
+MESSAGES = "LOGICAL_DECODING_MESSAGE"
+
+Header = tuple[str, bytes]
+
+
+class Record(NamedTuple):
+    """What goes to Kafka."""
+
+    table: str
+    """`schema.table`, or empty for what belongs to no table."""
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[Header, ...] = ()
+
+
+class _Table(NamedTuple):
+    name: str
+    rows: RowWriter
+    before: bytes
+    """Of the source block, up to the time."""
+    after: bytes
+    schemas: Schemas | None
+
+
+class Envelopes:
+    """Knows the relations that were announced, and the transaction that is being written."""
+
+    def __init__(self, prefix: str, database: str, schemas: bool = False, split_key_changes: bool = True) -> None:
+        self._prefix = prefix
+        self._database = database
+        self._schemas = schemas
+        self._split = split_key_changes
+        self._tables: dict[int, _Table] = {}
+        self._orders: dict[str, int] = {}
+        self._order = 0
+        self._xid = self._commit = self._at = 0
+        self._previous: int | None = None
+        self._nowhere = _Table("", RowWriter(_NO_RELATION, TableFacts((), ())), *self._source("", ""), None)
+
+    def announce(self, relation: Relation, facts: TableFacts) -> None:
+        """Before the first row of a table, and whenever its columns change."""
+        name = f"{relation.schema}.{relation.name}"
+        described = Schemas(f"{self._prefix}.{name}", relation, facts) if self._schemas else None
+        before, after = self._source(relation.schema, relation.name)
+        self._tables[relation.oid] = _Table(name, RowWriter(relation, facts), before, after, described)
+
+    def begin(self, message: Begin) -> Record:
+        """A transaction begins."""
+        self._xid, self._commit, self._at = message.xid, message.final_lsn, message.time + _EPOCH
+        self._order = 0
+        self._orders.clear()
+        return self._boundary(b"BEGIN", self._commit, b"null", b"null")
+
+    def end(self, end_lsn: int) -> Record:
+        """It is complete."""
+        counts = b",".join(
+            b'{"data_collection":%b,"event_count":%d}' % (orjson.dumps(name), count)
+            for name, count in self._orders.items()
+        )
+        self._previous = end_lsn
+        return self._boundary(b"END", end_lsn, b"%d" % self._order, b"[%b]" % counts)
+
+    def create(self, lsn: int, message: Insert) -> Record:
+        table = self._tables[message.relation]
+        return self._row(table, lsn, b"c", b"null", table.rows.row(message.new), table.rows.key(message.new))
+
+    def read(self, lsn: int, message: Insert) -> Record:
+        """A row of a snapshot."""
+        table = self._tables[message.relation]
+        return self._row(table, lsn, b"r", b"null", table.rows.row(message.new), table.rows.key(message.new))
+
+    def update(self, lsn: int, message: Update) -> Iterator[Record]:
+        """One record; for another key, unless they are to stay together, deletion, tombstone and creation."""
+        table, new, old = self._tables[message.relation], filled(message), message.old
+        before = b"null" if message.old_is is OldRow.ABSENT else table.rows.row(old)
+        key = table.rows.key(_named(new, old) if old else new)
+        if message.old_is is OldRow.ABSENT or table.rows.is_same_key(old, new) or not self._split:
+            yield self._row(table, lsn, b"u", before, table.rows.row(new), key)
+            return
+        old_key = table.rows.key(old)
+        moved: tuple[Header, ...] = (("__debezium.newkey", self._keyed(table, key) or b""),)
+        yield self._row(table, lsn, b"d", before, b"null", old_key, moved)
+        yield Record(table.name, self._keyed(table, old_key), None, moved)
+        came: tuple[Header, ...] = (("__debezium.oldkey", self._keyed(table, old_key) or b""),)
+        yield self._row(table, lsn, b"c", b"null", table.rows.row(new), key, came)
+
+    def delete(self, lsn: int, message: Delete) -> Record:
+        table = self._tables[message.relation]
+        return self._row(table, lsn, b"d", table.rows.row(message.old), b"null", table.rows.key(message.old))
+
+    def tombstone(self, deletion: Record) -> Record:
+        """Lets a compacted topic forget what was deleted."""
+        return Record(deletion.table, deletion.key, None)
+
+    def truncate(self, lsn: int, relation: int) -> Record:
+        return self._row(self._tables[relation], lsn, b"t", b"null", b"null", None)
+
+    def message(self, message: LogicalMessage) -> Record:
+        """One of pg_logical_emit_message."""
+        prefix = orjson.dumps(message.prefix)
+        content = b'{"prefix":%b,"content":"%b"}' % (prefix, b64encode(message.content))
+        place = self._transaction(MESSAGES, message.lsn) if message.transactional else b'"transaction":null'
+        now = time.time_ns()
+        payload = b'{"op":"m","ts_ms":%d,"ts_us":%d,"ts_ns":%d%b,"message":%b,%b}' % (
+            now // 1_000_000, now // 1000, now, self._origin(self._nowhere, message.lsn), content, place,
+        )  # fmt: skip
+        key = b'{"prefix":%b}' % prefix
+        if self._schemas:
+            payload = envelope_schemas.with_schema(envelope_schemas.message(), payload)
+            key = envelope_schemas.with_schema(envelope_schemas.MESSAGE_KEY, key)
+        return Record("", key, payload)
+
+    def _row(
+        self, table: _Table, lsn: int, op: bytes, before: bytes, after: bytes, key: bytes | None,
+        headers: tuple[Header, ...] = (),
+    ) -> Record:  # fmt: skip
+        now = time.time_ns()
+        payload = b'{"before":%b,"after":%b%b,%b,"op":"%b","ts_ms":%d,"ts_us":%d,"ts_ns":%d}' % (
+            before, after, self._origin(table, lsn), self._transaction(table.name, lsn), op,
+            now // 1_000_000, now // 1000, now,
+        )  # fmt: skip
+        if table.schemas is not None:
+            payload = envelope_schemas.with_schema(table.schemas.envelope, payload)
+        return Record(table.name, self._keyed(table, key), payload, headers)
+
+    def _keyed(self, table: _Table, key: bytes | None) -> bytes | None:
+        if key is None or table.schemas is None:
+            return key
+        return envelope_schemas.with_schema(table.schemas.key, key)
+
+    def _origin(self, table: _Table, lsn: int) -> bytes:
+        previous = b"null" if self._previous is None else b'\\"%d\\"' % self._previous
+        at = self._at
+        return b'%b%d%b"[%b,\\"%d\\"]","ts_us":%d,"ts_ns":%d%b%d,"lsn":%d%b' % (
+            table.before, at // 1000, self._middle, previous, lsn, at, at * 1000, table.after, self._xid, lsn, _TAIL,
+        )  # fmt: skip
+
+    def _transaction(self, name: str, lsn: int) -> bytes:
+        self._order += 1
+        order = self._orders[name] = self._orders.get(name, 0) + 1
+        return b'"transaction":{"id":"%d:%d","total_order":%d,"data_collection_order":%d}' % (
+            self._xid, lsn, self._order, order,
+        )  # fmt: skip
+
+    def _source(self, schema: str, table: str) -> tuple[bytes, bytes]:
+        before = b',"source":{"version":"%b","connector":"postgresql","name":%b,"ts_ms":' % (
+            VERSION.encode(), orjson.dumps(self._prefix),
+        )  # fmt: skip
+        self._middle = b',"snapshot":"false","db":%b,"sequence":' % orjson.dumps(self._database)
+        return before, b',"schema":%b,"table":%b,"txId":' % (orjson.dumps(schema), orjson.dumps(table))
+
+    def _boundary(self, status: bytes, lsn: int, count: bytes, collections: bytes) -> Record:
+        identity = b"%d:%d" % (self._xid, lsn)
+        value = b'{"status":"%b","id":"%b","event_count":%b,"data_collections":%b,"ts_ms":%d}' % (
+            status, identity, count, collections, self._at // 1000,
+        )  # fmt: skip
+        key = b'{"id":"%b"}' % identity
+        if self._schemas:
+            value = envelope_schemas.with_schema(envelope_schemas.BOUNDARY, value)
+            key = envelope_schemas.with_schema(envelope_schemas.BOUNDARY_KEY, key)
+        return Record("", key, value)
+
+
+_NO_RELATION = Relation(0, "", "", "n", ())
+
+
+def _named(new: Row, old: Row) -> Row:
+    """The new row, with what the old one has where something was not sent (a large key)."""
+    return [was if now is UNCHANGED else now for now, was in zip(new, old, strict=True)]

@@ -1,0 +1,55 @@
+"""Messages straight from the source's slot: the direct transport."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+
+from cdc.changes import Keepalive, Kept
+from cdc.losses import require_same
+from cdc.pgoutput import Message, decode
+from cdc.position import Position
+from cdc.source import SourceConnection
+from cdc.spec import StreamSpec
+from cdc.stream_errors import ConnectionLost
+
+
+class SlotChanges:
+    """A `ChangeSource` over one replication connection."""
+
+    def __init__(self, spec: StreamSpec) -> None:
+        self._spec = spec
+        self._connection = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
+        self._receive = self._connection.receive
+        self.silence = self._connection.silence
+        self.close = self._connection.close
+
+    def resume(self, position: Position | None) -> Position:
+        """Only on the server, timeline and slot of the position, and only if the slot still has what follows it."""
+        spec, connection = self._spec, self._connection
+        found = require_same(position, spec.name, connection.standing(spec.slot))
+        connection.start(spec.slot, spec.publication, found.lsn)
+        return found
+
+    def receive(self) -> Message | Keepalive | None:
+        try:
+            received = self._receive()
+        except psycopg.OperationalError as error:
+            raise ConnectionLost("source", str(error)) from error
+        if received is None or isinstance(received, Keepalive):
+            return received
+        return decode(received.content)
+
+    def send_status(self, flushed: int, applied: int, ask: bool = False) -> None:
+        try:
+            self._connection.send_status(flushed, applied, ask)
+        except psycopg.OperationalError as error:
+            raise ConnectionLost("source", str(error)) from error
+
+    def beside(self) -> Sequence[Kept]:
+        return ()
+
+    @property
+    def sockets(self) -> Sequence[int]:
+        return (self._connection.socket,)

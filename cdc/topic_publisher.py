@@ -1,0 +1,212 @@
+"""From a stream's slot to its topic: the source's transactions in their order, each at least once.
+
+The slot is told only of what all replicas have acknowledged, record after record. Whatever ends a session, the next one
+begins where the slot stands and repeats the rest; readers know it from its number (`cdc.topic_reader`).
+"""
+
+from __future__ import annotations
+
+import logging
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from secrets import randbits
+from typing import Any
+
+import psycopg
+from kafka.errors import KafkaError, KafkaTimeoutError
+from psycopg.conninfo import conninfo_to_dict
+
+from cdc import source, source_types, topics
+from cdc.changes import Keepalive
+from cdc.confirm import ASK_AFTER_SILENCE, GONE_AFTER_SILENCE, STATUS_EVERY
+from cdc.envelope import Envelopes
+from cdc.heartbeat import Heartbeat
+from cdc.kafka_transport import KafkaTransport
+from cdc.losses import SlotInvalidated, SlotMissing
+from cdc.pgoutput import decode
+from cdc.source import SourceConnection
+from cdc.spec import StreamSpec
+from cdc.stream_errors import ConnectionLost, SetUpError
+from cdc.topic_format import HEADER
+from cdc.topic_writer import Outgoing, TopicWriter
+
+_log = logging.getLogger(__name__)
+
+Checkpoint = Callable[[str], None]
+
+TURN = 1000
+"""Messages read before acknowledgements are looked at."""
+MOST_UNACKNOWLEDGED = 20_000
+MOST_BYTES = 64 * 1024 * 1024
+"""On their way to the brokers before reading pauses: bounds memory, however long Kafka is away."""
+PROGRESS_EVERY = 0.1
+"""Seconds between records of a slot that has nothing for us."""
+FLUSH_SECONDS = 0.25
+IDLE_WAIT = 0.1
+FIRST_PAUSE, LONGEST_PAUSE, STEADY_SECONDS = 0.05, 5.0, 10.0
+
+
+class TopicPublisher:
+    """Publishes one stream until told to stop."""
+
+    def __init__(self, spec: StreamSpec, checkpoint: Checkpoint = lambda name: None) -> None:
+        self._spec = spec
+        self._checkpoint = checkpoint
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set. What passes by itself is tried again; any other error is raised."""
+        pause = FIRST_PAUSE
+        with Heartbeat(self._spec):
+            while not stop.is_set():
+                began = time.monotonic()
+                try:
+                    with closing(PublishingSession(self._spec, self._checkpoint)) as session:
+                        session.run(stop)
+                except ConnectionLost as error:
+                    pause = FIRST_PAUSE if time.monotonic() - began > STEADY_SECONDS else pause
+                    _log.warning("publisher %s: %s; again in %.2g s", self._spec.name, error.message, pause)
+                    stop.wait(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE)
+
+
+class PublishingSession:
+    """One replication connection and one producer; any exception ends both."""
+
+    def __init__(self, spec: StreamSpec, checkpoint: Checkpoint) -> None:
+        self._transport, self._checkpoint = require_transport(spec), checkpoint
+        self._topic = topics.make(self._transport, self._transport.topic, 1).name
+        self._pending: deque[tuple[Any, int, int]] = deque()
+        """(future, bytes, LSN that it reaches) of what is not acknowledged."""
+        self._bytes = 0
+        self._confirmed = self._written = 0
+        self._sent_at = self._asked_at = self._wrote_at = 0.0
+        with ExitStack() as opened:
+            connection = SourceConnection(spec.source_dsn, f"fig-publish {spec.name}")
+            self._source = opened.enter_context(closing(connection))
+            self._catalogue = opened.enter_context(
+                source.connect(spec.source_dsn, "source", f"fig-publish {spec.name}")
+            )  # fmt: skip
+            standing = connection.standing(spec.slot)
+            identity, confirmed = standing.identity, standing.confirmed
+            if confirmed is None:
+                kind = SlotInvalidated if standing.is_invalidated else SlotMissing
+                raise kind(spec.name, [f"slot {spec.slot} does not exist or has lost its WAL"])
+            # Before anything is written: while a predecessor still has the slot, this is refused.
+            connection.start(spec.slot, spec.publication, confirmed)
+            self._producer = self._transport.producer()
+            opened.callback(self._producer.abandon)
+            self._writer = TopicWriter(
+                randbits(63), spec.domain, envelopes_of(spec), lambda r: source_types.facts(self._catalogue, r)
+            )  # fmt: skip
+            self._confirmed = self._written = confirmed
+            self._send(self._writer.open(identity, confirmed))
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """What is not sent yet is not sent any more: the next session sends it."""
+        self._opened.close()
+
+    def run(self, stop: threading.Event) -> None:
+        try:
+            while not stop.is_set():
+                self._turn()
+        except psycopg.OperationalError as error:
+            raise source.refused("source", error) from error
+        except KafkaError as error:
+            raise ConnectionLost("Kafka", str(error) or type(error).__name__) from error
+
+    def _turn(self) -> None:
+        is_full = len(self._pending) >= MOST_UNACKNOWLEDGED or self._bytes >= MOST_BYTES
+        may_be_more = not is_full and self._receive()
+        if not may_be_more:
+            self._idle(is_full)
+        self._acknowledged()
+        self._keep_alive()
+
+    def _receive(self) -> bool:
+        """Take what has arrived; True if there may be more."""
+        take, receive, send = self._writer.take, self._source.receive, self._send
+        for _ in range(TURN):
+            received = receive()
+            if received is None:
+                return False
+            if isinstance(received, Keepalive):
+                self._keepalive(received)
+            else:
+                for record in take(received.lsn, decode(received.content)):
+                    send(record)
+        return True
+
+    def _keepalive(self, message: Keepalive) -> None:
+        if message.reply:
+            self._sent_at = 0.0
+        if not self._writer.is_open:
+            self._writer.reached = max(self._writer.reached, message.wal_end)
+
+    def _send(self, record: Outgoing) -> None:
+        future = self._producer.send(
+            self._topic, record.value, record.key, [(HEADER, record.header)], partition=0
+        )  # fmt: skip
+        size = len(record.value or b"")
+        self._pending.append((future, size, record.reaches))
+        self._bytes += size
+        self._written = record.reaches or self._written
+        self._checkpoint("sent")
+
+    def _idle(self, is_full: bool) -> None:
+        """Nothing more has arrived: say so now and then, and do not let the last records wait for others."""
+        writer, now = self._writer, time.monotonic()
+        if not writer.is_open and writer.reached > self._written and now - self._wrote_at > PROGRESS_EVERY:
+            self._send(writer.progress(writer.reached))
+            self._wrote_at = now
+        if self._pending:
+            try:
+                self._producer.flush(timeout=FLUSH_SECONDS)
+            except KafkaTimeoutError:
+                return  # It is acknowledged later, or refused in time.
+        elif not is_full:
+            poll = select.poll()
+            poll.register(self._source.socket, select.POLLIN)
+            poll.poll(1000 * min(IDLE_WAIT, PROGRESS_EVERY))
+
+    def _acknowledged(self) -> None:
+        """Confirm what all replicas have. One record that they refuse ends the session: what follows it is void."""
+        pending, reached = self._pending, 0
+        while pending and pending[0][0].is_done:
+            future, size, lsn = pending.popleft()
+            if future.failed():
+                raise ConnectionLost("Kafka", f"a record was not taken: {type(future.exception).__name__}")
+            self._bytes -= size
+            reached = lsn or reached
+        if reached:
+            self._checkpoint("acknowledged")
+            self._confirmed = reached
+            self._source.send_status(reached, reached)
+            self._sent_at = time.monotonic()
+            self._checkpoint("confirmed")
+
+    def _keep_alive(self) -> None:
+        now, silence = time.monotonic(), self._source.silence()
+        if silence > GONE_AFTER_SILENCE and len(self._pending) < MOST_UNACKNOWLEDGED:
+            raise ConnectionLost("source", f"no word for {GONE_AFTER_SILENCE:g} s, though asked")
+        ask = silence > ASK_AFTER_SILENCE and now - self._asked_at > ASK_AFTER_SILENCE / 2
+        if ask or now - self._sent_at > STATUS_EVERY:
+            self._source.send_status(self._confirmed, self._confirmed, ask)
+            self._sent_at, self._asked_at = now, now if ask else self._asked_at
+
+
+def require_transport(spec: StreamSpec) -> KafkaTransport:
+    if spec.kafka is None:
+        raise SetUpError(f"stream {spec.name} has no Kafka", "Set transport: kafka in fig.yml")
+    return spec.kafka
+
+
+def envelopes_of(spec: StreamSpec, split_key_changes: bool = False) -> Envelopes:
+    """A transactional topic keeps an update of the key in one record: two would lose what was not sent."""
+    transport = require_transport(spec)
+    database = str(conninfo_to_dict(spec.source_dsn).get("dbname") or "")
+    return Envelopes(transport.prefix, database, transport.schemas, split_key_changes)
