@@ -29,19 +29,18 @@ class Spot(NamedTuple):
     """The target's columns that differ; none where the row is missing or surplus."""
 
 
+_COPIED = f"exists (select from fig.snapshot_writer w where w.stream = {{stream}} and w.xid::xid = {ROW}.xmin)"
 _WRITER = f"""
     (select case
-        when exists (select from fig.snapshot_writer w where w.stream = '{{stream}}' and w.xid::xid = {ROW}.xmin)
-            then 'copy'
-        when current_setting('track_commit_timestamp') = 'off' or c.timestamp is null then 'unknown'
-        when exists (select from pg_catalog.pg_replication_origin o
-                     where o.roident = c.roident and (o.roname = '{{origin}}' or o.roname like '{{origin}}\\_copy%'))
-            then 'stream'
+        when {_COPIED} then 'copy'
+        when c.timestamp is null then 'unknown'
+        when exists (select from pg_catalog.pg_replication_origin o where o.roident = c.roident
+                     and (o.roname = {{origin}} or starts_with(o.roname, {{origin}} || '_copy'))) then 'stream'
+        when not has_function_privilege('pg_replication_origin_session_setup(text)', 'EXECUTE') then 'unknown'
         else 'other' end || ' ' || coalesce(date_trunc('second', c.timestamp)::text, '')
-     from (select (x).timestamp, (x).roident from (select
-           case when current_setting('track_commit_timestamp') = 'on'
-                then pg_catalog.pg_xact_commit_timestamp_origin({ROW}.xmin) end as x) y) c)
-"""  # noqa: S608
+     from pg_catalog.pg_xact_commit_timestamp_origin({ROW}.xmin) c)
+"""  # noqa: S608  Names are literals.
+_WRITER_UNKNOWN = f"case when {_COPIED} then 'copy ' else 'unknown ' end"
 _WRITERS = {"copy": Writer.COPY, "stream": Writer.STREAM, "other": Writer.OTHER, "unknown": Writer.UNKNOWN}
 _BY_INDEX = "set local enable_seqscan = off; set local enable_indexscan = on; set local enable_bitmapscan = on"
 _BY_TABLE = (
@@ -94,6 +93,9 @@ def named(
     seen = _copied_at(target, spec.name)
     for number, keys in rows.items():
         pair, within = known[number], Range(keys=tuple(keys))
+        if not pair.source.key:  # Nothing tells its rows apart: nothing is known of one of them.
+            agree[number] = True
+            continue
         writers |= {(number, key): who for key, who in _writers(spec, target, pair, within).items()}
         written |= {(number, key): is_new for key, is_new in _written(source, pair, within, seen).items()}
         agree[number] = all(_agree(*side, within) for side in ((source, pair.source), (target, pair.target)))
@@ -108,9 +110,18 @@ def named(
 
 
 def _writers(spec: StreamSpec, target: Connection, pair: Pair, within: Range) -> dict[Key, tuple[Writer, str | None]]:
-    names = {"stream": spec.name.replace("'", "''"), "origin": spec.origin.replace("'", "''")}
-    found = _rows(target, pair.target.keyed(_WRITER.format(**names), within), within)
-    return {tuple(key): (_WRITERS[(said := who.split(" ", 1))[0]], said[1] or None) for *key, who in found}
+    keeps = target.execute("select current_setting('track_commit_timestamp') = 'on'").fetchone()
+    names = {"stream": _literal(spec.name), "origin": _literal(spec.origin)}
+    query = (_WRITER if keeps and keeps[0] else _WRITER_UNKNOWN).format(**names)
+    made = {}
+    for *key, said in _rows(target, pair.target.keyed(query, within), within):
+        who, at = said.split(" ", 1)
+        made[tuple(key)] = _WRITERS[who], at or None
+    return made
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _copied_at(target: Connection, stream: str) -> tuple[int, int, frozenset[int]] | None:

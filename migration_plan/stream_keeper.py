@@ -99,8 +99,9 @@ class StreamKeeper(threading.Thread):
         how = restarts.bring_back(self._parts, self._target, spec(self._parts, self._target), budget)
         if how is None:
             self._stop_event.wait(BEGUN_EVERY)  # Our watch has not seen yet what has been done.
-        else:
-            _log.info("%s", json.dumps({"stream": self.name, "message": f"is back ({how})"}))
+            return
+        self._alarmed, self.trouble = "", None
+        _log.info("%s", json.dumps({"stream": self.name, "message": f"is back ({how})"}))
 
     def _has_begun(self) -> bool:
         """Wait for a sync that has been prepared; False when something else is to be done first."""
@@ -146,9 +147,13 @@ class StreamKeeper(threading.Thread):
             self._proxies.tell(self._parts.domain, self._target, int(progress.source_time.timestamp() * 1000))
 
     def _trouble(self, error: Exception) -> None:
-        if isinstance(error, StreamIdentityChanged):
-            restarts.note_loss(spec(self._parts, self._target), self._watch.watched.budget, error)
         self._alarm(error)
+        if isinstance(error, StreamIdentityChanged):
+            try:
+                restarts.note_loss(spec(self._parts, self._target), self._watch.watched.budget, error)
+            except (CdcError, psycopg.Error) as away:
+                # Nothing is lost by it: the next session finds the same.
+                _log.warning("%s", json.dumps({"stream": self.name, "message": said(away)}))
 
     def _note(self, error: FigError) -> None:
         self.trouble = (error.code, error.message)

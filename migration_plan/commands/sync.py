@@ -119,6 +119,36 @@ def copy_again(domain: str, direction: str | None, table: str | None, as_json: b
     _done(domain, what, [done], f"fig sync verify {domain}", as_json)
 
 
+@click.command("repair")
+@domain_argument
+@json_option
+def repair_rows(domain: str, as_json: bool) -> None:
+    """Compare both sides of DOMAIN and copy again, from the owner, the rows that differ; each is named by its cause.
+
+    Rows that were only on their way are left alone. Exit code 13 when something differs all the same.
+
+    \b
+    Example:
+      fig sync repair catalog
+    """
+    from migration_plan import bootstrap
+    from migration_plan.verification import hidden, repair_domain
+
+    with bootstrap.opened(domain) as mover:
+        done = hidden(mover.parts, repair_domain(mover.parts))
+    follow = f"fig sync {'status' if done.remaining else 'verify'} {domain}"
+    if as_json:
+        click.echo(json.dumps({"domain": domain, **done.as_json(), "next_steps": [follow]}, default=str))
+    else:
+        for one in done.named:
+            click.echo(f"  {one}")
+        colour = "red" if done.remaining else "green"
+        click.secho(f"{domain}: {done.rows} row(s) copied again, {len(done.remaining)} still differ", fg=colour)
+        click.echo(f"next: {follow}")
+    if done.remaining:
+        raise SystemExit(13)
+
+
 @click.command("skip")
 @domain_argument
 @click.argument("lsn")
@@ -200,6 +230,6 @@ def _bar(as_json: bool) -> Iterator[Callable[[SnapshotProgress], None]]:
 sync_group = click.Group(
     "sync",
     commands={"start": start_streams, "stop": stop_streams, "status": sync_status, "snapshot": copy_again,
-              "skip": skip_change, "verify": verify},
-    help="A domain's streams: pause, continue, look, copy, compare, leave out.",
+              "verify": verify, "repair": repair_rows, "skip": skip_change},
+    help="A domain's streams: pause, continue, look, copy, compare, repair, leave out.",
 )  # fmt: skip

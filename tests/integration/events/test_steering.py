@@ -128,6 +128,12 @@ def test_a_person_looks_pauses_continues_and_copies(payments: Payments, metrics:
         assert SECRET not in json.dumps(differs)
         assert {"***"} == {one["source"] for one in differs["differences"] if one["kind"] == "differs"}
         assert SECRET in json.dumps(fig("verify", "payments", "--show-values"))
+        repaired = fig("repair", "payments")
+        assert repaired.get("rows") == 2, repaired
+        assert repaired["remaining"] == []
+        assert SECRET not in json.dumps(repaired)
+        assert fig("verify", "payments")["exit"] == 0
+
         copied = fig("snapshot", "payments")
         assert copied["streams"] == ["payments_to_service"]
         wait_until(lambda: fig("status", "payments")["well"], 10, "it streams again")
@@ -136,7 +142,7 @@ def test_a_person_looks_pauses_continues_and_copies(payments: Payments, metrics:
     entries = payments.parts.journal.entries("payments", 100)
     assert SECRET not in json.dumps([entry.as_json() for entry in entries])
     kinds = [entry.kind for entry in entries]
-    for kind in ("stream-paused", "stream-continued", "copy-asked", "stream-returned", "values-shown"):
+    for kind in ("stream-paused", "stream-continued", "copy-asked", "stream-returned", "values-shown", "repaired"):
         assert kind in kinds
 
 
