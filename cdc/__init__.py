@@ -8,7 +8,7 @@ rows) -> `runs` (changes to batches) -> `statements` (SQL) -> `apply` (one trans
                    guard=None, heartbeat=0.1)
         Guard: Callable[[psycopg.Connection], str]      # target connection -> statement, once for each session
     from cdc import install
-        install.install(spec) -> None                   # stream.sql, control.sql, publication, origin; again at any time
+        install.install(spec) -> None                   # its tables, publication, origin; again at any time
         install.prepare_reverse(spec, patience=10.0) -> Position   # slot and position without rows: target owns
         install.accept_schema(spec) -> None             # after SchemaChanged, with a lens that fits
         install.remove(spec) -> None                    # slot, position, origin, publication
