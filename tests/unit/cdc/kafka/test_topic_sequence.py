@@ -61,7 +61,7 @@ class Topic:
         self.records: list[Outgoing] = []
 
     def read(self, reader: TopicReader, start: int = 0) -> list[Message]:
-        found = []
+        found: list[Message] = []
         for offset in range(start, len(self.records)):
             record = self.records[offset]
             one = reader.take(TopicRecord(Where("t", 0, offset), record.header, record.value))
