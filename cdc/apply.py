@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import pq
 
-from cdc import position, refusals, source, target_tables, topic_place
+from cdc import position, refusals, signature, skip, source, target_tables, topic_place
 from cdc.binding import SetUpColumns
 from cdc.changes import Kept
+from cdc.parking import ParkedRows, Parking
 from cdc.position import Position, commit_time, lsn_text, parse_lsn
 from cdc.projection import Table
 from cdc.runs import Batch
+from cdc.skip import Omission
 from cdc.spec import StreamSpec
 from cdc.statements import Shape, statement
 from cdc.stream_errors import NotSetUp
@@ -44,6 +46,7 @@ _FIXED = {
     b"advance": "select fig.advance_position($1, $2, $3, $4, $5, $6)",
     b"flushed": "select pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()",
 }
+_UNORIGINATED = {b"sign": signature.MESSAGE, b"advance": "select fig.advance_unoriginated($1, $2, $3, $4, $5, $6)"}
 
 
 @dataclass
@@ -55,6 +58,10 @@ class Group:
     time: int = 0
     first: str = ""
     last: str = ""
+    last_lsn: int = 0
+    """Of the newest transaction's commit record."""
+    ordinal: int = 0
+    """Of the newest change in it."""
     transactions: int = 0
     rows: int = 0
     is_news: bool = False
@@ -80,17 +87,19 @@ class _Sent(NamedTuple):
 
     what: str
     group: Group | None = None
-    about: Shape | WholeTable | None = None
+    about: Shape | WholeTable | Omission | ParkedRows | None = None
+    ordinal: int = 0
 
 
 class TargetSession:
-    """Connected, identified, in pipeline mode. One at a time for each origin; the server sees to that."""
+    """Connected, identified, in pipeline mode. One at a time for each signature; the server sees to that."""
 
-    def __init__(self, spec: StreamSpec) -> None:
+    def __init__(self, spec: StreamSpec, parked: Collection[Table] = ()) -> None:
+        """`parked`: tables whose constraints are met only by what a whole transaction leaves."""
         self._spec = spec
         self._connection = source.connect(spec.target_dsn, "target", f"fig-apply {spec.name}")
         try:
-            self._prepare()
+            self._prepare(parked)
         except psycopg.Error as error:
             self.close()
             raise source.refused("target", error) from error
@@ -98,28 +107,36 @@ class TargetSession:
             self.close()
             raise
 
-    def _prepare(self) -> None:
+    def _prepare(self, parked: Collection[Table]) -> None:
         run = self._connection.execute
         run(_SETTINGS)
         self._require_position()
         self.set_up = read_set_up(self._connection, self._spec.name)
         self.tables = target_tables.read(self._connection, self._spec.target_tables)
-        run("select pg_replication_origin_session_setup(%s)", [self._spec.origin])
-        # Only now: until a predecessor lets go of the origin, what it had sent before it ended may still be committed.
+        unparked = [table for table in self._spec.target_tables if table not in parked]
+        self.fixed = target_tables.fixed(self._connection, unparked)
+        self.skips = skip.waiting(self._connection, self._spec.name)
+        self._parkings = {table: Parking(self._connection, table, i) for i, table in enumerate(sorted(parked))}
+        self._parked: set[Table] = set()
+        self._by_origin = signature.claim(self._connection, self._spec.origin)
+        # Only now: until a predecessor lets go of the name, what it had sent before it ended may still be committed.
         self.position = found = self._require_position()
         guard = self._spec.guard(self._connection) if self._spec.guard else "select"
-        self.applied = self.flushed = self.sent_lsn = found.lsn
+        self.applied = self.sent_lsn = found.lsn
+        # What a predecessor committed is visible, and perhaps not flushed: the slot must not hear of it yet.
+        self.flushed = 0
         self.source_time: datetime | None = found.source_time
         self.rows = self.transactions = 0
         self.lag: float | None = None
         self._waiting: deque[_Sent] = deque()
         self._unflushed: deque[tuple[int, int]] = deque()
-        self._statements: dict[tuple[Shape, int], bytes] = {}
+        self._statements: dict[tuple[Shape, int, int], bytes] = {}
         self._asked_flushed = 0.0
         self._in_transaction = self._guarded = False
         self._pgconn = self._connection.pgconn
         kept = topic_place.STATEMENTS if self._spec.kafka else {}
-        for name, sql in {**_FIXED, **kept, b"guard": guard}.items():
+        signed = {} if self._by_origin else _UNORIGINATED
+        for name, sql in {**_FIXED, **signed, **kept, b"guard": guard}.items():
             result = self._pgconn.prepare(name, sql.encode())
             if result.status != pq.ExecStatus.COMMAND_OK:
                 raise refusals.named(self._spec, result, name.decode(), sql, "")
@@ -155,14 +172,40 @@ class TargetSession:
         self._begin()
         group.is_news = True
         if not self._guarded:
+            if not self._by_origin:
+                self._query(b"sign", [self._spec.origin.encode()], _Sent("signature", group))
             self._query(b"guard", [], _Sent("guard", group, _about(change)))
             self._guarded = True
-        if isinstance(change, Batch):
-            self._query(self._prepared(change, group), change.params, _Sent("rows", group, change.shape))
-            group.rows += change.rows
+        if self._parkings and not isinstance(change, Omission) and change.target in self._parkings:
+            self._write_parked(change, self._parkings[change.target], group)
+        elif isinstance(change, Batch):
+            shape, rows, params = change
+            name = self._statements.get((shape, rows, 0)) or self._prepare_rows((shape, rows, 0), None, group)
+            self._pgconn.send_query_prepared(name, params)
+            self._waiting.append(_Sent("rows", group, shape, group.ordinal))
         else:
-            self._pgconn.send_query_params(change.sql.encode(), None)
-            self._waiting.append(_Sent("rows", group, change))
+            self._send(change.sql, _Sent("rows", group, change, group.ordinal))
+        if isinstance(change, Batch):
+            group.rows += change.rows
+
+    def _write_parked(self, change: Batch | WholeTable, parking: Parking, group: Group) -> None:
+        self._parked.add(change.target)
+        if isinstance(change, WholeTable):
+            for sql in (change.sql, parking.of_copy(change.sql)):
+                self._send(sql, _Sent("rows", group, change, group.ordinal))
+            return
+        for key, sql, params in parking.steps(change):
+            name = self._statements.get(key) or self._prepare_rows(key, sql, group)
+            self._query(name, params, _Sent("rows", group, change.shape, group.ordinal))
+
+    def _send(self, sql: str, sent: _Sent) -> None:
+        self._pgconn.send_query_params(sql.encode(), None)
+        self._waiting.append(sent)
+
+    @property
+    def signs_by_origin(self) -> bool:
+        """Else by a message in the transaction."""
+        return self._by_origin
 
     def commit_places(self, group: Group, places: Sequence[Kept]) -> None:
         """Send the places of partitions, which take the position's part, and commit."""
@@ -176,6 +219,9 @@ class TargetSession:
     def commit(self, group: Group, beside: Sequence[Kept] = ()) -> None:
         """Send position and commit. From here on it is the target's decision."""
         self._begin()
+        for parking in (self._parkings[table] for table in sorted(self._parked)):
+            self._send(parking.back, _Sent("rows", group, parking.about))
+        self._parked.clear()
         for kept in beside:
             self._query(kept.statement, kept.parameters, _Sent("place", group))
         moment = commit_time(group.time).isoformat().encode() if group.time else None
@@ -229,7 +275,8 @@ class TargetSession:
                 self.flushed = self._unflushed.popleft()[0]
         elif status not in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
             place = sent.group.place if sent.group else ""
-            raise refusals.named(self._spec, result, sent.what, str(sent.about or sent.what), place)
+            lsn, about = (sent.group.last_lsn if sent.group else 0), sent.about or sent.what
+            raise refusals.named(self._spec, result, sent.what, about, place, lsn, sent.ordinal)
 
     def _applied(self, group: Group) -> None:
         self.applied = group.lsn
@@ -245,12 +292,12 @@ class TargetSession:
             self._query(b"begin", [], _Sent("begin"))
             self._in_transaction = True
 
-    def _prepared(self, batch: Batch, group: Group) -> bytes:
-        name = self._statements.get((batch.shape, batch.rows))
-        if name is None:
-            name = self._statements[batch.shape, batch.rows] = f"s{len(self._statements)}".encode()
-            self._pgconn.send_prepare(name, statement(batch.shape, batch.rows).encode())
-            self._waiting.append(_Sent("rows", group, batch.shape))
+    def _prepare_rows(self, key: tuple[Shape, int, int], sql: str | None, group: Group) -> bytes:
+        """One of a shape's statements, prepared when it is first wanted."""
+        shape, rows, _step = key
+        name = self._statements[key] = f"s{len(self._statements)}".encode()
+        self._pgconn.send_prepare(name, (sql or statement(shape, rows)).encode())
+        self._waiting.append(_Sent("rows", group, shape, group.ordinal))
         return name
 
     def _query(self, name: bytes, parameters: Sequence[Any], sent: _Sent) -> None:
@@ -262,7 +309,7 @@ class TargetSession:
         self._waiting.append(_Sent("sync", group))
 
 
-def _about(change: Statement) -> Shape | WholeTable:
+def _about(change: Statement) -> Shape | WholeTable | Omission:
     """What may be shown of a change: a batch itself holds values."""
     return change.shape if isinstance(change, Batch) else change
 

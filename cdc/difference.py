@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from cdc.masking import HIDDEN, masked
 from cdc.projection import Table
 
 SHOWN_CHARACTERS = 80
@@ -37,6 +39,11 @@ class Difference:
             return f"{row}: {self.kind}"
         return f"{row}, {self.column}: source {_written(self.source)}, target {_written(self.target)}"
 
+    @property
+    def place(self) -> tuple[Table, tuple[tuple[str, str], ...], str | None, Kind]:
+        """Which difference it is, whatever the values are now."""
+        return self.table, self.key, self.column, self.kind
+
     def as_json(self) -> dict[str, object]:
         return {
             "table": str(self.table),
@@ -46,6 +53,17 @@ class Difference:
             "source": self.source,
             "target": self.target,
         }
+
+
+def without_values(found: Difference, personal: Collection[str] = ()) -> Difference:
+    """Where it is, and not what is there: values are hidden, and keys that are personal themselves.
+
+    `personal`: columns as schema.table.column of the service. That a side has NULL says nothing of anybody.
+    """
+    key = tuple(
+        (name, HIDDEN if f"{found.table}.{name}" in personal else value) for name, value in found.key
+    )  # fmt: skip
+    return replace(found, key=key, source=masked(found.source), target=masked(found.target))
 
 
 def cut(one: str | None, other: str | None) -> tuple[str | None, str | None]:

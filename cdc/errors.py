@@ -42,8 +42,7 @@ class ComparisonFailed(CdcError):
     code = "comparison-failed"
 
     def __init__(self, source: str, target: str, said: str) -> None:
-        first_line = said.strip().splitlines()[0] if said.strip() else "no reason given"
         super().__init__(
-            f"{source} cannot be compared with {target}: {first_line}",
+            f"{source} cannot be compared with {target}: {said or 'no reason given'}",
             "Correct the value or the lens, or start the server, then verify again",
         )

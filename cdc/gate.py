@@ -1,24 +1,25 @@
-"""The applier's side of exact verification (the protocol is in `cdc.verify_gate`): hold, go to a point, export."""
+"""The applier's side of exact work (the protocol is in `cdc.verify_gate`): hold, go to a point, export or stand."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
 
 from cdc import source
 from cdc.position import lsn_text, parse_lsn
 from cdc.spec import StreamSpec
-from cdc.verify_gate import HOLD_SECONDS, SNAPSHOT_SECONDS, answer_channel, request_channel
+from cdc.verify_gate import HOLD_SECONDS, SNAPSHOT_SECONDS, STAND_SECONDS, answer_channel, request_channel
 
 
 @dataclass
 class _Request:
-    """The one verification in progress."""
+    """The one exchange in progress."""
 
     id: str
     began: float
@@ -27,6 +28,9 @@ class _Request:
     held: bool = False
     goal: int | None = None
     """What has a commit LSN below it belongs to the snapshot."""
+    stands: bool = False
+    """Wait at the goal until told to go on, instead of exporting a snapshot there."""
+    arrived: float | None = None
 
 
 class Gate:
@@ -36,16 +40,15 @@ class Gate:
         self._spec = spec
         self._request: _Request | None = None
         self._exports: dict[str, tuple[float, psycopg.Connection[Any]]] = {}
+        self._heard: deque[str] = deque()
         self._listener = source.connect(spec.target_dsn, "target", f"fig-gate {spec.name}")
+        # A request can arrive together with the result of an answer; psycopg takes it off the connection then.
+        self._listener.add_notify_handler(lambda notification: self._heard.append(notification.payload))
         self._listener.execute(sql.SQL("listen {}").format(sql.Identifier(request_channel(spec.name))))
 
     @property
     def socket(self) -> int:
         return self._listener.fileno()
-
-    @property
-    def is_holding(self) -> bool:
-        return self._request is not None and self._request.goal is None
 
     def close(self) -> None:
         self._end_request()
@@ -58,9 +61,11 @@ class Gate:
         """Take the requests that have arrived, end what has lasted too long."""
         self._listener.pgconn.consume_input()
         while (notification := self._listener.pgconn.notifies()) is not None:
-            self._hear(*_request(notification.extra))
+            self._heard.append(notification.extra.decode())
+        while self._heard:
+            self._hear(*_request(self._heard.popleft()))
         now = time.monotonic()
-        if self.is_holding and self._request and now - self._request.began > HOLD_SECONDS:
+        if self._request is not None and self._has_lasted_too_long(self._request, now):
             self._end_request()
         for name in [n for n, (began, _) in self._exports.items() if now - began > SNAPSHOT_SECONDS]:
             self._end_export(name)
@@ -79,6 +84,11 @@ class Gate:
                 self._answer({"id": request.id, "held": True, "lsn": lsn_text(applied)})
             request.held = True
             return
+        if request.stands:
+            if request.arrived is None:
+                request.arrived = time.monotonic()
+                self._answer({"id": request.id, "stands": True, "lsn": lsn_text(applied)})
+            return
         exporter = request.exporter
         exporter.execute("begin isolation level repeatable read read only")
         row = exporter.execute("select pg_export_snapshot()").fetchone()
@@ -90,21 +100,30 @@ class Gate:
         request = self._request if self._request and self._request.id == name else None
         match what:
             case "hold" if self._request is not None:
-                self._answer({"id": name, "refused": "another verification holds this stream already"})
+                self._answer({"id": name, "refused": "another exchange holds this stream already"})
             case "hold":
                 exporter = source.connect(self._spec.target_dsn, "target", f"fig-gate {self._spec.name}")
                 self._request = _Request(name, time.monotonic(), exporter)
-            case "snapshot_at" if request is not None and request.held:
-                request.goal = parse_lsn(lsn)
-            case "snapshot_at":
-                self._answer({"id": name, "refused": "the stream is not held for this verification"})
+            case "snapshot_at" | "stand_at" if request is not None and request.held:
+                request.goal, request.stands = parse_lsn(lsn), what == "stand_at"
+            case "snapshot_at" | "stand_at":
+                self._answer({"id": name, "refused": "the stream is not held for this exchange"})
             case "done" if request is not None:
                 self._end_request()
             case "done":
                 self._end_export(name)
 
+    def _has_lasted_too_long(self, request: _Request, now: float) -> bool:
+        if request.goal is None:
+            return now - request.began > HOLD_SECONDS
+        return request.arrived is not None and now - request.arrived > STAND_SECONDS
+
     def _answer(self, answer: dict[str, Any]) -> None:
-        self._listener.execute("select pg_notify(%s, %s)", [answer_channel(self._spec.name), json.dumps(answer)])
+        """Past psycopg, which would keep requests that arrive with the server's answer to itself."""
+        said = [answer_channel(self._spec.name).encode(), json.dumps(answer).encode()]
+        result = self._listener.pgconn.exec_params(b"select pg_notify($1, $2)", said)
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise psycopg.OperationalError(result.get_error_message())
 
     def _end_request(self) -> None:
         if self._request is not None:
@@ -116,7 +135,7 @@ class Gate:
             self._exports.pop(name)[1].close()
 
 
-def _request(content: bytes) -> tuple[str, str, str]:
+def _request(content: str) -> tuple[str, str, str]:
     """(id, what to do, LSN). Anybody may notify; what is no request asks for nothing."""
     try:
         said = json.loads(content)

@@ -9,6 +9,7 @@ import threading
 import psycopg
 
 from cdc import source
+from cdc.masking import said
 from cdc.spec import StreamSpec
 from cdc.stream_errors import StreamError
 
@@ -41,7 +42,7 @@ class Heartbeat:
                 self._beat()
             except (StreamError, psycopg.Error) as error:
                 if not complained:
-                    _log.warning("stream %s: no heartbeat: %s", self._spec.name, str(error).strip())
+                    _log.warning("stream %s: no heartbeat: %s", self._spec.name, said(error))
                 complained = True
                 self._stop.wait(_RETRY_SECONDS)
             else:

@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import position, slots, source, topics
+from cdc import control, position, signature, skip, slots, source, topics
+from cdc.losses import SlotAhead, loss_of
 from cdc.position import Position
 from cdc.projection import Table
 from cdc.source import SourceConnection
@@ -26,10 +27,10 @@ def install(spec: StreamSpec) -> None:
     """The stream's tables and origin on the target, the publication on the source."""
     with source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
         target.execute(files(__package__).joinpath("stream.sql").read_bytes())
-        found = target.execute("select 1 from pg_replication_origin where roname = %s", [spec.origin]).fetchone()
-        if found is None:
-            target.execute("select pg_replication_origin_create(%s)", [spec.origin])
+        if signature.may_use_origins(target):
+            signature.ensure_origin(target, spec.origin)
     with source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as origin:
+        control.install(origin)
         _publish(origin, spec)
 
 
@@ -50,7 +51,8 @@ def _require_identity(connection: psycopg.Connection[Any], spec: StreamSpec) -> 
     """A published table without identity would refuse the application's own updates."""
     for table in spec.source_tables:
         row = connection.execute(
-            "select relreplident in ('f', 'i') or exists (select from pg_index where indrelid = c.oid and indisprimary)"
+            "select relreplident in ('f', 'i') or relreplident = 'd' and exists"
+            " (select from pg_index where indrelid = c.oid and indisprimary and indimmediate)"
             " from pg_class c where c.oid = to_regclass(%s)",
             [table.quoted],
         ).fetchone()
@@ -58,8 +60,8 @@ def _require_identity(connection: psycopg.Connection[Any], spec: StreamSpec) -> 
             raise SetUpError(f"source table {table} does not exist", "Correct the plan's lens")
         if not row[0]:
             raise SetUpError(
-                f"source table {table} has no primary key: publishing it would break its updates",
-                f"Run: ALTER TABLE {table} ADD PRIMARY KEY (…)",
+                f"source table {table} has no primary key (or a deferred one): publishing it would break its updates",
+                f"Run: ALTER TABLE {table} ADD PRIMARY KEY (…), or ALTER TABLE {table} REPLICA IDENTITY FULL",
             )
 
 
@@ -113,12 +115,12 @@ def complete(monitor: psycopg.Connection[Any], target: psycopg.Connection[Any], 
         return None
     replication = SourceConnection(spec.source_dsn, f"fig-install {spec.name}")
     try:
-        identity, confirmed = replication.identify(spec.slot), replication.confirmed(spec.slot)
+        standing = replication.standing(spec.slot)
     finally:
         replication.close()
+    loss = loss_of(found, standing)
     # Through Kafka the slot may be ahead: the topic has what lies between, and whoever reads it sees whether it does.
-    goes_on = identity == found.identity and confirmed is not None and (bool(spec.kafka) or confirmed <= found.lsn)
-    return found if goes_on else None
+    return found if loss is None or (spec.kafka is not None and type(loss) is SlotAhead) else None
 
 
 def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
@@ -129,6 +131,14 @@ def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
         if found and found[0]:
             target.execute(sql.SQL("delete from {} where stream = %s").format(sql.SQL(table)), [spec.name])
     target.execute("delete from fig.position where stream = %s", [spec.name])
+    skip.forget(target, spec.name)
+
+
+def forget_copies(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
+    """Everything that the target remembers of the stream's copies."""
+    for table in ("snapshot_unit", "snapshot_writer", "snapshot"):
+        if target.execute("select to_regclass(%s)", [f"fig.{table}"]).fetchone() != (None,):
+            target.execute(sql.SQL("delete from fig.{} where stream = %s").format(sql.Identifier(table)), [spec.name])
 
 
 def accept_schema(spec: StreamSpec) -> None:
@@ -149,14 +159,16 @@ def remove(spec: StreamSpec) -> None:
     with source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor:
         slots.drop(monitor, spec.slot)
         monitor.execute(sql.SQL("drop publication if exists {}").format(sql.Identifier(spec.publication)))
+        control.forget(monitor, spec.name)
     with source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
         known = target.execute("select to_regclass('fig.position')").fetchone()
         if known and known[0]:
             forget(target, spec)
+            forget_copies(target, spec)
         if spec.kafka is not None:
             for name in spec.kafka.topics(spec.source_tables):
                 topics.remove(spec.kafka, name)
-        # The appliers of a parallel stream have one each.
-        own = "select roname from pg_replication_origin where roname = %s or roname ~ %s"
-        for (origin,) in target.execute(own, [spec.origin, f"^{spec.origin}_[0-9]+$"]).fetchall():
+        # The copies of a snapshot, and the appliers of a parallel stream, have one each.
+        ours = "select roname from pg_replication_origin where roname = %s or roname ~ ('^' || %s || '_(copy)?[0-9]+$')"
+        for (origin,) in target.execute(ours, [spec.origin, spec.origin]).fetchall():
             target.execute("select pg_replication_origin_drop(%s)", [origin])

@@ -17,15 +17,15 @@ from dataclasses import dataclass
 
 import psycopg
 
-from cdc import outbox_install, source
+from cdc import outbox_install, signature, source
 from cdc.broker import BROKER_ERRORS, Message, Publishing, connected
 from cdc.changes import Keepalive
 from cdc.outbox_errors import BrokerAway, EventUnpublishable, NobodyListens, OutboxChanged
 from cdc.outbox_install import OutboxSpec
-from cdc.pgoutput import Begin, Commit, Insert, Origin, Relation, Row, decode
+from cdc.outbox_notes import PublishedNotes
+from cdc.pgoutput import Begin, Commit, Insert, LogicalMessage, Origin, Relation, Row, decode
 from cdc.source import SourceConnection
 from cdc.stream_errors import ConnectionLost
-from cdc.translate import OUR_ORIGINS
 
 Checkpoint = Callable[[str], None]
 """Called with a name at the points where a crash is most interesting; does nothing in production."""
@@ -109,7 +109,7 @@ class _Session:
             confirmed = connection.confirmed(spec.slot)
             if confirmed is None or connection.identify(spec.slot) != found.identity:
                 raise outbox_install.lost(spec, found.identity, connection.identify(spec.slot), confirmed)
-            connection.start(spec.slot, spec.publication, confirmed, messages=False)
+            connection.start(spec.slot, spec.publication, confirmed)
             opened.pop_all()
         self._broker: ExitStack | None = None
         self._publishing: Publishing | None = None
@@ -123,8 +123,10 @@ class _Session:
         self._told: Figures | None = None
         self._sent_at = self._asked_at = 0.0
         self._pause, self._again_at = FIRST_PAUSE, 0.0
+        self._notes = PublishedNotes(spec)
 
     def close(self) -> None:
+        self._notes.close()
         self._drop_broker()
         self._source.close()
 
@@ -175,7 +177,9 @@ class _Session:
         if isinstance(message, Begin):
             self._is_open, self._is_ours = True, False
         elif isinstance(message, Origin):
-            self._is_ours = message.name.startswith(OUR_ORIGINS)
+            self._is_ours = message.name.startswith(signature.OURS)
+        elif isinstance(message, LogicalMessage):
+            self._is_ours |= self._is_open and signature.is_ours(message.prefix, message.content)
         elif isinstance(message, Relation):
             self._relations[message.oid] = message
         elif isinstance(message, Commit):
@@ -266,6 +270,7 @@ class _Session:
         self._source.send_status(self._reached, self._reached)
         self._confirmed, self._sent_at = self._reached, time.monotonic()
         self._checkpoint("confirmed")
+        self._notes.note(self._confirmed, self._published)
 
     def _keep_alive(self) -> None:
         """A sign of life to the server, which otherwise ends the connection; and one from it, in time."""

@@ -59,11 +59,13 @@ class OutboxSlotLost(OutboxError):
 
     code = "outbox-slot-lost"
 
-    def __init__(self, publisher: str, domain: str, slot: str, why: str) -> None:
+    def __init__(self, publisher: str, domain: str, slot: str, why: str, same_server: bool) -> None:
         super().__init__(
             f"publisher {publisher} cannot go on: {why} (slot {slot})",
             f"fig outbox prepare {domain} --again: every row that is still there is published; inboxes know them",
         )
+        self.same_server = same_server
+        """Only the slot is gone: what was published before is known, and only the rest is published again."""
 
 
 class OutboxNotPrepared(OutboxError):

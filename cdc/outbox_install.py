@@ -12,9 +12,10 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from cdc import slots, source
+from cdc import control, slots, source
+from cdc.control import Phase
 from cdc.outbox_errors import OutboxBusy, OutboxNotPrepared, OutboxSlotLost
-from cdc.position import Identity
+from cdc.position import Identity, parse_lsn
 from cdc.projection import Table
 from cdc.source import SourceConnection
 from cdc.stream_errors import SetUpError
@@ -68,6 +69,7 @@ def prepare(spec: OutboxSpec, again: bool = False, patience: float = 10.0) -> No
     """
     with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
         connection.execute(files(__package__).joinpath("outbox.sql").read_bytes())
+        control.install(connection)
         _publish(connection, spec)
         found = _row(connection, spec)
         if found is None or (again and _loss(spec, found) is not None):
@@ -77,8 +79,7 @@ def prepare(spec: OutboxSpec, again: bool = False, patience: float = 10.0) -> No
 
 
 def _begin(connection: psycopg.Connection[Any], spec: OutboxSpec, patience: float) -> None:
-    """A crash in between leaves a slot without a row, which the next call replaces."""
-    connection.execute("delete from fig.outbox where name = %s", [spec.name])
+    """A crash in between leaves a row without its slot, or a slot without a row; the next call replaces both."""
     slots.drop(connection, spec.slot)
     replication = SourceConnection(spec.dsn, f"fig-install {spec.name}")
     try:
@@ -86,9 +87,14 @@ def _begin(connection: psycopg.Connection[Any], spec: OutboxSpec, patience: floa
     finally:
         replication.close()
     # Looked at after the slot was made: what comes later is in the slot, so nothing can fall in between.
+    # What another server or timeline has published says nothing of this one.
     statement = sql.SQL(
-        "insert into fig.outbox (name, slot, system_id, timeline, backlog)"
+        "insert into fig.outbox as o (name, slot, system_id, timeline, backlog)"
         " select %s, %s, %s, %s, exists (select from {})"
+        " on conflict (name) do update set slot = excluded.slot, system_id = excluded.system_id,"
+        " timeline = excluded.timeline, backlog = excluded.backlog, prepared_at = clock_timestamp(),"
+        " published = case when (o.system_id, o.timeline) = (excluded.system_id, excluded.timeline)"
+        " then o.published end"
     ).format(sql.Identifier(spec.table.schema, spec.table.name))
     connection.execute(statement, [spec.name, spec.slot, slot.identity.system_id, slot.identity.timeline])
 
@@ -132,16 +138,24 @@ def is_prepared(spec: OutboxSpec) -> bool:
         return _row(connection, spec) is not None
 
 
-def wait_until_prepared(spec: OutboxSpec, stop: threading.Event) -> None:
+def wait_until_prepared(spec: OutboxSpec, stop: threading.Event) -> bool:
     """Until it is, or until told to stop; looks twice a second, on one connection."""
     with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
-        while _row(connection, spec) is None and not stop.wait(LOOK_EVERY):
-            pass
+        while _row(connection, spec) is None:
+            if stop.wait(LOOK_EVERY):
+                return False
+        return True
 
 
 def _has_slot(spec: OutboxSpec) -> bool:
     with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
         return slots.exists(connection, spec.slot)
+
+
+def _is_without_slot(spec: OutboxSpec) -> bool:
+    """Whether it has given its slot up and is not back: what it has not published is in the table alone."""
+    with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
+        return control.read(connection, spec.name).phase is not Phase.RUNNING
 
 
 def _loss(spec: OutboxSpec, found: Prepared) -> OutboxSlotLost | None:
@@ -156,17 +170,33 @@ def _loss(spec: OutboxSpec, found: Prepared) -> OutboxSlotLost | None:
 
 def lost(spec: OutboxSpec, was: Identity, now: Identity, confirmed: int | None) -> OutboxSlotLost:
     why = "its slot is gone, or has lost its WAL" if confirmed is None else f"{now} is not {was}"
-    return OutboxSlotLost(spec.name, spec.domain, spec.slot, why)
+    return OutboxSlotLost(spec.name, spec.domain, spec.slot, why, now == was)
 
 
 def rows(connection: psycopg.Connection[Any], spec: OutboxSpec) -> Iterator[tuple[str, str, str]]:
-    """All that the table holds, the oldest first."""
-    statement = sql.SQL("select id::text, type, payload::text from {} order by created_at, id").format(
-        sql.Identifier(spec.table.schema, spec.table.name)
-    )
+    """All that the table holds and that may not have been published yet, the oldest first."""
+    row = connection.execute("select published::text from fig.outbox where name = %s", [spec.name]).fetchone()
+    published = row[0] if row else None
+    statement = sql.SQL(
+        "select id::text, type, payload::text from {} t where %(published)s::pg_snapshot is null"
+        " or not pg_visible_in_snapshot("
+        "fig.full_xid(t.xmin, pg_snapshot_xmax(pg_current_snapshot())::text::bigint), %(published)s::pg_snapshot)"
+        " order by created_at, id"
+    ).format(sql.Identifier(spec.table.schema, spec.table.name))
     with connection.transaction(), connection.cursor("outbox") as cursor:
-        cursor.execute(statement)
+        cursor.execute(statement, {"published": published})
         yield from cursor
+
+
+def mark(connection: psycopg.Connection[Any]) -> tuple[str, int]:
+    """A snapshot, and an LSN: once everything before the LSN is published, all that the snapshot sees is."""
+    row = connection.execute("select pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text").fetchone()
+    assert row is not None  # noqa: S101 - a SELECT without FROM has one row.
+    return str(row[0]), parse_lsn(str(row[1]))
+
+
+def remember_published(connection: psycopg.Connection[Any], spec: OutboxSpec, snapshot: str) -> None:
+    connection.execute("update fig.outbox set published = %s::pg_snapshot where name = %s", [snapshot, spec.name])
 
 
 def backlog_done(connection: psycopg.Connection[Any], spec: OutboxSpec) -> None:
@@ -198,16 +228,12 @@ def passed(spec: OutboxSpec, lsn: str | None, within: float, every: float = 0.00
 def remove(spec: OutboxSpec, patience: float = 10.0) -> None:
     """Every trace of it. OutboxBusy while it holds events that are not published: they would be lost."""
     if is_prepared(spec):
-        if _has_slot(spec) and not passed(spec, None, patience):
+        if _is_without_slot(spec) or (_has_slot(spec) and not passed(spec, None, patience)):
             raise OutboxBusy(spec.name, patience)
         with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
             # Without its row a running publisher ends when its slot is taken from it.
             connection.execute("delete from fig.outbox where name = %s", [spec.name])
-            connection.execute(
-                "select pg_terminate_backend(active_pid) from pg_replication_slots"
-                " where slot_name = %s and active_pid is not null",
-                [spec.slot],
-            )
-            slots.drop(connection, spec.slot)
+            slots.take_away(connection, spec.slot)
+            control.forget(connection, spec.name)
     with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
         connection.execute(sql.SQL("drop publication if exists {}").format(sql.Identifier(spec.publication)))

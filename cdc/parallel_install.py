@@ -41,9 +41,6 @@ def begin_after_debezium(spec: StreamSpec) -> Position:
         source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target,
     ):
         target.execute(files(__package__).joinpath("stream.sql").read_bytes())
-        found = target.execute("select 1 from pg_replication_origin where roname = %s", [spec.origin]).fetchone()
-        if found is None:
-            target.execute("select pg_replication_origin_create(%s)", [spec.origin])
         if (kept := position.read(target, spec.name)) is not None:
             return kept
         made = Position(spec.name, identity, BEFORE_ALL)

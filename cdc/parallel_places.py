@@ -52,14 +52,14 @@ def read(target: psycopg.Connection[Any], stream: str, topic: str, partition: in
     return PartitionPlace(topic, partition, following, session, number, (first, second, third), parse_lsn(lsn))
 
 
-def advance(stream: str, before: int, place: PartitionPlace, lsn: int) -> Kept:
-    """A partition's new place, if it still is at `before`."""
+def advance(stream: str, before: int, place: PartitionPlace, origin_lsn: int | None) -> Kept:
+    """A partition's new place, if it still is at `before`. The LSN is for sessions that sign by origin."""
     numbers = (place.partition, before, place.next, place.session, place.number)
     last = "{" + ",".join(str(number) for number in place.last) + "}"
     return Kept(
         b"partition",
         [stream.encode(), place.topic.encode(), *(b"%d" % number for number in numbers), last.encode(),
-         lsn_text(lsn).encode()],
+         lsn_text(origin_lsn).encode() if origin_lsn is not None else None],
     )  # fmt: skip
 
 

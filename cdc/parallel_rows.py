@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from cdc.binding import Binding, ColumnTypes, Gone, SetUpColumns
 from cdc.envelope_reader import Change, EnvelopeReader, SnapshotRow
@@ -30,12 +30,21 @@ class ParallelRows:
     """One applier's: bindings of all tables, runs of what it has now."""
 
     def __init__(
-        self, spec: StreamSpec, targets: Mapping[Table, ColumnTypes], known: Mapping[Table, Relation], longest: int
+        self,
+        spec: StreamSpec,
+        targets: Mapping[Table, ColumnTypes],
+        fixed: Mapping[Table, Collection[str]],
+        known: Mapping[Table, Relation],
+        longest: int,
     ) -> None:
         self._stream = spec.name
         self._runs = Runs(longest)
         self._bindings = {
-            relation.oid: [Binding(relation, p, targets[p.target]) for p in spec.projections if p.source == table]
+            relation.oid: [
+                Binding(relation, p, targets[p.target], fixed.get(p.target, ()))
+                for p in spec.projections
+                if p.source == table
+            ]
             for table, relation in known.items()
         }
 

@@ -122,7 +122,6 @@ class Applier:
         self._places: psycopg.Connection[Any] = source.connect(spec.target_dsn, "target", f"fig-places {spec.name}")
         try:
             parallel_checks.require(spec, self._places)
-            _make_origin(self._places, own.origin)
             self._position = position.read(self._places, spec.name)
             if self._position is None:
                 raise NotSetUp(spec.name)
@@ -135,7 +134,7 @@ class Applier:
             self._places.close()
             raise
         known = parallel_rows.relations(self._target.set_up)
-        self._rows = ParallelRows(spec, self._target.tables, known, Pace().longest_run)
+        self._rows = ParallelRows(spec, self._target.tables, self._target.fixed, known, Pace().longest_run)
         self._envelopes = _reader(spec, self._target.set_up)
         try:
             self._consumer = self._transport.consumer(
@@ -217,7 +216,7 @@ class Applier:
         for batch in self._rows.close():
             self._target.write(batch, group)
         self._checkpoint("before commit")
-        lsn = self._target.sent_lsn
+        lsn = self._target.sent_lsn if self._target.signs_by_origin else None
         places = [parallel_places.advance(self._spec.name, before, place, lsn) for before, place in moved]
         if barriers:
             places.append(parallel_places.passed(self._spec.name, self._spec.domain, barriers))
@@ -229,11 +228,6 @@ class Applier:
 
 
 ConsumerRebalanceListener.register(Applier)
-
-
-def _make_origin(target: psycopg.Connection[Any], name: str) -> None:
-    if target.execute("select 1 from pg_replication_origin where roname = %s", [name]).fetchone() is None:
-        target.execute("select pg_replication_origin_create(%s)", [name])
 
 
 def _topics(spec: StreamSpec, transport: KafkaTransport) -> list[topics.Topic]:

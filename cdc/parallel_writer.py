@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from kafka.partitioner import murmur2
 
-from cdc import topic_format
+from cdc import signature, topic_format
 from cdc.envelope import Envelopes, Record
 from cdc.envelope_rows import TableFacts
 from cdc.kafka_errors import ParallelUnsafe
@@ -31,7 +31,6 @@ from cdc.pgoutput import (
 from cdc.position import Identity, commit_time
 from cdc.topic_format import Opening
 from cdc.topic_writer import Outgoing, concerns
-from cdc.translate import OUR_ORIGINS
 
 Partition = tuple[str, int]
 
@@ -80,7 +79,7 @@ class ParallelWriter:
             self._said.clear()
             self._envelopes.begin(message)
         elif isinstance(message, Origin):
-            self._is_ours = message.name.startswith(OUR_ORIGINS)
+            self._is_ours = message.name.startswith(signature.OURS)
         elif isinstance(message, Relation):
             if self._relations.get(message.oid) != message:
                 self._relations[message.oid] = message
@@ -88,6 +87,7 @@ class ParallelWriter:
         elif isinstance(message, Commit):
             return self._commit(message)
         elif isinstance(message, LogicalMessage):
+            self._is_ours |= self._is_open and signature.is_ours(message.prefix, message.content)
             if self._is_open and not self._is_ours and concerns(message, self._domain):
                 self._said.append(message.content.decode())
         elif not self._is_ours:

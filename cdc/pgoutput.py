@@ -114,25 +114,41 @@ _type = Struct("!Ii").unpack_from
 _message = Struct("!BQ").unpack_from
 
 _T, _N, _U = b"tnu"
+_NEW = ord("N")
 
 
 def decode(data: bytes) -> Message:
     """The message in `data`, all of it."""
     reader = _READERS.get(data[0]) if data else None
     if reader is None:
-        raise MalformedMessage("unknown kind", data)
+        raise MalformedMessage("unknown kind", data, 0)
     try:
         message, end = reader(data)
-    except (StructError, IndexError, UnicodeDecodeError, ValueError) as error:
-        raise MalformedMessage(str(error), data) from error
+    except _Wrong as error:
+        raise MalformedMessage(str(error), data, error.at) from error
+    except (StructError, IndexError) as error:
+        raise MalformedMessage("it ends too early", data, len(data)) from error
     if end != len(data):
-        raise MalformedMessage(f"it should end at byte {end}", data)
+        raise MalformedMessage(f"it should end at byte {end}", data, min(end, len(data)))
     return message
 
 
+class _Wrong(Exception):
+    """What cannot be there, and at which byte."""
+
+    def __init__(self, reason: str, at: int) -> None:
+        super().__init__(reason)
+        self.at = at
+
+
 def _text(data: bytes, at: int) -> tuple[str, int]:
-    end = data.index(0, at)
-    return data[at:end].decode(), end + 1
+    end = data.find(0, at)
+    if end < 0:
+        raise _Wrong("a text without an end", min(at, len(data)))
+    try:
+        return data[at:end].decode(), end + 1
+    except UnicodeDecodeError as error:
+        raise _Wrong("a text that is not UTF-8", at + error.start) from error
 
 
 def _row(data: bytes, at: int) -> tuple[Row, int]:
@@ -154,14 +170,8 @@ def _row(data: bytes, at: int) -> tuple[Row, int]:
             add(UNCHANGED)
             at += 1
         else:
-            raise ValueError(f"unknown kind of value {kind}")
+            raise _Wrong(f"unknown kind of value {kind}", at)
     return row, at
-
-
-def _expect(data: bytes, at: int, kind: bytes) -> int:
-    if data[at : at + 1] != kind:
-        raise ValueError(f"no {kind!r} at byte {at}")
-    return at + 1
 
 
 _OLD: Final = {ord("K"): OldRow.KEY, ord("O"): OldRow.FULL}
@@ -204,22 +214,28 @@ def _read_type(data: bytes) -> tuple[Message, int]:
 
 
 def _read_insert(data: bytes) -> tuple[Message, int]:
-    row, at = _row(data, _expect(data, 5, b"N"))
+    if data[5] != _NEW:
+        raise _Wrong("no b'N'", 5)
+    row, at = _row(data, 6)
     return Insert(_oid(data, 1)[0], row), at
 
 
 def _read_update(data: bytes) -> tuple[Message, int]:
-    old: Row = []
-    old_is, at = _OLD.get(data[5], OldRow.ABSENT), 5
-    if old_is is not OldRow.ABSENT:
-        old, at = _row(data, 6)
-    new, at = _row(data, _expect(data, at, b"N"))
-    return Update(_oid(data, 1)[0], old_is, old, new), at
+    if data[5] == _NEW:
+        new, at = _row(data, 6)
+        return Update(_oid(data, 1)[0], OldRow.ABSENT, [], new), at
+    if data[5] not in _OLD:
+        raise _Wrong("no b'N'", 5)
+    old, at = _row(data, 6)
+    if data[at] != _NEW:
+        raise _Wrong("no b'N'", at)
+    new, end = _row(data, at + 1)
+    return Update(_oid(data, 1)[0], _OLD[data[5]], old, new), end
 
 
 def _read_delete(data: bytes) -> tuple[Message, int]:
     if data[5] not in _OLD:
-        raise ValueError("a deletion without the old row")
+        raise _Wrong("a deletion without the old row", 5)
     old, at = _row(data, 6)
     return Delete(_oid(data, 1)[0], _OLD[data[5]], old), at
 
@@ -228,7 +244,7 @@ def _read_truncate(data: bytes) -> tuple[Message, int]:
     (count,) = _oid(data, 1)
     end = 6 + 4 * count
     if end > len(data):
-        raise ValueError("it ends inside the list of tables")
+        raise _Wrong("it ends inside the list of tables", len(data))
     relations = tuple(_oid(data, at)[0] for at in range(6, end, 4))
     return Truncate(relations, bool(data[5] & 1), bool(data[5] & 2)), end
 

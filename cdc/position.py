@@ -8,8 +8,6 @@ from typing import Any
 
 import psycopg
 
-from cdc.stream_errors import NotSetUp, StreamIdentityChanged
-
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -73,32 +71,3 @@ def write_first(connection: psycopg.Connection[Any], position: Position) -> None
         [position.stream, position.identity.system_id, position.identity.timeline, position.identity.slot,
          lsn_text(position.lsn)],
     )  # fmt: skip
-
-
-def require_same(position: Position | None, stream: str, found: Identity, confirmed: int | None) -> Position:
-    """The position, if the source is the one it belongs to and its slot can still send everything after it.
-
-    A slot never confirms more than the target has flushed. A slot that did is ahead of a target that lost
-    its last transactions (restored, failed over); the server would skip the gap without a word.
-    """
-    if position is None:
-        raise NotSetUp(stream)
-    kept = position.identity
-    differences = [
-        f"{what} was {was}, is {now}"
-        for what, was, now in (
-            ("system identifier", kept.system_id, found.system_id),
-            ("timeline", kept.timeline, found.timeline),
-            ("slot", kept.slot, found.slot),
-        )
-        if was != now
-    ]
-    if confirmed is None:
-        differences.append(f"slot {found.slot} does not exist or has lost its WAL")
-    elif confirmed > position.lsn:
-        differences.append(
-            f"slot {found.slot} has confirmed {lsn_text(confirmed)}, the target has only {lsn_text(position.lsn)}"
-        )
-    if differences:
-        raise StreamIdentityChanged(stream, differences)
-    return position

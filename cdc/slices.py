@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from cdc.binding import Binding, ColumnTypes, Gone, filled
@@ -10,6 +10,7 @@ from cdc.pgoutput import Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Labels, Projection, Table
 from cdc.runs import Change
 from cdc.stream_errors import UnknownLabel
+from cdc.whole_rows import WholeRows, is_simple
 
 
 class Bound(Protocol):
@@ -74,7 +75,11 @@ class Strays:
 
 
 def bind(
-    relation: Relation, projections: Sequence[Projection], targets: Mapping[Table, ColumnTypes]
+    relation: Relation,
+    projections: Sequence[Projection],
+    targets: Mapping[Table, ColumnTypes],
+    fixed: Mapping[Table, Collection[str]],
+    parked: Collection[Table] = (),
 ) -> tuple[Bound, ...]:
     """The relation's bindings, one for each projection that reads it."""
     source = Table(relation.schema, relation.name)
@@ -82,7 +87,10 @@ def bind(
     bound: list[Bound] = []
     takers = []
     for projection in readers:
-        binding = Binding(relation, projection, targets[projection.target])
+        if not projection.key or (projection.target in parked and _by_whole_rows(relation, projection, projections)):
+            bound.append(WholeRows(relation, projection, targets[projection.target]))
+            continue
+        binding = Binding(relation, projection, targets[projection.target], fixed.get(projection.target, ()))
         if projection.only:
             takers.append(_taker(relation, projection.only))
             bound.append(Slice(binding, takers[-1]))
@@ -91,6 +99,12 @@ def bind(
     if takers and len(takers) == len(readers):
         bound.append(Strays(str(source), [p.only for p in readers], takers))
     return tuple(bound)
+
+
+def _by_whole_rows(relation: Relation, projection: Projection, projections: Sequence[Projection]) -> bool:
+    """Whether old rows say all, so that keys may be exchanged: PostgreSQL has no other identity for deferred keys."""
+    is_alone = [p.target for p in projections].count(projection.target) == 1
+    return relation.identity == "f" and is_alone and is_simple(projection)
 
 
 def _taker(relation: Relation, labels: Labels) -> Callable[[Row], bool]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import psycopg
 
 from cdc.changes import Keepalive, Kept
+from cdc.losses import require_same
 from cdc.pgoutput import Message, decode
-from cdc.position import Position, require_same
+from cdc.position import Position
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ConnectionLost
@@ -21,14 +22,14 @@ class SlotChanges:
         self._spec = spec
         self._connection = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
         self._receive = self._connection.receive
+        self.size = 0
         self.silence = self._connection.silence
         self.close = self._connection.close
 
     def resume(self, position: Position | None) -> Position:
         """Only on the server, timeline and slot of the position, and only if the slot still has what follows it."""
         spec, connection = self._spec, self._connection
-        identity = connection.identify(spec.slot)
-        found = require_same(position, spec.name, identity, connection.confirmed(spec.slot))
+        found = require_same(position, spec.name, connection.standing(spec.slot))
         connection.start(spec.slot, spec.publication, found.lsn)
         return found
 
@@ -39,6 +40,7 @@ class SlotChanges:
             raise ConnectionLost("source", str(error)) from error
         if received is None or isinstance(received, Keepalive):
             return received
+        self.size = len(received.content)
         return decode(received.content)
 
     def send_status(self, flushed: int, applied: int, ask: bool = False) -> None:

@@ -67,3 +67,22 @@ def drop(monitor: psycopg.Connection[Any], name: str, patience: float = 5.0) -> 
             if time.monotonic() > deadline:
                 raise
             select.select([], [], [], 0.05)
+
+
+def take_away(monitor: psycopg.Connection[Any], name: str, patience: float = 10.0) -> None:
+    """Drop the slot, whoever holds it: what reads from it is ended, and again if it was quicker to come back."""
+    deadline = time.monotonic() + patience
+    while exists(monitor, name):
+        try:
+            monitor.execute(
+                "select pg_terminate_backend(active_pid) from pg_replication_slots"
+                " where slot_name = %s and active_pid is not null",
+                [name],
+            )
+            monitor.execute("select pg_drop_replication_slot(%s)", [name])
+        except psycopg.errors.UndefinedObject:
+            return
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > deadline:
+                raise
+            select.select([], [], [], 0.005)

@@ -1,48 +1,43 @@
-"""The first copy: slot, rows and position at one point of the source's WAL. All of it or nothing.
+"""The first copy: slot, rows and position at one point of the source's WAL; by several workers, unit by unit.
 
-The target's rows and the position commit in one transaction. A crash before it leaves at most a slot, which the
-next call replaces; after it the stream goes on from the position, which is where the slot begins.
+All workers read the snapshot that the slot's creation has exported. Each unit is a transaction of its own. Last of
+all the position is written: until then no stream begins, nothing verifies and nothing can switch, so nobody ever
+sees the half copy as a whole one.
+
+A copy that died is resumed by the next call, at the point of a new slot: what is on the target already is compared
+with the source at that point by checksum, and only what differs is replaced. First everything that the source does
+not have like that is deleted, everywhere; then what is missing is loaded. In between the target holds nothing but
+rows of the source as they are at this point, so no unique key can be in the way. The same brings back a target whose
+slot was lost: what has not changed is not copied again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+import os
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 
 import psycopg
 from psycopg import sql
 
-from cdc import install, position, slots, source, target_tables
-from cdc.binding import ColumnTypes
-from cdc.position import Position, lsn_text
-from cdc.projection import Projection, Role, quoted
+from cdc import image, install, position, refusals, slots, snapshot_plan, snapshot_record, source
+from cdc.position import Position
 from cdc.session import Checkpoint
 from cdc.slots import Slot
+from cdc.snapshot_crew import run_all
+from cdc.snapshot_plan import Unit
+from cdc.snapshot_progress import Counter, OnSnapshot, SnapshotProgress, read
+from cdc.snapshot_record import Attempt
+from cdc.snapshot_worker import Todo, Work, Worker, connect_source, connect_target, see
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
-from cdc.statements import Cell, Op, Shape
-from cdc.stream_errors import ApplyMismatch, GuardRefused
+from cdc.stream_errors import ApplyMismatch
+from cdc.verify_view import Range
 
-Connection = psycopg.Connection[Any]
-BUFFER = 256 * 1024
+__all__ = ["OnSnapshot", "SnapshotProgress", "copy", "read"]
 
-_TARGET_SETTINGS = "set search_path = pg_catalog; set session_replication_role = replica; set synchronous_commit = on"
-
-
-@dataclass(frozen=True)
-class SnapshotProgress:
-    """How far the copy is."""
-
-    table: str
-    """The target table that is being filled."""
-    table_bytes: int
-    tables_done: int
-    tables: int
-
-
-OnSnapshot = Callable[[SnapshotProgress], None]
+MOST_WORKERS = 4
 
 
 def copy(
@@ -50,127 +45,148 @@ def copy(
     on_progress: OnSnapshot = lambda progress: None,
     patience: float = 10.0,
     checkpoint: Checkpoint = lambda name: None,
+    workers: int | None = None,
+    unit_bytes: int = snapshot_plan.UNIT_BYTES,
+    afresh: bool = False,
 ) -> Position:
-    """Set the stream up with its rows. One that is set up and can go on is left as it is."""
+    """Set the stream up with its rows. One that is set up and can go on is left as it is; a copy that died goes on.
+    `afresh`: one that is set up starts over too (its target is not right, and it cannot be refilled because the
+    stream has stopped at just that); what is right on the target is not copied again.
+
+    `on_progress` is called some times a second, in the caller's thread. SnapshotRunning: another process is at it.
+    """
     install.install(spec)
     with (
         source.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}") as monitor,
         source.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}") as target,
+        snapshot_record.alone(target, spec.name, patience),
     ):
-        if (found := install.complete(monitor, target, spec)) is not None:
+        if not afresh and (found := install.complete(monitor, target, spec)) is not None:
             return found
+        attempt = _begin(spec, target)
+        checkpoint("attempt begun")
         slots.drop(monitor, spec.slot)
-        with closing(SourceConnection(spec.source_dsn, f"fig-snapshot {spec.name}")) as replication:
-            slot = slots.create(replication, monitor, spec.slot, patience, export=True)
-            checkpoint("slot created")
-            monitor.execute("begin isolation level repeatable read read only")
-            monitor.execute(sql.SQL("set transaction snapshot {}").format(slot.snapshot or ""))
-        made = Position(spec.name, slot.identity, slot.consistent_point)
-        _fill(spec, slot, monitor, target, _Reporter(spec, on_progress), checkpoint)
+        crew = workers or max(2, min(MOST_WORKERS, os.cpu_count() or 1))
+        with ExitStack() as opened:
+            with closing(SourceConnection(spec.source_dsn, f"fig-snapshot {spec.name}")) as replication:
+                slot = slots.create(replication, monitor, spec.slot, patience, export=True)
+                checkpoint("slot created")
+                run = _Run(spec, attempt, slot, Counter(attempt.task, on_progress), checkpoint)
+                run.open(crew, patience, opened)
+            made = run.copy(target, unit_bytes)
         checkpoint("snapshot committed")
-        monitor.execute("commit")
         for table in spec.target_tables:
             target.execute(sql.SQL("analyze {}").format(sql.Identifier(table.schema, table.name)))
         return made
 
 
-class _Reporter:
-    """Counts for the progress."""
-
-    def __init__(self, spec: StreamSpec, on_progress: OnSnapshot) -> None:
-        self._on_progress = on_progress
-        self._tables = len(spec.projections)
-        self._done = 0
-
-    def bytes(self, projection: Projection, count: int) -> None:
-        self._on_progress(SnapshotProgress(str(projection.target), count, self._done, self._tables))
-
-    def done(self) -> None:
-        self._done += 1
-
-
-def _fill(
-    spec: StreamSpec, slot: Slot, origin: Connection, target: Connection, reporter: _Reporter, checkpoint: Checkpoint
-) -> None:
-    """Rows and position, in one transaction that the guard lets in and that carries our origin."""
-    target.execute(_TARGET_SETTINGS)
+def _begin(spec: StreamSpec, target: psycopg.Connection[object]) -> Attempt:
+    """The old position away before anything else: from here on only a finished copy lets a stream begin."""
+    target.execute("set session_replication_role = replica")
     guard = spec.guard(target) if spec.guard else None
-    tables = target_tables.read(target, spec.target_tables)
-    target.execute("select pg_replication_origin_session_setup(%s)", [spec.origin])
     with target.transaction():
-        _take_guard(spec, target, guard)
+        refusals.take_guard(spec, target, guard)
         install.forget(target, spec)
-        for table in spec.target_tables:
-            target.execute(sql.SQL("delete from {}").format(sql.Identifier(table.schema, table.name)))
-        for projection in sorted(spec.projections, key=lambda p: p.role is Role.PART):
-            load = _load_part if projection.role is Role.PART else _load_primary
-            load(projection, tables[projection.target], origin, target, reporter)
-            reporter.done()
-            checkpoint("table copied")
-        position.write_first(target, Position(spec.name, slot.identity, slot.consistent_point))
-        columns = {table: install.source_columns(origin, table) for table in spec.source_tables}
-        install.remember_columns(target, spec.name, columns)
-        target.execute("select pg_replication_origin_xact_setup(%s::pg_lsn, now())", [lsn_text(slot.consistent_point)])
-    target.execute("select pg_replication_origin_session_reset()")
+        snapshot_record.forget_refills(target, spec.name)
+        return snapshot_record.begin(target, spec.name, snapshot_record.INITIAL)
 
 
-def _take_guard(spec: StreamSpec, target: Connection, guard: str | None) -> None:
-    if guard is None:
-        return
-    try:
-        target.execute(guard.encode())
-    except psycopg.Error as error:
-        if error.sqlstate != "SF409":
-            raise
-        said = error.diag.message_primary or ""
-        raise GuardRefused(spec.name, said, None, "the snapshot") from error
+class _Run:
+    """One attempt at its slot's point."""
+
+    def __init__(
+        self, spec: StreamSpec, attempt: Attempt, slot: Slot, counter: Counter, checkpoint: Callable[[str], None]
+    ) -> None:
+        self._spec = spec
+        self._attempt = attempt
+        self._slot = slot
+        self._counter = counter
+        self._checkpoint = checkpoint
+        self._stop = threading.Event()
+        self._workers: list[Worker] = []
+
+    def open(self, count: int, patience: float, opened: ExitStack) -> None:
+        """As many workers as the target has replication states for, at least one."""
+        for number in range(count):
+            try:
+                writing = connect_target(self._spec, number, patience)
+            except psycopg.errors.ConfigurationLimitExceeded:
+                if not number:
+                    raise
+                return
+            opened.callback(writing.close)
+            reading = connect_source(self._spec)
+            opened.callback(reading.close)
+            see(reading, self._slot.snapshot or "")
+            work = Work(self._spec, self._attempt, self._slot.consistent_point, self._stop)
+            self._workers.append(Worker(work, reading, writing))
+
+    def copy(self, target: psycopg.Connection[object], unit_bytes: int) -> Position:
+        first = self._workers[0]
+        pairs = snapshot_plan.pairs(image.fillings(self._spec.projections), first.source, first.target)
+        units = [unit for pair in pairs for unit in snapshot_plan.units(pair, first.source, unit_bytes)]
+        with target.transaction():
+            snapshot_record.claim(target, self._attempt)
+            snapshot_record.plan(target, self._attempt, units, Range(), image.lens_of(self._spec.projections))
+        for unit in units:
+            self._counter.expect(str(unit.pair.filling.target), unit.rows)
+        self._checkpoint("planned")
+        self._require_whole(first, pairs)
+        todos = self._prune(first, pairs, units)
+        self._checkpoint("pruned")
+        run_all(self._workers, self._fill, todos, self._counter.tell, self._stop)
+        self._counter.tell()
+        self._checkpoint("filled")
+        return self._finish(first)
+
+    def _require_whole(self, worker: Worker, pairs: Sequence[snapshot_plan.Pair]) -> None:
+        """Each part has the row that it is a part of."""
+        for filling in (pair.filling for pair in pairs):
+            for number, part in enumerate(filling.parts):
+                found = worker.source.execute(filling.orphans(number).encode()).fetchone()
+                if found and found[0]:
+                    what = f"{part.source} without {filling.primary.source}"
+                    raise ApplyMismatch(what, f"{found[0]} rows have no row that they are a part of", "in the snapshot")
+
+    def _prune(self, first: Worker, pairs: Sequence[snapshot_plan.Pair], units: Sequence[Unit]) -> list[Todo]:
+        """Afterwards the target has nothing but rows as the source has them."""
+        for target in self._spec.target_tables:
+            if stray := image.strays(target, [pair.filling for pair in pairs]):
+                with first.transaction():
+                    first.target.execute(stray.encode())
+        filled = {pair.number for pair in pairs if _has_rows(first, pair)}
+        todos = {id(unit): Todo(unit, unit.within, 0) for unit in units}
+
+        def compare(worker: Worker, unit: Unit) -> None:
+            todos[id(unit)] = todo = worker.compare(unit)
+            if todo.within is None:
+                self._counter.done(str(unit.pair.filling.target), todo.kept)
+            self._checkpoint("unit compared")
+
+        compared = [unit for unit in units if unit.pair.number in filled]
+        run_all(self._workers, compare, compared, self._counter.tell, self._stop)
+        return [todo for todo in todos.values() if todo.within is not None]
+
+    def _fill(self, worker: Worker, todo: Todo) -> None:
+        table = str(todo.unit.pair.filling.target)
+        rows = worker.fill(todo, lambda size: self._counter.copied(table, size))
+        self._counter.done(table, todo.kept + rows)
+        self._checkpoint("table copied")
+
+    def _finish(self, worker: Worker) -> Position:
+        """The position, and with it everything."""
+        spec, slot = self._spec, self._slot
+        made = Position(spec.name, slot.identity, slot.consistent_point)
+        seen = worker.source.execute("select pg_current_snapshot()::text").fetchone()
+        columns = {table: install.source_columns(worker.source, table) for table in spec.source_tables}
+        worker.target.execute("set synchronous_commit = on")
+        with worker.transaction():
+            position.write_first(worker.target, made)
+            install.remember_columns(worker.target, spec.name, columns)
+            snapshot_record.complete(worker.target, self._attempt, seen[0] if seen else None)
+        return made
 
 
-def _load_primary(
-    projection: Projection, types: ColumnTypes, origin: Connection, target: Connection, reporter: _Reporter
-) -> None:
-    """COPY straight into the table; columns that only parts fill get their reset values."""
-    columns = [column.target for column in projection.columns] + [column for column, _ in projection.reset]
-    resets = "".join(f", {literal}" for _, literal in projection.reset)
-    names = ", ".join(quoted(column) for column in columns)
-    query = f"SELECT s.*{resets} FROM ({projection.select()}) s"  # noqa: S608  Names quoted, literals the lens's.
-    into = f"COPY {projection.target.quoted} ({names}) FROM STDIN"
-    _pipe(origin, query, target, into, projection, reporter)
-
-
-def _load_part(
-    projection: Projection, types: ColumnTypes, origin: Connection, target: Connection, reporter: _Reporter
-) -> None:
-    """COPY into a temporary table of texts, then one UPDATE of the rows that are there."""
-    names = ", ".join(f"{quoted(column.target)} text" for column in projection.columns)
-    target.execute(f"create temp table fig_part ({names}) on commit drop".encode())
-    copied = _pipe(origin, projection.select(), target, "COPY pg_temp.fig_part FROM STDIN", projection, reporter)
-    keys = {name for _, name in projection.key}
-    values = {c.target: f"CAST(p.{quoted(c.target)} AS {types[c.target]})" for c in projection.columns}
-    sets = ", ".join(f"{quoted(name)} = {value}" for name, value in values.items() if name not in keys)
-    found = " AND ".join(f"t.{quoted(name)} = {value}" for name, value in values.items() if name in keys)
-    update = f"UPDATE {projection.target.quoted} t SET {sets} FROM pg_temp.fig_part p WHERE {found}"  # noqa: S608
-    changed = target.execute(update.encode()).rowcount
-    target.execute("drop table pg_temp.fig_part")
-    if changed != copied:
-        shape = Shape(Op.UPDATE, projection.target, tuple(Cell(c, "") for c in projection.columns), ())
-        raise ApplyMismatch(str(shape), f"{changed} rows changed instead of {copied}", "in the snapshot")
-
-
-def _pipe(
-    origin: Connection, query: str, target: Connection, into: str, projection: Projection, reporter: _Reporter
-) -> int:
-    """The query's rows into the table, as text, without looking at them; the number of rows."""
-    count, buffer = 0, bytearray()
-    with origin.cursor() as reading, target.cursor() as writing:
-        with reading.copy(f"COPY ({query}) TO STDOUT".encode()) as rows, writing.copy(into.encode()) as sink:
-            for data in rows:
-                buffer += data
-                if len(buffer) >= BUFFER:
-                    sink.write(bytes(buffer))
-                    count += len(buffer)
-                    buffer.clear()
-                    reporter.bytes(projection, count)
-            sink.write(bytes(buffer))
-            reporter.bytes(projection, count + len(buffer))
-        return writing.rowcount
+def _has_rows(worker: Worker, pair: snapshot_plan.Pair) -> bool:
+    row = worker.target.execute(pair.target.exists().replace("%%", "%").encode()).fetchone()
+    return bool(row and row[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import struct
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import psycopg
@@ -12,6 +13,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cdc.changes import Keepalive
+from cdc.losses import Standing, forks
 from cdc.position import Identity, lsn_text, parse_lsn, protocol_now
 from cdc.stream_errors import ConnectionLost, StreamError
 
@@ -27,6 +29,10 @@ _KEEPALIVE = {
 }  # fmt: skip
 _BUSY = {"55006", "53300", "57P01", "57P02", "57P03", "40001", "40P01", "25P03", "57P05"}
 """Slot or origin still held by our last session, no free connection, shutting down, deadlock: all pass."""
+
+_WAL_DATA = ord("w")
+_COPIED_TWICE = 64 * 1024
+"""Bytes of a message that are copied once more, for speed; more would be felt in memory."""
 
 _keepalive_message = struct.Struct("!BQqB").unpack_from
 _status_message = struct.Struct("!BQQQqB").pack
@@ -51,6 +57,19 @@ def connect(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[o
         return psycopg.connect(conninfo(dsn, application), autocommit=True)
     except psycopg.Error as error:
         raise refused(side, error) from error
+
+
+def patiently(act: Callable[[], object], patience: float) -> None:
+    """Do what the last session of a process that has just ended may still be in the way of (ObjectInUse)."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            act()
+            return
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > deadline:
+                raise
+            select.select([], [], [], 0.05)
 
 
 def refused(side: str, error: psycopg.Error) -> StreamError:
@@ -140,12 +159,23 @@ class SourceConnection:
         )
         return parse_lsn(found[0][0]) if found and found[0][0] else None
 
-    def start(self, slot: str, publication: str, lsn: int, messages: bool = True) -> None:
+    def standing(self, slot: str) -> Standing:
+        """Everything by which a stream finds out whether it can go on here."""
+        system_id, timeline, end, *_ = self.rows("IDENTIFY_SYSTEM")[0]
+        number = int(timeline or 0)
+        lost = self.rows(
+            "select 1 from pg_catalog.pg_replication_slots where slot_name = "  # noqa: S608
+            f"{_literal(slot)} and wal_status = 'lost'"
+        )
+        history = self.rows(f"TIMELINE_HISTORY {number}")[0][1] if number > 1 else ""
+        identity = Identity(system_id or "", number, slot)
+        return Standing(identity, parse_lsn(end or "0/0"), self.confirmed(slot), bool(lost), forks(history or ""))
+
+    def start(self, slot: str, publication: str, lsn: int) -> None:
         """Begin to receive everything that committed after `lsn`, and after what the slot has confirmed."""
-        wanted = "true" if messages else "false"
         result = self._pgconn.exec_(
             f"START_REPLICATION SLOT \"{slot}\" LOGICAL {lsn_text(lsn)} (proto_version '1',"
-            f" publication_names {_literal(_identifier(publication))}, messages '{wanted}')".encode()
+            f" publication_names {_literal(_identifier(publication))}, messages 'true')".encode()
         )
         if result.status != pq.ExecStatus.COPY_BOTH:
             raise self._failed(result)
@@ -163,7 +193,10 @@ class SourceConnection:
         if size < 0:
             raise self._ended()
         self._heard = time.monotonic()
-        if data[0] == ord("w"):
+        if data[0] == _WAL_DATA:
+            if size < _COPIED_TWICE:
+                whole = bytes(data)  # Slices of bytes are cheaper than those of a view.
+                return WalData(whole[25:], whole[1:9])
             return WalData(bytes(data[25:]), bytes(data[1:9]))
         _kind, wal_end, _time, reply = _keepalive_message(data)
         return Keepalive(wal_end, reply == 1)

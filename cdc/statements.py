@@ -8,7 +8,7 @@ the statement's own VALUES list, so that placeholders can stay untyped.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from cdc.projection import Column, Labels, Table, quoted
@@ -56,6 +56,18 @@ class Shape:
     """What finds the row (update, delete)."""
     labels: Labels = ()
     """The only rows of the target that this can be about."""
+    whole: bool = False
+    """Any one row that has all these values, as text: there is no key, or several rows have the same for a while."""
+    near: tuple[str, ...] = ()
+    """Of `whole`: key columns that an index may look up first."""
+    compares: bool = False
+    """The keys hold a column that should have stayed as it is, because no UPDATE may set it."""
+
+    place: str = field(init=False)
+    """Changes of different places do not wait for each other. A text, because it is looked up for every row."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", f"{self.target.quoted} {self.labels}")
 
     @property
     def width(self) -> int:
@@ -72,8 +84,8 @@ class Shape:
 def statement(shape: Shape, rows: int) -> str:
     """The statement that makes `rows` changes of this shape, and no other number of them."""
     if shape.op is Op.DISCARD:
-        return _delete(shape, rows)
-    build = {Op.INSERT: _insert, Op.UPDATE: _update, Op.DELETE: _delete, Op.PUT: _put}[shape.op]
+        return removal(shape, rows)
+    build = {Op.INSERT: _insert, Op.UPDATE: _update, Op.DELETE: removal, Op.PUT: _put}[shape.op]
     return (
         f"WITH changed AS ({build(shape, rows)} RETURNING 1)"  # noqa: S608  Names are quoted, values parameters.
         f" SELECT fig.expect_rows(count(*), {rows}) FROM changed"
@@ -125,16 +137,15 @@ def _update(shape: Shape, rows: int) -> str:
     assignments = ", ".join(f"{cell.target} = v.c{i}" for i, cell in enumerate(shape.cells))
     return (
         f"UPDATE {shape.target.quoted} t SET {assignments}"  # noqa: S608
-        f" FROM (VALUES {_values(shape, cells, rows)}) v({_names(len(cells))})"
-        f" WHERE {_found(shape, written)}"
+        f" FROM (VALUES {_values(shape, cells, rows)}) v({_names(len(cells))}){_found(shape, written)}"
     )
 
 
-def _delete(shape: Shape, rows: int) -> str:
+def removal(shape: Shape, rows: int) -> str:
+    """The deletion of `rows` rows that the shape's keys find; the table goes by the name `t`."""
     return (
         f"DELETE FROM {shape.target.quoted} t"  # noqa: S608
-        f" USING (VALUES {_values(shape, shape.keys, rows)}) v({_names(len(shape.keys))})"
-        f" WHERE {_found(shape, 0)}"
+        f" USING (VALUES {_values(shape, shape.keys, rows)}) v({_names(len(shape.keys))}){_found(shape, 0)}"
     )
 
 
@@ -143,4 +154,19 @@ def _names(count: int) -> str:
 
 
 def _found(shape: Shape, first: int) -> str:
-    return " AND ".join(f"t.{key.target} = v.c{first + i}" for i, key in enumerate(shape.keys))
+    if not shape.whole:
+        return " WHERE " + " AND ".join(f"t.{key.target} = v.c{first + i}" for i, key in enumerate(shape.keys))
+    # Texts, because not every type has equality, and equal values may be written differently (1.0 and 1.00).
+    numbered = [(key, f"v.c{first + i}") for i, key in enumerate(shape.keys)]
+    near = [f"x.{key.target} = {value}" for key, value in numbered if key.column.target in shape.near]
+    same = " AND ".join(
+        [*near]
+        + [
+            f'(x.{key.target}::text COLLATE "C") IS NOT DISTINCT FROM ({value}::text COLLATE "C")'
+            for key, value in numbered
+        ]
+    )
+    return (
+        f", LATERAL (SELECT x.tableoid, x.ctid FROM {shape.target.quoted} x WHERE {same} LIMIT 1) f"  # noqa: S608
+        " WHERE t.ctid = f.ctid AND t.tableoid = f.tableoid"
+    )

@@ -6,7 +6,10 @@ import logging
 import threading
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 
+from cdc import attempts
+from cdc.attempts import Attempt
 from cdc.heartbeat import Heartbeat
 from cdc.session import CAREFUL, Checkpoint, Pace, Session
 from cdc.spec import OnProgress, Progress, StreamSpec, StreamState
@@ -40,6 +43,7 @@ class Stream:
         pause = FIRST_PAUSE
         refused: GuardRefused | None = None
         careful_until: int | None = None
+        attempt = Attempt()
         # Through Kafka the publisher, who is near the source, sends them.
         with Heartbeat(self._spec) if self._spec.kafka is None else nullcontext():
             while not stop.is_set():
@@ -47,9 +51,10 @@ class Stream:
                 session: Session | None = None
                 self._on_progress(Progress(StreamState.CONNECTING))
                 try:
-                    session = self._session(careful_until is not None)
+                    session = self._session(attempt)
                     session.run(stop, careful_until)
                     careful_until = refused = None
+                    attempt = attempt.done
                 except ConnectionLost as error:
                     pause = FIRST_PAUSE if time.monotonic() - began > STEADY_SECONDS else pause
                     _log.warning("stream %s: %s; again in %.2g s", self._spec.name, error.message, pause)
@@ -60,18 +65,21 @@ class Stream:
                         raise self._foreign(error) from error
                     _log.warning("stream %s: %s; reading the epoch again", self._spec.name, error.message)
                     refused, careful_until = error, session.received + 1 if session else None
+                    attempt = replace(attempt, is_careful=session is not None)
                 except (ApplyMismatch, PoisonRow, Untranslatable) as error:
-                    if careful_until is not None or session is None:
+                    following = attempts.after(attempt, error)
+                    if following is None or session is None:
                         raise
-                    _log.warning("stream %s: %s; once more, row by row", self._spec.name, error.message)
-                    careful_until = session.received + 1
+                    _log.warning("stream %s: %s; once more, %s", self._spec.name, error.message, following)
+                    attempt, careful_until = following, session.received + 1 if following.is_careful else None
                 finally:
                     if session is not None:
                         session.close()
                     self._on_progress(Progress(StreamState.STOPPED))
 
-    def _session(self, careful: bool) -> Session:
-        return Session(self._spec, CAREFUL if careful else self._pace, self._on_progress, self._checkpoint)
+    def _session(self, attempt: Attempt) -> Session:
+        pace = replace(CAREFUL if attempt.is_careful else self._pace, parked=attempt.parked)
+        return Session(self._spec, pace, self._on_progress, self._checkpoint)
 
     def _foreign(self, error: GuardRefused) -> GuardRefused | ForeignWrite:
         return ForeignWrite(self._spec.name, error.place) if error.state == "owner" else error

@@ -2,6 +2,7 @@
 -- Run as role "fig"; may be run again at any time.
 --
 -- SF411 somebody else has moved the position      SF412 a statement changed another number of rows than it should
+-- SF413 a change was to be left out that nobody wanted left out
 
 create schema if not exists fig;
 grant usage on schema fig to public;
@@ -54,6 +55,103 @@ begin
 end $$;
 
 revoke execute on function fig.advance_position, fig.expect_rows from public;
+
+-- Copies of rows: the first one of a stream (task "initial") and refills of single tables while it runs (the table's
+-- name). Each attempt has its own id, which every one of its transactions shares with a lock: a new attempt waits for
+-- those of a dead one, and none of a dead one can commit after it.
+create table if not exists fig.snapshot (
+    stream          text not null,
+    task            text not null,
+    attempt         uuid not null,
+    began_at        timestamptz not null default clock_timestamp(),
+    rows_expected   bigint not null default 0,   -- an estimate
+    asked           jsonb,                       -- [after, upto]: the range of keys that was asked for
+    source_snapshot text,                        -- what the first copy saw of the source: pg_snapshot
+    lens            jsonb,                       -- target table -> column -> what it was made of
+    completed_at    timestamptz,
+    primary key (stream, task)
+);
+create table if not exists fig.snapshot_unit (
+    stream   text not null,
+    task     text not null,
+    filling  int not null,                       -- one primary projection with its parts
+    number   int not null,
+    target   text not null,
+    after    text[],                             -- rows with after < key <= upto; null is no bound
+    upto     text[],
+    state    text not null default 'waiting' check (state in ('waiting', 'pruned', 'kept', 'filled')),
+    rows     bigint not null default 0,
+    bytes    bigint not null default 0,
+    done_at  timestamptz,
+    primary key (stream, task, filling, number)
+);
+-- Which transactions have copied: the last writer of a row can be one of them.
+create table if not exists fig.snapshot_writer (
+    stream text not null,
+    xid    xid8 not null,
+    primary key (stream, xid)
+);
+grant select on fig.snapshot, fig.snapshot_unit, fig.snapshot_writer to public;
+
+-- Changes that an operator wants left out (`cdc.skip`), and those that were: they explain what verification finds.
+create table if not exists fig.skip (
+    stream   text not null,
+    lsn      pg_lsn not null,         -- of the source's commit record
+    ordinal  int not null,            -- of the change in its transaction, from 1; 0 for all of them
+    who      text not null,
+    why      text not null,
+    asked_at timestamptz not null default clock_timestamp(),
+    used_at  timestamptz,
+    primary key (stream, lsn, ordinal)
+);
+create table if not exists fig.skipped (
+    stream   text not null,
+    lsn      pg_lsn not null,
+    ordinal  int not null,
+    relation text not null,           -- of the source
+    key      jsonb not null,          -- the source's key columns and their texts
+    who      text not null,
+    why      text not null,
+    at       timestamptz not null default clock_timestamp(),
+    primary key (stream, lsn, ordinal)
+);
+
+-- In the transaction that moves the position past the change: a request is used exactly once, and never unasked.
+create or replace function fig.record_skipped(
+    p_stream text, p_lsn pg_lsn, p_ordinal int, p_relation text, p_key jsonb
+) returns void language plpgsql as $$
+begin
+    update fig.skip set used_at = pg_catalog.clock_timestamp()
+    where stream operator(pg_catalog.=) p_stream and lsn operator(pg_catalog.=) p_lsn
+      and ordinal operator(pg_catalog.=) any (array[0, p_ordinal]);
+    insert into fig.skipped (stream, lsn, ordinal, relation, key, who, why)
+    select p_stream, p_lsn, p_ordinal, p_relation, p_key, s.who, s.why from fig.skip s
+    where s.stream operator(pg_catalog.=) p_stream and s.lsn operator(pg_catalog.=) p_lsn
+      and s.ordinal operator(pg_catalog.=) any (array[0, p_ordinal])
+    order by s.ordinal desc limit 1;
+    if not found then
+        raise exception using errcode = 'SF413',
+            message = pg_catalog.format('nobody asked to skip change %s of %s', p_ordinal, p_lsn);
+    end if;
+end $$;
+revoke execute on function fig.record_skipped from public;
+
+-- As fig.advance_position, for a role that may not use replication origins: its transactions are signed by a message
+-- (cdc/signature.py), and the position is all that is kept of where they are from.
+create or replace function fig.advance_unoriginated(
+    p_stream text, p_old pg_lsn, p_new pg_lsn, p_source_time timestamptz, p_probe text, p_marker jsonb
+) returns void language plpgsql as $$
+begin
+    update fig.position
+    set lsn = p_new, source_time = coalesce(p_source_time, source_time), probe = coalesce(p_probe, probe),
+        marker = coalesce(p_marker, marker), updated_at = pg_catalog.clock_timestamp()
+    where stream operator(pg_catalog.=) p_stream and lsn operator(pg_catalog.=) p_old;
+    if not found then
+        raise exception using errcode = 'SF411',
+            message = pg_catalog.format('stream %s is no longer at %s', p_stream, p_old);
+    end if;
+end $$;
+revoke execute on function fig.advance_unoriginated from public;
 
 -- Through Kafka: where in its topic a stream is, written together with its position. The position decides what is
 -- applied; the place says where to go on reading, and that the topic still has what follows.
@@ -129,7 +227,9 @@ begin
         raise exception using errcode = 'SF411',
             message = pg_catalog.format('partition %s of %s is no longer at %s', p_partition, p_topic, p_old);
     end if;
-    perform pg_catalog.pg_replication_origin_xact_setup(p_lsn, pg_catalog.now());
+    if p_lsn is not null then
+        perform pg_catalog.pg_replication_origin_xact_setup(p_lsn, pg_catalog.now());
+    end if;
 end $$;
 
 -- Partitions have passed barriers; the stream's position is behind the last one that all have passed. Whoever comes

@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cdc.errors import CdcError
+from cdc.projection import Table
+
+
+@dataclass(frozen=True)
+class RefusedChange:
+    """Which change was refused, without its values. What `cdc.skip.ask` wants to know."""
+
+    lsn: int
+    """Of its transaction's commit record."""
+    ordinal: int
+    """In its transaction, from 1; 0 where it is only known to be one of several."""
+    table: str
+    """Of the target; of the source where no statement could be made."""
+    key: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    parks: Table | None = None
+    """The target table whose constraints may only be in the way of the single step (`cdc.parking`)."""
 
 
 class StreamError(CdcError):
     """Something about a stream; see the classes below."""
 
     code = "stream-error"
+    change: RefusedChange | None = None
+    """Where it is a change that cannot be applied."""
 
 
 class ConnectionLost(StreamError):
@@ -159,21 +179,24 @@ class PoisonRow(StreamError):
 
     def __init__(self, what: str, said: str, place: str) -> None:
         super().__init__(
-            f"{what} is refused by the target: {said}; {place}", "Correct the lens or the row, then start the stream"
+            f"{what} is refused by the target: {said}; {place}",
+            "Correct the lens, the target or the row, or skip exactly this change; then start the stream",
         )
 
 
 class MalformedMessage(StreamError):
-    """Bytes that are no pgoutput message of protocol version 1."""
+    """Bytes that are no pgoutput message of protocol version 1, or one that cannot come where it came."""
 
     code = "message-malformed"
 
-    def __init__(self, reason: str, data: bytes) -> None:
+    def __init__(self, reason: str, data: bytes, at: int = 0) -> None:
         kind = repr(chr(data[0])) if data else "empty"
         super().__init__(
-            f"not a pgoutput message ({kind}, {len(data)} bytes): {reason}",
+            f"not a pgoutput message ({kind}, {len(data)} bytes), at byte {at}: {reason}",
             "Report this with both server versions; the position was not moved",
         )
+        self.at = at
+        """The byte of the message at which it cannot be right."""
 
 
 class SlotBlocked(StreamError):
@@ -190,7 +213,54 @@ class SlotBlocked(StreamError):
         self.blockers = tuple(blockers)
 
 
+class NothingToSkip(StreamError):
+    """A change that cannot be left out any more, or should not be."""
+
+    code = "nothing-to-skip"
+
+    def __init__(self, stream: str, reason: str) -> None:
+        super().__init__(f"stream {stream} skips nothing: {reason}", "Read the place from the stream's last error")
+
+
 class SetUpError(StreamError):
     """What a stream needs on its servers cannot be put there."""
 
     code = "stream-set-up-refused"
+
+
+class SnapshotRunning(StreamError):
+    """Another process copies rows for this stream and is alive."""
+
+    code = "snapshot-running"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(
+            f"another process copies rows for stream {stream}", "Let it finish, or end it and repeat: it is resumed"
+        )
+
+
+class SnapshotSuperseded(StreamError):
+    """A later attempt has taken over; nothing of this transaction was written."""
+
+    code = "snapshot-superseded"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f"a later copy for stream {stream} has taken over", "Follow that one: fig sync status")
+
+
+class PositionMoved(StreamError):
+    """The applier went on before a refill held its position; nothing was written."""
+
+    code = "position-moved"
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(f"stream {stream} went on while rows were to be copied at its point", "Repeat")
+
+
+class CopyRefused(StreamError):
+    """The target refuses a copied row; its unit was not written, what was copied before it stays."""
+
+    code = "copy-refused"
+
+    def __init__(self, target: str, said: str) -> None:
+        super().__init__(f"rows of {target} are refused: {said}", "Correct the lens or the row, then repeat")

@@ -17,10 +17,22 @@ _COLUMNS = """
     where a.attrelid = %s and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
 """
 
+_FIXED = """
+    select a.attname from pg_catalog.pg_attribute a
+    where a.attrelid = to_regclass(%s) and a.attnum > 0 and not a.attisdropped and a.attidentity = 'a'
+"""
+
 
 def read(connection: psycopg.Connection[Any], tables: Iterable[Table]) -> dict[Table, ColumnTypes]:
     """The target tables; run with search_path = pg_catalog, so that type names come out qualified."""
     return {table: _types(connection, table) for table in tables}
+
+
+def fixed(connection: psycopg.Connection[Any], tables: Iterable[Table]) -> dict[Table, frozenset[str]]:
+    """The columns that PostgreSQL lets nobody update: identities that are generated always."""
+    return {
+        table: frozenset(name for (name,) in connection.execute(_FIXED, [table.quoted]).fetchall()) for table in tables
+    }
 
 
 def _types(connection: psycopg.Connection[Any], table: Table) -> ColumnTypes:

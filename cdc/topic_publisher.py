@@ -28,11 +28,12 @@ from cdc.envelope import Envelopes
 from cdc.envelope_rows import TableFacts
 from cdc.heartbeat import Heartbeat
 from cdc.kafka_transport import KafkaTransport, Mode, abandon, sender
+from cdc.losses import SlotInvalidated, SlotMissing
 from cdc.parallel_writer import ParallelWriter
 from cdc.pgoutput import Relation, decode
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
-from cdc.stream_errors import ConnectionLost, SetUpError, StreamIdentityChanged
+from cdc.stream_errors import ConnectionLost, SetUpError
 from cdc.topic_format import HEADER
 from cdc.topic_writer import Outgoing, TopicWriter
 
@@ -93,9 +94,11 @@ class PublishingSession:
             self._catalogue = opened.enter_context(
                 source.connect(spec.source_dsn, "source", f"fig-publish {spec.name}")
             )  # fmt: skip
-            identity, confirmed = connection.identify(spec.slot), connection.confirmed(spec.slot)
+            standing = connection.standing(spec.slot)
+            identity, confirmed = standing.identity, standing.confirmed
             if confirmed is None:
-                raise StreamIdentityChanged(spec.name, [f"slot {spec.slot} does not exist or has lost its WAL"])
+                kind = SlotInvalidated if standing.is_invalidated else SlotMissing
+                raise kind(spec.name, [f"slot {spec.slot} does not exist or has lost its WAL"])
             # Before anything is written: while a predecessor still has the slot, this is refused.
             connection.start(spec.slot, spec.publication, confirmed)
             self._producer = self._transport.producer()

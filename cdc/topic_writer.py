@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from cdc import topic_format
+from cdc import signature, topic_format
 from cdc.envelope import Envelopes, Header, Record
 from cdc.envelope_rows import TableFacts
 from cdc.pgoutput import (
@@ -25,7 +25,7 @@ from cdc.pgoutput import (
 )
 from cdc.position import Identity
 from cdc.topic_format import Opening
-from cdc.translate import OUR_MESSAGES, OUR_ORIGINS
+from cdc.translate import OUR_MESSAGES
 
 
 class Outgoing(NamedTuple):
@@ -86,17 +86,17 @@ class TopicWriter:
             self._begin, self._is_open, self._is_ours, self._has_begun = message, True, False, False
             return ()
         if isinstance(message, Origin):
-            self._is_ours = message.name.startswith(OUR_ORIGINS)
+            self._is_ours = message.name.startswith(signature.OURS)
             return ()
         if isinstance(message, Relation):
             return self._relation(message)
         if isinstance(message, Commit):
             return self._commit(message)
-        if (
-            not self._is_open
-            or self._is_ours
-            or (isinstance(message, LogicalMessage) and not concerns(message, self._domain))
-        ):
+        is_foreign = False
+        if isinstance(message, LogicalMessage):
+            self._is_ours |= self._is_open and signature.is_ours(message.prefix, message.content)
+            is_foreign = not concerns(message, self._domain)
+        if not self._is_open or self._is_ours or is_foreign:
             return ()
         return self._change(lsn, message)
 

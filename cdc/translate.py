@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cdc import binding, slices
+from cdc import added, signature, skip, slices
 from cdc.binding import ColumnTypes, Gone, SetUpColumns
 from cdc.pgoutput import (
     Begin,
@@ -19,19 +19,21 @@ from cdc.pgoutput import (
     Relation,
     Truncate,
     Update,
+    Value,
 )
 from cdc.position import lsn_text
 from cdc.projection import Role, Table
 from cdc.runs import Batch, Change, Runs
+from cdc.skip import Omission, Skips
 from cdc.slices import Bound
 from cdc.spec import StreamSpec
 from cdc.statements import delete_all, reset_all
-from cdc.stream_errors import MalformedMessage, SchemaChanged, UnmappedTable
-
-OUR_ORIGINS = "fig_"
-"""Transactions of appliers, whichever stream they belong to, are never sent on."""
+from cdc.stream_errors import MalformedMessage, RefusedChange, SchemaChanged, UnmappedTable, Untranslatable
 
 OUR_MESSAGES = "fig"
+
+
+_CHANGES = (Insert, Update, Delete, Truncate)
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class WholeTable:
         return f"truncation of {self.target}"
 
 
-Statement = Batch | WholeTable
+Statement = Batch | WholeTable | Omission
 
 
 @dataclass
@@ -56,6 +58,8 @@ class Transaction:
     final_lsn: int
     time: int
     is_ours: bool = False
+    changes: int = 0
+    """So far: the ordinal of the newest one."""
     heartbeat: bool = False
     probe: str | None = None
     marker: str | None = None
@@ -73,10 +77,18 @@ class Translator:
         targets: Mapping[Table, ColumnTypes],
         set_up: Mapping[Table, SetUpColumns],
         longest_run: int,
+        fixed: Mapping[Table, Collection[str]] | None = None,
+        skips: Skips | None = None,
+        parked: Collection[Table] = (),
     ) -> None:
+        """`fixed`: columns that no UPDATE may set; `skips`: changes that are left out; `parked`: see `cdc.parking`."""
         self._spec = spec
         self._targets = targets
         self._set_up = set_up
+        self._fixed = fixed or {}
+        self._skips = skips or {}
+        self._parked = parked
+        self._skipped: frozenset[int] = frozenset()
         self._relations: dict[int, Relation] = {}
         self._bindings: dict[int, tuple[Bound, ...]] = {}
         self._runs = Runs(longest_run)
@@ -87,6 +99,7 @@ class Translator:
         """The next messages are of this transaction."""
         self._gone.clear()
         self.transaction = Transaction(message.xid, message.final_lsn, message.time)
+        self._skipped = self._skips.get(message.final_lsn, frozenset())
         return self.transaction
 
     def end(self) -> Transaction:
@@ -98,10 +111,20 @@ class Translator:
 
     def take(self, message: Message) -> Iterable[Statement]:
         """One message inside or between transactions; gives back what has to go to the target now."""
-        if isinstance(message, Insert | Update | Delete | Truncate):
-            if self.transaction is None:
+        if isinstance(message, _CHANGES):
+            transaction = self.transaction
+            if transaction is None:
                 raise MalformedMessage("a change outside of a transaction", b"")
-            return () if self.transaction.is_ours else self._change(message)
+            if transaction.is_ours:
+                return ()
+            transaction.changes += 1
+            if self._skipped and not self._skipped.isdisjoint((skip.WHOLE_TRANSACTION, transaction.changes)):
+                return [self._omission(message, transaction)]
+            try:
+                return self._change(message)
+            except Untranslatable as error:
+                error.change = self._refused(message, transaction)
+                raise
         if isinstance(message, Relation):
             if self._relations.get(message.oid) != message:
                 self._relations[message.oid] = message
@@ -109,8 +132,13 @@ class Translator:
         elif isinstance(message, LogicalMessage):
             self._note(message)
         elif isinstance(message, Origin) and self.transaction is not None:
-            self.transaction.is_ours = message.name.startswith(OUR_ORIGINS)
+            self.transaction.is_ours = message.name.startswith(signature.OURS)
         return ()  # Names of types, too: values travel as text.
+
+    @property
+    def ordinal(self) -> int:
+        """Of the newest change, if nothing waits for more of its kind; else it is one of several."""
+        return self.transaction.changes if self.transaction and self._runs.longest == 1 else 0
 
     @property
     def has_changes(self) -> bool:
@@ -121,18 +149,43 @@ class Translator:
         """The changes that still wait, before the target commits."""
         return self._runs.close()
 
+    def _refused(self, message: Insert | Update | Delete | Truncate, transaction: Transaction) -> RefusedChange:
+        relations = message.relations if isinstance(message, Truncate) else (message.relation,)
+        table = ", ".join(str(self._source(oid)) for oid in relations if oid in self._relations)
+        return RefusedChange(transaction.final_lsn, transaction.changes, table)
+
+    def _omission(self, message: Insert | Update | Delete | Truncate, transaction: Transaction) -> Omission:
+        """The record of a change that an operator wants left out."""
+        names: list[str] = []
+        values: list[Value] = []
+        if isinstance(message, Truncate):
+            table = ", ".join(str(self._source(oid)) for oid in message.relations)
+        else:
+            relation = self._relations[message.relation]
+            table = str(self._source(message.relation))
+            row = message.new if isinstance(message, Insert | Update) else message.old
+            keys = {name for p in self._spec.projections if str(p.source) == table for name, _target in p.key}
+            found = [(c.name, value) for c, value in zip(relation.columns, row, strict=True) if c.name in keys]
+            names, values = [name for name, _ in found], [value for _, value in found]
+        return skip.omission(self._spec.name, transaction.final_lsn, transaction.changes, table, names, values)
+
     def _change(self, message: Insert | Update | Delete | Truncate) -> Iterable[Statement]:
         if isinstance(message, Truncate):
             return [*self._runs.close(), *self._truncate(message)]
-        changes: list[Change] = []
-        for bound in self._bound(message.relation):
+        ready: list[Statement] = []
+        gone, add = self._gone, self._runs.add
+        for bound in self._bindings.get(message.relation) or self._bound(message.relation):
+            changes: Iterable[Change]
             if isinstance(message, Insert):
-                changes.extend(bound.insert(message, self._gone))
+                changes = bound.insert(message, gone)
             elif isinstance(message, Update):
-                changes.extend(bound.update(message, self._gone))
+                changes = bound.update(message, gone)
             else:
-                changes.extend(bound.delete(message, self._gone))
-        return [statement for change in changes for statement in self._runs.add(change)]
+                changes = bound.delete(message, gone)
+            for change in changes:
+                if ended := add(change):
+                    ready.extend(ended)
+        return ready
 
     def _truncate(self, message: Truncate) -> Iterator[Statement]:
         """First the resets of parts, then the deletions of primaries, which may take the same rows."""
@@ -163,13 +216,17 @@ class Translator:
         expected = self._set_up.get(source)
         if expected is None:
             raise UnmappedTable(str(source), self._spec.publication)
-        if found := binding.differences(relation, expected):
-            raise SchemaChanged(str(source), found)
-        return slices.bind(relation, self._spec.projections, self._targets)
+        projections, changed = added.fitting(relation, expected, self._spec.projections, self._targets)
+        if changed:
+            raise SchemaChanged(str(source), changed)
+        return slices.bind(relation, projections, self._targets, self._fixed, self._parked)
 
     def _note(self, message: LogicalMessage) -> None:
         """Keep what a message of ours says; others' messages are none of our business."""
-        if self.transaction is None or self.transaction.is_ours or message.prefix != OUR_MESSAGES:
+        if self.transaction is None:
+            return
+        self.transaction.is_ours |= signature.is_ours(message.prefix, message.content)
+        if self.transaction.is_ours or message.prefix != OUR_MESSAGES:
             return
         said = _json_object(message.content)
         if said.get("domain") != self._spec.domain:

@@ -14,6 +14,11 @@ an id:
     5              {"id": I, "snapshot": "<name>", "lsn": "<as in 2, now>"}
     6  {"id": I, "do": "done"}
 
+A refill (`cdc.refill`) writes on the target at such a point. It asks the applier to stand there meanwhile:
+
+    4' {"id": I, "do": "stand_at", "lsn": "<g>"}
+    5'             {"id": I, "stands": true, "lsn": "<as in 2, now>"}
+
 What the applier does:
 
 - `hold`: at the next boundary between source transactions it commits what it has, waits for the target's
@@ -24,6 +29,9 @@ What the applier does:
   There it commits, waits for the target's answers, takes `pg_export_snapshot()` in a REPEATABLE READ
   transaction on a second connection, answers (5), and goes on at once. Without a hold for this id (it was
   dropped, or the process is a new one) it may have passed g already: it refuses.
+- `stand_at`: the same way to the same place; there it answers (5') and applies nothing more until `done`, at most
+  STAND_SECONDS. The refill's transaction holds the position's row and has seen the LSN of (5') in it: an applier
+  that goes on too early cannot commit before the refill has.
 - `done`: it ends the exporting transaction, or the hold, or the way to g, whatever it has for this id.
   It ends an exporting transaction by itself after SNAPSHOT_SECONDS. `done` is never answered.
 - To refuse: {"id": I, "refused": "<reason, one sentence>"}.
@@ -38,7 +46,6 @@ an idle stream reaches g too. If it dies anywhere, the two limits above undo eve
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -51,25 +58,12 @@ from psycopg import Connection, sql
 
 from cdc import source as replication
 from cdc.errors import GateError
+from cdc.gate_exchange import HOLD_SECONDS, SNAPSHOT_SECONDS, STAND_SECONDS, Exchange, answer_channel, request_channel
 
-_log = logging.getLogger(__name__)
-
-HOLD_SECONDS = 2.0
-"""How long an applier stays held without hearing `snapshot_at`."""
-
-SNAPSHOT_SECONDS = 10.0
-"""How long an applier keeps an exported snapshot without hearing `done`."""
-
-
-def request_channel(stream: str) -> str:
-    """Where the applier listens."""
-    return f"fig_gate_{stream}"
-
-
-def answer_channel(stream: str) -> str:
-    """Where the verifier listens."""
-    return f"fig_gate_{stream}_answer"
-
+__all__ = [
+    "HOLD_SECONDS", "SNAPSHOT_SECONDS", "STAND_SECONDS", "SnapshotPair", "Standing", "answer_channel", "exact_pair",
+    "request_channel", "standing",
+]  # fmt: skip
 
 SLOT_SECONDS = 0.75 * HOLD_SECONDS
 """How long the temporary slot may take, so that the applier is still held when it is there."""
@@ -94,103 +88,85 @@ class SnapshotPair:
     """The moment in the source's WAL: everything that committed before it, nothing after."""
     held: float
     """Seconds for which the applier stood still."""
+    more: tuple[tuple[Connection[Any], Connection[Any]], ...] = ()
+    """Further sessions of both sides that see the same."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The applier stands at a point; while the context lasts, the source can be read there."""
+
+    snapshot: str
+    """Exported by the source: sees exactly what committed before the point."""
+    point: str
+    """The point in the source's WAL."""
+    applied: str
+    """The position on the target: everything before the point is applied, nothing after it."""
 
 
 @contextmanager
-def exact_pair(source_dsn: str, target_dsn: str, stream: str, patience: float = 10.0) -> Iterator[SnapshotPair]:
-    """Both sides of a running stream at one point. GateError, with nothing left behind, when the stream does not
-    stand still, or does not reach the point, within `patience` seconds."""
+def standing(source_dsn: str, target_dsn: str, stream: str, patience: float = 10.0) -> Iterator[Standing]:
+    """A running stream that stands still at an exact point. GateError, with nothing left behind, when it does not
+    within `patience` seconds. Leaving the context lets it go on."""
     with ExitStack() as stack:
-        source = stack.enter_context(_connection(source_dsn, "source"))
-        target = stack.enter_context(_connection(target_dsn, "target"))
-        gate = stack.enter_context(_Gate(target_dsn, stream))
+        monitor = stack.enter_context(_connection(source_dsn, "source"))
+        gate = stack.enter_context(Exchange(target_dsn, stream))
         try:
-            point, held = _enter_both(source_dsn, source, target, gate, patience)
+            slot = stack.enter_context(closing(_replication(source_dsn)))
+            gate.hold(patience)
+            point, snapshot = _temporary_slot(slot, monitor)
+            gate.ask("stand_at", lsn=point)
+            _emit_probe(monitor)
+            applied = gate.answer("stands", patience, value="lsn")
+        except psycopg.Error as error:
+            raise GateError(f"stream {stream} cannot be stopped at a point: {str(error).strip()}", "Repeat") from error
+        yield Standing(snapshot, point, applied)
+        gate.ask("done")
+
+
+@contextmanager
+def exact_pair(
+    source_dsn: str, target_dsn: str, stream: str, patience: float = 10.0, sessions: int = 1
+) -> Iterator[SnapshotPair]:
+    """Both sides of a running stream at one point, each in so many sessions. GateError, with nothing left behind, when
+    the stream does not stand still, or does not reach the point, within `patience` seconds."""
+    with ExitStack() as stack:
+
+        def connected(dsn: str, side: str) -> list[Connection[Any]]:
+            return [stack.enter_context(_connection(dsn, side)) for _ in range(sessions)]
+
+        sources, targets = connected(source_dsn, "source"), connected(target_dsn, "target")
+        gate = stack.enter_context(Exchange(target_dsn, stream))
+        try:
+            point, held = _enter_both(source_dsn, sources, targets, gate, patience)
         except psycopg.Error as error:
             raise GateError(f"no exact pair for stream {stream}: {str(error).strip()}", "Verify again") from error
-        yield SnapshotPair(source, target, point, held)
+        more = tuple(zip(sources[1:], targets[1:], strict=True))
+        yield SnapshotPair(sources[0], targets[0], point, held, more)
 
 
 def _enter_both(
-    source_dsn: str, source: Connection[Any], target: Connection[Any], gate: _Gate, patience: float
+    source_dsn: str,
+    sources: list[Connection[Any]],
+    targets: list[Connection[Any]],
+    gate: Exchange,
+    patience: float,
 ) -> tuple[str, float]:
     """(the point, seconds for which the applier stood still)"""
     with closing(_replication(source_dsn)) as slot:
         gate.hold(patience)
         began = time.monotonic()
-        point, snapshot = _temporary_slot(slot, source)
+        point, snapshot = _temporary_slot(slot, sources[0])
         gate.ask("snapshot_at", lsn=point)
         held = time.monotonic() - began
-        _emit_probe(source)
-        _enter(source, snapshot)
-    _enter(target, gate.answer("snapshot", patience))
+        _emit_probe(sources[0])
+        for source in sources:
+            _enter(source, snapshot)
+    exported = gate.answer("snapshot", patience)
+    for target in targets:
+        _enter(target, exported)
     gate.ask("done")
     return point, held
-
-
-class _Gate:
-    """The verifier's end of one exchange."""
-
-    def __init__(self, target_dsn: str, stream: str) -> None:
-        self._stream = stream
-        self._id = ""
-        self._connection = _connection(target_dsn, "target")
-
-    def __enter__(self) -> _Gate:
-        self._connection.execute(sql.SQL("listen {}").format(sql.Identifier(answer_channel(self._stream))))
-        return self
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        try:
-            if kind is not None:
-                self.ask("done")  # Lets the applier go at once instead of at its limit.
-        except psycopg.OperationalError as lost:
-            _log.warning("stream %s: %s; its applier lets go by itself", self._stream, str(lost).strip())
-        finally:
-            self._connection.close()
-
-    def hold(self, patience: float) -> None:
-        """Until the applier stands still for us."""
-        deadline = time.monotonic() + patience
-        while (left := deadline - time.monotonic()) > 0:
-            self._id = uuid4().hex
-            self.ask("hold")
-            if self._answer("held", min(left, HOLD_SECONDS)) is not None:
-                return
-            self.ask("done")
-        raise self._silent("held", patience)
-
-    def ask(self, what: str, **more: str) -> None:
-        request = json.dumps({"id": self._id, "do": what, **more})
-        self._connection.execute("select pg_notify(%s, %s)", [request_channel(self._stream), request])
-
-    def answer(self, expected: str, patience: float) -> str:
-        """The value of `expected` in the applier's answer."""
-        answered = self._answer(expected, patience)
-        if answered is None:
-            raise self._silent(expected, patience)
-        return answered
-
-    def _answer(self, expected: str, patience: float) -> str | None:
-        deadline = time.monotonic() + patience
-        while (left := deadline - time.monotonic()) > 0:
-            for notice in self._connection.notifies(timeout=left, stop_after=1):
-                answer = json.loads(notice.payload)
-                if answer.get("id") != self._id:
-                    continue
-                if "refused" in answer:
-                    raise GateError(
-                        f"stream {self._stream} refuses: {answer['refused']}", "Wait a moment, then verify again"
-                    )
-                if expected in answer:
-                    return str(answer[expected])
-        return None
-
-    def _silent(self, expected: str, patience: float) -> GateError:
-        return GateError(
-            f'stream {self._stream} has not answered "{expected}" within {patience:g} s',
-            "See that the stream runs and how far it is behind: fig status",
-        )
 
 
 def _connection(dsn: str, side: str) -> Connection[Any]:

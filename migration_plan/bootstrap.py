@@ -82,6 +82,12 @@ def all_parts(environment: Mapping[str, str] = os.environ) -> list[Parts]:
     return [parts_of(settings, plan, known) for plan in known]
 
 
+def metrics_address(environment: Mapping[str, str] = os.environ) -> str:
+    """Where `fig streams` shows its figures; empty: nowhere."""
+    settings = settings_file.load(environment)
+    return settings.streams.metrics if settings.streams else ""
+
+
 def build(
     domain: str,
     environment: Mapping[str, str] = os.environ,

@@ -168,11 +168,13 @@ def _silent(name: str, what: str) -> None:
 
 
 def _add_commands() -> None:
-    """Every module in commands/ brings the click commands that are defined in it."""
+    """Every module in commands/ brings the click commands that are defined in it; those of a group come with it."""
     for module_info in pkgutil.iter_modules(commands.__path__, f"{commands.__name__}."):
-        for value in vars(importlib.import_module(module_info.name)).values():
-            if isinstance(value, click.Command) and value is not main:
-                main.add_command(value)
+        found = [v for v in vars(importlib.import_module(module_info.name)).values() if isinstance(v, click.Command)]
+        grouped = [command for group in found if isinstance(group, click.Group) for command in group.commands.values()]
+        for command in found:
+            if command is not main and command not in grouped:
+                main.add_command(command)
 
 
 _add_commands()

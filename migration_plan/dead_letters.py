@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
+
+from amqp.exceptions import NotFound  # type: ignore[import-untyped]
 
 from cdc.broker import Message, Publishing, connected
 from cdc.outbox_errors import NobodyListens
@@ -88,10 +90,25 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
+def count(parts: Parts) -> int:
+    """How many there are, without touching one; a queue that was never made has none."""
+    with connected(parts.broker_url) as connection:
+        try:
+            found = connection.channel().queue_declare(f"{_inbox_of(parts)}.dead", passive=True)
+        except NotFound:
+            return 0
+        return int(found.message_count)
+
+
 def letters(parts: Parts) -> list[DeadLetter]:
     """The oldest MOST of them; each stays where it is."""
     with _taken(parts) as (_channel, found):
         return [letter for _tag, letter in found]
+
+
+def note_shown(parts: Parts, found: Sequence[DeadLetter]) -> None:
+    """Personal data may be looked at to help somebody; the journal says who did, and of which letters."""
+    parts.journal.record(parts.domain, "values-shown", what="dead letters", letters=[one.id for one in found])
 
 
 def replay(parts: Parts, only: str | None) -> list[DeadLetter]:

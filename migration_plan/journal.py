@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ class Journal:
     def __init__(self, dsn: str) -> None:
         self._dsn = make_conninfo(dsn, **CONNECT)
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
+        self._connecting = threading.Lock()
         self.actor = actor()
 
     def close(self) -> None:
@@ -82,13 +84,18 @@ class Journal:
             self._connection.close()
             self._connection = None
 
-    @contextmanager
-    def _session(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        try:
+    def _connected(self) -> psycopg.Connection[dict[str, Any]]:
+        """One connection for all threads of a process; psycopg lets one of them at a time use it."""
+        with self._connecting:
             if self._connection is None or self._connection.closed:
                 self._connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
                 _install(self._connection)
-            yield self._connection
+            return self._connection
+
+    @contextmanager
+    def _session(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        try:
+            yield self._connected()
         except psycopg.OperationalError as error:
             self.close()
             raise JournalUnreachable(

@@ -66,6 +66,15 @@ def going(parts: Parts) -> tuple[str, ...]:
     return tuple(spec.name for spec in _going(parts))
 
 
+def coming_slots(parts: Parts) -> dict[Side, list[str]]:
+    """The slots that come with the domain's second side, for preflight to count."""
+    own = of(parts).get(Side.SERVICE)
+    return {
+        Side.MONOLITH: [spec.slot for spec in _in_the_monolith(parts)],
+        Side.SERVICE: [] if own is None else [own.slot],
+    }
+
+
 def prepare(parts: Parts) -> None:
     """Before a domain gets its second side; may be repeated."""
     for spec in _coming(parts):

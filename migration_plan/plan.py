@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from cdc.budget import Budget
 from cdc.errors import CdcError
 from cdc.lens import Lens
-from cdc.projection import Table
+from cdc.projection import Direction, Table
 from migration_plan import documents
 from migration_plan.lifecycle import FINAL, TRANSITIONS, Side, Stage
 
@@ -32,7 +33,19 @@ def _age(value: object) -> float | None:
     return None if value == "never" else seconds(value)
 
 
+_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")
+
+
+def byte_count(value: object) -> int:
+    """'512MB', '4GB' -> bytes, as PostgreSQL counts them."""
+    match = _BYTES.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("an amount is a number and a unit, such as 512MB or 4GB")
+    return int(float(match[1]) * 1024 ** (2 if match[2] == "MB" else 3))
+
+
 Duration = Annotated[float, BeforeValidator(seconds)]
+Bytes = Annotated[int, BeforeValidator(byte_count)]
 QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
 RoutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$")]
 Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
@@ -113,6 +126,17 @@ class Limits(_Part):
     patience: Duration = 30.0  # All attempts together, waiting for other people's transactions included.
 
 
+class BudgetPlan(_Part):
+    """What each slot of the domain may keep of its server's WAL, and how long a stream that kept more stays away."""
+
+    wal: Bytes = Field(default=Budget().bytes, ge=16 * 1024**2)
+    pause: Duration = Budget().pause
+
+    @property
+    def value(self) -> Budget:
+        return Budget(self.wal, self.pause, max(self.pause, Budget().longest_pause))
+
+
 class Retire(_Part):
     """For how long nobody may have used the monolith's side before it is given up."""
 
@@ -137,6 +161,9 @@ class Plan(_Part):
     gates: Gates = Gates()
     limits: Limits = Limits()
     retire: Retire = Retire()
+    budget: BudgetPlan = BudgetPlan()
+    personal: tuple[str, ...] = ()
+    """Columns of keys, as schema.table.column of the service, that are personal themselves: hidden like all values."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Plan:
@@ -164,9 +191,19 @@ def load(path: Path, environment: Mapping[str, str]) -> Plan:
         _ = plan.lens
     except CdcError as error:
         raise documents.DocumentInvalid(path, [f"tables: {error}"]) from error
-    if problems := _outbox_problems(plan):
+    if problems := [*_outbox_problems(plan), *_personal_problems(plan)]:
         raise documents.DocumentInvalid(path, problems)
     return plan
+
+
+def _personal_problems(plan: Plan) -> list[str]:
+    """A name that means nothing would leave shown what was to be hidden."""
+    keys = {
+        f"{projection.target}.{column}"
+        for projection in plan.lens.projections(Direction.TO_SERVICE)
+        for _, column in projection.key
+    }
+    return [f"personal: {name} is in no key of the domain" for name in plan.personal if name not in keys]
 
 
 def _outbox_problems(plan: Plan) -> list[str]:

@@ -17,6 +17,7 @@ from migration_plan.journal import Lease
 from migration_plan.lifecycle import Act, Row, Side, Stage
 from migration_plan.parts import Parts
 from migration_plan.preflight import SwitchFacts, preflight
+from migration_plan.standing import halted
 from migration_plan.streams import spec
 from proxy.errors import ProxyUnreachable
 
@@ -50,6 +51,7 @@ def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
         verification_age=None if verification is None else verification.age,
         differences=0 if verification is None else verification.differences,
         outboxes=outboxes.behind(parts, PROBE_SECONDS),
+        halted=halted(parts),
         probes={parts.stream_to(side): seconds is not None for side, seconds in took.items()},
         proxies=silent,
         contract_age=None if contract is None else contract.age,
@@ -88,10 +90,10 @@ class StreamsSilent(FigError):
 def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
     """Give the domain its second side: fences, streams, snapshot. Bytes copied.
 
-    May be repeated from any point where it died: what is there already is left as it is, a half snapshot never is.
+    May be repeated from any point where it died: what is there already is left as it is, a half snapshot is completed.
     """
     say("preflight")
-    refusals = preflight(parts.plan, Act.START_SYNC)
+    refusals = preflight(parts.plan, Act.START_SYNC, slots=outboxes.coming_slots(parts))
     if refusals:
         raise PreflightRefused(parts.domain, refusals)
     to_service, to_monolith = spec(parts, Side.SERVICE), spec(parts, Side.MONOLITH)
@@ -107,11 +109,12 @@ def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
     outboxes.prepare(parts)
     install.prepare_reverse(to_monolith)
     parts.journal.renew(lease)
-    copied: dict[str, int] = {}
+    copied = 0
 
     def on_progress(progress: SnapshotProgress) -> None:
-        copied[progress.table] = progress.table_bytes
-        say(f"snapshot: {progress.tables_done}/{progress.tables} tables, {sum(copied.values()):,} bytes")
+        nonlocal copied
+        copied = progress.bytes
+        say(progress.line)
         parts.journal.renew(lease)
 
     snapshot.copy(to_service, on_progress)
@@ -123,9 +126,9 @@ def start_sync(parts: Parts, lease: Lease, say: Say) -> int:
     if owner is None:
         raise FigError(f'domain "{parts.domain}" vanished from the monolith side', f"fig advance {parts.domain}")
     parts.route(owner.epoch, Side.MONOLITH)
-    parts.journal.record(parts.domain, "sync-started", owner.epoch, bytes=sum(copied.values()))
+    parts.journal.record(parts.domain, "sync-started", owner.epoch, bytes=copied)
     parts.journal.set_stage(parts.domain, Stage.SYNC, owner.epoch)
-    return sum(copied.values())
+    return copied
 
 
 def stop_sync(parts: Parts, say: Say) -> None:

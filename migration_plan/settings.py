@@ -67,6 +67,12 @@ class Broker(Part):
     url: str = Field(min_length=1, repr=False)
 
 
+class Streams(Part):
+    """`fig streams`: where it shows its figures to Prometheus (/metrics). Figures name domains and no person."""
+
+    metrics: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]
+
+
 class Kafka(Part):
     """Where the streams' changes go when the transport is kafka."""
 
@@ -91,6 +97,7 @@ class Settings(Part):
     static: Annotated[tuple[Static, ...], Field(strict=False)] = ()
     secure_cookies: bool = False
     broker: Broker | None = None
+    streams: Streams | None = None
     transport: Literal["direct", "kafka"] = "direct"
     kafka: Kafka | None = None
     plans: Annotated[tuple[str, ...], Field(strict=False)]

@@ -12,6 +12,7 @@ import click
 import psycopg
 
 from cdc.errors import CdcError
+from cdc.masking import of_database
 from migration_plan.errors import FigError
 from proxy.errors import ProxyError
 
@@ -29,8 +30,7 @@ class FigGroup(click.Group):
         except (CdcError, ProxyError) as error:
             _end_with(Underlying(error))
         except psycopg.Error as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            _end_with(FigError(f"a database refused what fig asked of it: {reason}", "fig status"))
+            _end_with(FigError(f"a database refused what fig asked of it: {of_database(error)}", "fig status"))
 
 
 class Underlying(FigError):

@@ -12,7 +12,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support import places
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import NEWEST, PostgresServer
 from tests.support.stack import CATALOG_ONLY, Stack, evidence_folder, running_stack
 
 _number = itertools.count(1)
@@ -45,6 +45,16 @@ def monolith_server(server_folder: Path) -> Iterator[PostgresServer]:
 def services_server(server_folder: Path) -> Iterator[PostgresServer]:
     """A second PostgreSQL, which plays the services' side."""
     server = PostgresServer(server_folder / "pg-services")
+    server.create()
+    server.start()
+    yield server
+    server.stop(THROWN_AWAY)
+
+
+@pytest.fixture(scope="session")
+def newest_server(server_folder: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL of the newest major; it plays either side."""
+    server = PostgresServer(server_folder / "pg-newest", major=NEWEST)
     server.create()
     server.start()
     yield server

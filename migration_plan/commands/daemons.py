@@ -20,9 +20,9 @@ def streams() -> None:
       fig streams
     """
     from migration_plan import bootstrap
-    from migration_plan.streams import run
+    from migration_plan.streaming import run
 
-    run(bootstrap.all_parts(), _until_stopped())
+    run(bootstrap.all_parts(), _until_stopped(), bootstrap.metrics_address())
 
 
 @click.command()

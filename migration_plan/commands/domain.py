@@ -131,21 +131,23 @@ def resume(domain: str, as_json: bool) -> None:
 
 @click.command()
 @domain_argument
+@click.option("--show-values", "values", is_flag=True, help="Show what differs, too; the journal remembers who looked.")
 @json_option
-def verify(domain: str, as_json: bool) -> None:
+def verify(domain: str, values: bool, as_json: bool) -> None:
     """Compare every row of DOMAIN on both sides, at one exact point, while people write.
 
-    Names table, key and column of each difference. Exit code 13 when there is one.
+    Names table, key and column of each difference, and hides the values. Exit code 13 when there is one.
 
     \b
-    Example:
+    Examples:
       fig verify catalog --json
+      fig verify catalog --show-values
     """
     from migration_plan import bootstrap
-    from migration_plan.verification import verify_domain
+    from migration_plan.verification import shown, verify_domain
 
     with bootstrap.opened(domain, say=_silent if as_json else _say) as mover:
-        report = verify_domain(mover.parts, progress=None if as_json else _progress)
+        report = shown(mover.parts, verify_domain(mover.parts, progress=None if as_json else _progress), values)
         if as_json:
             click.echo(json.dumps(report.as_json(), default=str))
         else:

@@ -61,6 +61,8 @@ def show_letters(domain: str, only: str | None, unmasked: bool, as_json: bool) -
 
     with bootstrap.opened(domain) as mover:
         found = [letter for letter in dead_letters.letters(mover.parts) if only in (None, letter.id)]
+        if unmasked and found:
+            dead_letters.note_shown(mover.parts, found)
     if only is not None and not found:
         raise dead_letters.DeadLetterUnknown(
             f'domain "{domain}" has no dead letter "{only}"', f"fig dead-letters list {domain}"

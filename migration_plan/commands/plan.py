@@ -20,14 +20,14 @@ def _check() -> click.Command:
         Example:
           fig plan check catalog
         """
-        from migration_plan import bootstrap
+        from migration_plan import bootstrap, outboxes
         from migration_plan.errors import PreflightRefused
         from migration_plan.lifecycle import Act
         from migration_plan.preflight import inspect, judge, notes
 
         with bootstrap.opened(domain) as mover:
             plan = mover.parts.plan
-            inspection = inspect(plan)
+            inspection = inspect(plan, outboxes.coming_slots(mover.parts))
         refusals = judge(plan, Act.START_SYNC, inspection)
         if refusals:
             raise PreflightRefused(domain, refusals)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -34,20 +35,22 @@ class Inspection:
         return self.monolith, self.service
 
 
-def preflight(plan: Plan, act: Act, switch: SwitchFacts | None = None) -> list[Refusal]:
+def preflight(
+    plan: Plan, act: Act, switch: SwitchFacts | None = None, slots: Mapping[Side, Sequence[str]] | None = None
+) -> list[Refusal]:
     """All reasons against `act` now; `switch` is needed for a change of owner. An empty list: go on."""
-    return judge(plan, act, inspect(plan), switch)
+    return judge(plan, act, inspect(plan, slots), switch)
 
 
-def inspect(plan: Plan) -> Inspection:
-    """Read both databases. One that does not answer is a fact, not an error."""
+def inspect(plan: Plan, slots: Mapping[Side, Sequence[str]] | None = None) -> Inspection:
+    """Read both databases. One that does not answer is a fact, not an error. `slots`: of the publishers that come."""
     with ExitStack() as stack:
         connections: dict[Side, psycopg.Connection[Any]] = {}
         found: dict[Side, SideFacts] = {}
         for side in Side:
             try:
                 connections[side] = stack.enter_context(look(plan.sides[side].dsn))
-                found[side] = read_side(connections[side], plan, side)
+                found[side] = read_side(connections[side], plan, side, (slots or {}).get(side, ()))
             except psycopg.OperationalError as error:
                 found[side] = SideFacts(side, unreachable=str(error).strip().splitlines()[0])
         problems: tuple[str, ...] = ()

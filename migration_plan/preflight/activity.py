@@ -48,7 +48,12 @@ def check_maintenance(side: SideFacts) -> Iterator[Refusal]:
 
 
 def notes(side: SideFacts) -> Iterator[str]:
-    """What a person should know and nobody can decide: writers, views."""
+    """What a person should know and nobody can decide: writers, views, how our transactions are told from others."""
+    if side.role is not None and side.role.denied_functions:
+        yield (
+            f'{side.side}: role "{side.role.name}" may not use replication origins: what is applied there is signed'
+            " by a message, which no other reader of its log knows"
+        )
     for writer in side.writers:
         power = ", whose role could also take the fence away" if writer.owner else ""
         yield (

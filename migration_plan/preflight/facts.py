@@ -168,6 +168,7 @@ class SideFacts:
     publication_tables: tuple[str, ...] = ()  # What a publication fig_<domain> holds already.
     foreign_slots: tuple[str, ...] = ()  # Slots with a name of ours that are not ours.
     own_slots: tuple[str, ...] = ()
+    missing_slots: int = 1  # How many of the domain's streams and publishers have no slot on this server yet.
     views: tuple[str, ...] = ()
     prepared_elsewhere: tuple[str, ...] = ()  # Prepared transactions of the whole server.
     sessions: tuple[Session, ...] = ()
@@ -186,6 +187,7 @@ class SwitchFacts:
     probes: Mapping[str, bool]  # Stream -> whether a probe has just gone through it.
     proxies: Mapping[str, str]  # Proxy -> why it does not answer; empty: it does.
     outboxes: Mapping[str, str] = field(default_factory=dict)  # Publisher -> why it is behind; empty: it is not.
+    halted: Mapping[str, str] = field(default_factory=dict)  # Stream or publisher -> why it stands still.
     stage: str = ""  # Why the stage cannot follow; empty: it can.
     contract_age: float | None = None  # Seconds; None: the contract command has never run.
     contract_exit: int = 0

@@ -28,6 +28,8 @@ def check_moment(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:
 
 
 def _check_streams(switch: SwitchFacts, plan: Plan) -> Iterator[Refusal]:
+    for name, reason in sorted(switch.halted.items()):
+        yield Refusal("stream-halted", f"{name} stands still: {reason}", f"fig sync status {plan.domain}")
     forward = f"{plan.domain}_to_{switch.giver.other}"
     if switch.lag is None:
         yield Refusal("stream-not-running", f"stream {forward} does not run", "fig status; fig logs cdc")

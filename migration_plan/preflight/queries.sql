@@ -129,6 +129,9 @@ from pg_replication_slots where slot_name = %(slot)s
 -- :name own slots
 select slot_name::text as name from pg_replication_slots where slot_name = %(slot)s and database = current_database()
 
+-- :name slots there
+select count(*)::int as found from pg_replication_slots where slot_name = any (%(slots)s::text[])
+
 -- :name views
 select distinct w.ev_class::regclass::text as name
 from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass

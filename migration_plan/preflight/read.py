@@ -66,8 +66,10 @@ class _Reader:
         self._parameters.update(more)
 
 
-def read_side(connection: psycopg.Connection[Any], plan: Plan, side: Side) -> facts.SideFacts:
-    """All facts of one side through a connection of `look`."""
+def read_side(
+    connection: psycopg.Connection[Any], plan: Plan, side: Side, slots: Sequence[str] = ()
+) -> facts.SideFacts:  # fmt: skip
+    """All facts of one side through a connection of `look`. `slots`: those of publishers that come with the domain."""
     wanted = plan.lens.tables("monolith" if side is Side.MONOLITH else "service")
     reader = _Reader(
         connection,
@@ -76,6 +78,7 @@ def read_side(connection: psycopg.Connection[Any], plan: Plan, side: Side) -> fa
             "publication": f"fig_{plan.domain}",
             "outbox": plan.outbox[side].quoted if plan.outbox else None,
             "slot": f"fig_{plan.domain}_to_{side.other}",
+            "slots": [f"fig_{plan.domain}_to_{side.other}", *slots],
             **_names("", wanted),
             **_names(
                 "sequence_",
@@ -103,6 +106,7 @@ def read_side(connection: psycopg.Connection[Any], plan: Plan, side: Side) -> fa
         publication_tables=reader.names("publication tables"),
         foreign_slots=reader.names("foreign slots"),
         own_slots=reader.names("own slots"),
+        missing_slots=len(slots) + 1 - int(reader.row("slots there")["found"]),
         views=reader.names("views"),
         prepared_elsewhere=reader.names("prepared transactions"),
         sessions=tuple(facts.Session(**row) for row in reader.rows("sessions")),

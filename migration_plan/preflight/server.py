@@ -46,9 +46,9 @@ def check_server(side: SideFacts) -> Iterator[Refusal]:
 
 
 def _check_room(side: SideFacts) -> Iterator[Refusal]:
-    """One slot and sender for the stream, until it has them, and one for an exact verification."""
+    """A slot and a sender for each stream and publisher that has none here yet, and one for an exact verification."""
     assert side.server is not None  # noqa: S101 - the caller has looked.
-    needed = 1 if side.own_slots else 2
+    needed = 1 + side.missing_slots
     for kind, free, setting in (
         ("slot", side.server.free_slots, "max_replication_slots"),
         ("sender", side.server.free_senders, "max_wal_senders"),
@@ -79,10 +79,6 @@ def check_role(side: SideFacts) -> Iterator[Refusal]:
             f'GRANT SET ON PARAMETER session_replication_role TO "{role.name}"',
         ),
         (role.sees_activity, "may not see other sessions' activity", f'GRANT pg_monitor TO "{role.name}"'),
-    ]
-    wanted += [
-        (False, f"may not execute {function}", f'GRANT EXECUTE ON FUNCTION {function} TO "{role.name}"')
-        for function in role.denied_functions
     ]
     owners = sorted({table.owner for table in side.tables if not table.owned})
     wanted += [

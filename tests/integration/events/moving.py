@@ -14,7 +14,7 @@ import psycopg
 import yaml
 from kombu import Connection
 
-from migration_plan import bootstrap, streams
+from migration_plan import bootstrap, streaming
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts
 from tests.integration.events.conftest import Broker
@@ -107,6 +107,11 @@ class Payments:
             channel.queue_declare(QUEUE, durable=True, auto_delete=False)
             channel.queue_bind(QUEUE, "payments.events", "#")
 
+    def ignore(self) -> None:
+        """Nobody takes the events any more."""
+        with Connection(self.broker.url) as connection:
+            connection.default_channel.queue_unbind(QUEUE, "payments.events", "#")
+
     def heard(self) -> list[str]:
         with Connection(self.broker.url) as connection:
             channel, found = connection.default_channel, []
@@ -115,10 +120,10 @@ class Payments:
             return found
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self, metrics: str = "") -> Iterator[None]:
         """`fig streams`, as a thread."""
         stop = threading.Event()
-        thread = threading.Thread(target=streams.run, args=(self.all_parts, stop), daemon=True)
+        thread = threading.Thread(target=streaming.run, args=(self.all_parts, stop, metrics), daemon=True)
         thread.start()
         try:
             yield

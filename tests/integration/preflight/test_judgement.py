@@ -106,4 +106,10 @@ def test_a_second_is_the_border_between_everyday_life_and_a_long_transaction(pla
 def test_a_stream_that_exists_needs_no_second_slot(plan: Plan):
     tight = replace(SERVER, free_slots=1)
     assert codes(plan, inspection(server=tight)) == ["no-free-slot"]
-    assert codes(plan, inspection(server=tight, own_slots=("fig_ledger_to_service",))) == []
+    assert codes(plan, inspection(server=tight, missing_slots=0)) == []
+
+
+def test_publishers_need_slots_too(plan: Plan):
+    room = replace(SERVER, free_slots=4, free_senders=3)
+    assert codes(plan, inspection(server=room, missing_slots=3)) == ["no-free-sender"]
+    assert codes(plan, inspection(server=replace(room, free_senders=4), missing_slots=3)) == []

@@ -1,8 +1,8 @@
 """A stream in a process of its own, for tests that kill it: `python -m tests.integration.cdc.stream.applier JSON`.
 
 `die_at`: [checkpoint, n] kills the process at the n-th time it passes there. `naive` confirms what was applied
-instead of what was flushed; `blind` does not compare the slot with the position. Both are controls: they show
-that the test can fail.
+instead of what was flushed, `eager` even what was only sent on to the target; `blind` does not compare the slot with
+the position. These are controls: they show that the tests can fail.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import sys
 import threading
 
 from cdc import confirm, slot_changes
-from cdc.position import Identity, Position
+from cdc.losses import Standing
+from cdc.position import Position
 from cdc.projection import Column, Projection, Role, Table
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
@@ -37,9 +38,11 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if given.get("naive"):
         confirm.confirmable = lambda target: target.applied
+    if given.get("eager"):
+        confirm.confirmable = lambda target: target.sent_lsn
     if given.get("blind"):
 
-        def believe(position: Position | None, stream: str, found: Identity, confirmed: int | None) -> Position:
+        def believe(position: Position | None, stream: str, found: Standing) -> Position:
             assert position is not None
             return position
 

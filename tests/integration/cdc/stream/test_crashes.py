@@ -190,6 +190,26 @@ def test_nothing_is_lost_or_doubled_when_the_applier_dies_at_a_checkpoint(scene:
     assert source[0] > 0
 
 
+def test_what_a_killed_applier_had_not_seen_flushed_is_not_confirmed_by_the_next_one(scene: Scene) -> None:
+    """The next one finds a position that is visible on the target, and perhaps only in its memory."""
+    scene.start_applier()
+    [(wal_writer,)] = scene.on_target("select pid from pg_stat_activity where backend_type = 'walwriter'")
+    os.kill(wal_writer, signal.SIGSTOP)
+    [(then,)] = scene.on_source("select pg_current_wal_insert_lsn()")
+    position = "select 1 from fig.position where lsn > %s::pg_lsn"
+    wait_until(lambda: scene.on_target(position, then), 30, "rows arrive that are not flushed")
+    scene.end_applier(signal.SIGKILL)
+    [(position_left,)] = scene.on_target("select lsn::text from fig.position")
+    scene.start_applier()
+    told = "select 1 from pg_stat_replication where write_lsn > %s::pg_lsn and application_name = 'fig-stream entries'"
+    wait_until(lambda: scene.on_source(told, position_left), 30, "the next one tells the source how far it is")
+    os.kill(wal_writer, signal.SIGKILL)  # Killed while it is frozen: it gets to write nothing more.
+    restart(scene.target)
+    end_writing(scene)
+    target, source = scene.sums()
+    assert target == source
+
+
 def crash_target_with_confirmed_rows_in_memory_only(scene: Scene) -> None:
     """What the naive applier gets wrong: the source is told of rows that the target has not flushed, and never will."""
     [(wal_writer,)] = scene.on_target("select pid from pg_stat_activity where backend_type = 'walwriter'")
@@ -226,5 +246,5 @@ def test_a_slot_that_was_confirmed_too_far_is_noticed_before_anything_is_skipped
     scene.start_applier()
     crash_target_with_confirmed_rows_in_memory_only(scene)
     wait_until(lambda: scene.applier and scene.applier.poll() is not None, 30, "the applier stops")
-    assert "StreamIdentityChanged" in scene.log.read_text()
+    assert "SlotAhead" in scene.log.read_text()
     assert "the target has only" in scene.log.read_text()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import select
 import threading
 import time
+from contextlib import closing
 
 import psycopg
 
+from cdc.gate import Gate
 from cdc.verify_gate import HOLD_SECONDS, answer_channel, exact_pair, request_channel
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE
@@ -44,12 +47,41 @@ def test_a_pair_of_snapshots_under_load_sees_the_same_rows(copied: Pair) -> None
     assert len({str(count) for *_, count in rounds}) == 5, "nothing was written meanwhile; the test shows nothing"
 
 
+def test_a_request_that_arrives_together_with_another_answer_is_heard(copied: Pair) -> None:
+    """The server delivers notifications before it says that a command is done: the driver takes them off with it."""
+    with closing(Gate(copied.forward)) as gate:
+        request = json.dumps({"id": "one", "do": "hold"})
+        gate._listener.execute("select pg_notify(%s, %s)", [request_channel(copied.forward.name), request])
+        gate.listen()
+        assert gate.stops(0)
+
+
 def test_an_idle_stream_reaches_the_point_too(copied: Pair) -> None:
     copied.on_monolith("insert into book (title) values ('b')")
     with copied.streaming():
         copied.caught_up()
         with exact_pair(copied.forward.source_dsn, copied.forward.target_dsn, copied.forward.name) as both:
             assert both.source.execute(AS_SERVICE).fetchall() == both.target.execute(AS_MONOLITH).fetchall()
+
+
+def test_a_request_that_arrives_while_an_answer_is_sent_is_heard(copied: Pair) -> None:
+    """A client library that reads one answer may read what comes with it, too."""
+    name = copied.forward.name
+
+    def ask(what: str) -> None:
+        request = json.dumps({"id": "1", "do": what, "lsn": "0/10"})
+        copied.on_service("select pg_notify(%s, %s)", request_channel(name), request)
+
+    with closing(Gate(copied.forward)) as gate:
+        ask("hold")
+        assert select.select([gate.socket], [], [], 10)[0], "the first request is there"
+        gate.listen()
+        ask("snapshot_at")
+        assert select.select([gate.socket], [], [], 10)[0], "the second request is there"
+        gate.reached(1)
+        gate.listen()
+        assert not gate.stops(0xF), "everything before the point may go on"
+        assert gate.stops(0x10)
 
 
 def test_a_verifier_that_dies_holds_the_stream_only_for_its_limit_and_one_holds_at_a_time(copied: Pair) -> None:

@@ -68,8 +68,8 @@ def test_a_crash_during_the_copy_leaves_nothing_half_and_the_next_call_completes
     with pytest.raises(Crash):
         snapshot.copy(pair.forward, checkpoint=crash)
     [(rows, positions)] = pair.on_service("select (select count(*) from volume), (select count(*) from fig.position)")
-    assert (rows, positions) in ((0, 0), (100, 1))
-    assert (positions == 1) == (moment == "snapshot committed")
+    assert rows in (0, 100)
+    assert (positions == 1) == (moment == "snapshot committed"), "only a whole copy lets a stream begin"
     pair.on_monolith("insert into book (title) values ('between')")
     snapshot.copy(pair.forward)
     with pair.streaming():
@@ -145,7 +145,7 @@ def test_several_tables_are_copied_into_one_through_parts(pair: Pair) -> None:
 
 def test_a_part_without_its_row_fails_the_copy(pair: Pair) -> None:
     pair.on_service("insert into shelf values (7, 7)")
-    with pytest.raises(ApplyMismatch, match="0 rows changed instead of 1"):
+    with pytest.raises(ApplyMismatch, match="1 rows have no row that they are a part of"):
         snapshot.copy(pair.backward)
     assert pair.on_monolith("select * from fig.position") == []
 

@@ -61,7 +61,7 @@ class Topic:
         self.records: list[Outgoing] = []
 
     def read(self, reader: TopicReader, start: int = 0) -> list[Message]:
-        found = []
+        found: list[Message] = []
         for offset in range(start, len(self.records)):
             record = self.records[offset]
             one = reader.take(TopicRecord(Where("t", 0, offset), record.header, record.value))
@@ -85,7 +85,8 @@ EXPECTED = [message for number in range(1, LAST + 1) for message in transaction(
 
 def sessions(chance: random.Random) -> Topic:
     """Publishers that die anywhere, confirm anything that was written whole, and send their last records late."""
-    topic, confirmed, session, late = Topic(), 0, 0, []
+    topic, confirmed, session = Topic(), 0, 0
+    late: list[Outgoing] = []
     while confirmed < LAST:
         session += 1
         records = list(published(writer(session), confirmed, LAST))
@@ -163,7 +164,8 @@ def test_a_record_without_our_header_stops_the_reader_with_its_place() -> None:
 
 
 def test_transactions_of_appliers_and_messages_of_others_are_left_out() -> None:
-    one, found = writer(1), []
+    one = writer(1)
+    found: list[Outgoing] = []
     list(one.take(1, RELATION))
     for message in (
         Begin(100, 1, 1), Origin(0, "fig_books_to_monolith"), Insert(5, [b"1", b"x"]), Commit(100, 110, 1),

@@ -19,7 +19,7 @@ DELETE = Shape(Op.DELETE, LOAN, (), (ID,))
 def change(shape: Shape, number: int) -> Change:
     key = str(number).encode()
     params: list[bytes | None] = [key] * shape.width
-    return Change(shape, params, () if shape.op is Op.INSERT else ((key,),))
+    return Change(shape, params, None if shape.op is Op.INSERT else (key,))
 
 
 def batches(changes: Iterable[Change], runs: Runs) -> list[Batch]:

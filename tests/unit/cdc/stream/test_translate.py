@@ -12,7 +12,7 @@ from cdc.runs import Batch
 from cdc.spec import StreamSpec
 from cdc.statements import Op
 from cdc.stream_errors import MalformedMessage, SchemaChanged, UnmappedTable, UnsentValue
-from cdc.translate import Translator, WholeTable
+from cdc.translate import Statement, Translator
 from tests.unit.cdc.stream import wire
 
 BOOK, SHELF, VOLUME = Table("public", "book"), Table("public", "shelf"), Table("public", "volume")
@@ -42,7 +42,7 @@ SHELF_RELATION = wire.relation(2, "public", "shelf", [("book_id", 20, True), ("s
 def translate(messages: Sequence[bytes]) -> list[tuple[Op | None, int, list[bytes | None]]]:
     """(kind, rows, parameters) of the statements of one transaction; None for statements about whole tables."""
     translator = Translator(SPEC, {VOLUME: TARGET}, COLUMNS, 64)
-    statements: list[Batch | WholeTable] = []
+    statements: list[Statement] = []
     for data in (wire.begin(), BOOK_RELATION, SHELF_RELATION, *messages, wire.commit()):
         message = decode(data)
         if isinstance(message, Begin):

@@ -1,0 +1,235 @@
+"""A domain's streams by hand: pause and continue them, look at them, copy, compare."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from migration_plan.commands.domain import verify
+from migration_plan.terminal import json_option
+
+if TYPE_CHECKING:
+    from cdc.snapshot import SnapshotProgress
+    from migration_plan.sync_status import DomainStatus, LineStatus
+
+F = TypeVar("F", bound=Callable[..., Any])
+domain_argument = click.argument("domain")
+direction_option = click.option(
+    "--direction", metavar="DIRECTION", help="to_service, to_monolith, outbox_monolith or outbox_service; all without."
+)
+
+
+@click.command("stop")
+@domain_argument
+@direction_option
+@json_option
+def stop_streams(domain: str, direction: str | None, as_json: bool) -> None:
+    """Pause the streams of DOMAIN. Nothing is lost: they keep their place, as long as their WAL budget allows.
+
+    \b
+    Examples:
+      fig sync stop catalog
+      fig sync stop catalog --direction to_monolith
+    """
+    from migration_plan import bootstrap, steering
+
+    with bootstrap.opened(domain) as mover:
+        which = steering.chosen(mover.parts, direction)
+        steering.pause(mover.parts, which)
+    _done(domain, "paused", [line.name for line in which], f"fig sync start {domain}", as_json)
+
+
+@click.command("start")
+@domain_argument
+@direction_option
+@json_option
+def start_streams(domain: str, direction: str | None, as_json: bool) -> None:
+    """Let the streams of DOMAIN go on. One that gave up its slot meanwhile copies again, by itself.
+
+    \b
+    Example:
+      fig sync start catalog
+    """
+    from migration_plan import bootstrap, steering
+
+    with bootstrap.opened(domain) as mover:
+        which = steering.chosen(mover.parts, direction)
+        steering.go_on(mover.parts, which)
+    _done(domain, "continued", [line.name for line in which], f"fig sync status {domain}", as_json)
+
+
+@click.command("status")
+@domain_argument
+@json_option
+def sync_status(domain: str, as_json: bool) -> None:
+    """Show both streams of DOMAIN and its publishers: state, lag, rates, WAL kept and allowed, copies, last error.
+
+    Exit code 1 when one of them does not run that should.
+
+    \b
+    Examples:
+      fig sync status catalog
+      fig sync status catalog --json | jq '.streams[] | {direction, state, lag_seconds}'
+    """
+    from migration_plan import bootstrap
+    from migration_plan.sync_status import status
+
+    with bootstrap.opened(domain) as mover:
+        found = status(mover.parts, bootstrap.metrics_address())
+    if as_json:
+        click.echo(json.dumps(found.as_json(), default=str))
+    else:
+        _show(found)
+    if not found.is_well:
+        raise SystemExit(1)
+
+
+@click.command("snapshot")
+@domain_argument
+@direction_option
+@click.option("--table", metavar="SCHEMA.NAME", help="Only this table of the copy, while its stream goes on.")
+@json_option
+def copy_again(domain: str, direction: str | None, table: str | None, as_json: bool) -> None:
+    """Copy the owner's rows of DOMAIN again, while people use it, and let the stream go on from there.
+
+    This is what a stream that waits for a person needs. Rows that only the copy has are deleted: look first whether
+    the owner has lost any. Ctrl-C ends the watching, not the copying; with --table the same command goes on later.
+
+    \b
+    Examples:
+      fig sync snapshot catalog
+      fig sync snapshot catalog --direction to_monolith
+      fig sync snapshot catalog --table public.product
+    """
+    from migration_plan import bootstrap, steering
+
+    with bootstrap.opened(domain) as mover, _bar(as_json) as tell:
+        if table is None:
+            done, what = steering.copy_again(mover.parts, direction, tell).name, "is there again"
+        else:
+            done, what = table, f"{steering.copy_table(mover.parts, direction, table, tell)} rows copied again"
+    _done(domain, what, [done], f"fig sync verify {domain}", as_json)
+
+
+@click.command("repair")
+@domain_argument
+@json_option
+def repair_rows(domain: str, as_json: bool) -> None:
+    """Compare both sides of DOMAIN and copy again, from the owner, the rows that differ; each is named by its cause.
+
+    Rows that were only on their way are left alone. Exit code 13 when something differs all the same.
+
+    \b
+    Example:
+      fig sync repair catalog
+    """
+    from migration_plan import bootstrap
+    from migration_plan.verification import hidden, repair_domain
+
+    with bootstrap.opened(domain) as mover:
+        done = hidden(mover.parts, repair_domain(mover.parts))
+    follow = f"fig sync {'status' if done.remaining else 'verify'} {domain}"
+    if as_json:
+        click.echo(json.dumps({"domain": domain, **done.as_json(), "next_steps": [follow]}, default=str))
+    else:
+        for one in done.named:
+            click.echo(f"  {one}")
+        colour = "red" if done.remaining else "green"
+        click.secho(f"{domain}: {done.rows} row(s) copied again, {len(done.remaining)} still differ", fg=colour)
+        click.echo(f"next: {follow}")
+    if done.remaining:
+        raise SystemExit(13)
+
+
+@click.command("skip")
+@domain_argument
+@click.argument("lsn")
+@click.argument("change", type=click.IntRange(min=0))
+@click.option("--why", required=True, help="For the journal, and for whoever finds the difference later.")
+@direction_option
+@json_option
+def skip_change(domain: str, lsn: str, change: int, why: str, direction: str | None, as_json: bool) -> None:
+    """Leave out the change number CHANGE of the transaction whose commit is at LSN, in front of which DOMAIN's stream
+    stands; 0 leaves out all of it. Both are in the stream's last error. The next verification will name the rows.
+
+    \b
+    Examples:
+      fig sync status catalog
+      fig sync skip catalog 0/2F034D0 1 --why "ticket 4711: written by hand, repaired afterwards"
+    """
+    from migration_plan import bootstrap, steering
+
+    with bootstrap.opened(domain) as mover:
+        name = steering.skip_change(mover.parts, direction, lsn, change, why)
+    _done(domain, f"leaves out change {change} of {lsn}", [name], f"fig sync status {domain}", as_json)
+
+
+def _done(domain: str, what: str, names: list[str], follow: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"domain": domain, "done": what, "streams": names, "next_steps": [follow]}))
+    else:
+        click.secho(f"{domain}: {', '.join(names)} {what}", fg="green")
+        click.echo(f"next: {follow}")
+
+
+def _show(found: DomainStatus) -> None:
+    table = Table("stream", "state", "lag", "behind", "rows/s", "WAL kept", "of", box=None)
+    for line in found.lines:
+        table.add_row(
+            line.direction, line.state, _seconds(line.lag_seconds), _bytes(line.lag_bytes),
+            "-" if line.rows_per_second is None else f"{line.rows_per_second:,.0f}", _bytes(line.retained_wal),
+            _bytes(line.wal_budget),
+        )  # fmt: skip
+    Console().print(table)
+    for line in found.lines:
+        for text in _remarks(line):
+            click.echo(f"  {line.direction}: {text}")
+    age = "never verified" if found.verified_age is None else f"verified {found.verified_age:.0f} s ago"
+    click.echo(f"{found.domain}: {age}" + (f", {found.differences} difference(s)" if found.differences else ""))
+    click.echo("next: " + "; ".join(found.next_steps))
+
+
+def _remarks(line: LineStatus) -> Iterator[str]:
+    if line.reason:
+        yield line.reason
+    if line.snapshot is not None and not line.snapshot.is_complete:
+        yield line.snapshot.line
+    if line.last_alarm is not None and line.last_alarm["reason"] != line.reason:
+        yield f"last alarm, {line.last_alarm['at']}: {line.last_alarm['reason']}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
+
+
+def _bytes(value: int | None) -> str:
+    return "-" if value is None else f"{value / 1024**2:,.1f} MB"
+
+
+@contextmanager
+def _bar(as_json: bool) -> Iterator[Callable[[SnapshotProgress], None]]:
+    """A bar on a terminal; nothing for programs."""
+    if as_json or not sys.stdout.isatty():
+        yield lambda progress: None
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()) as bars:
+        task = bars.add_task("waiting to begin", total=None)
+        yield lambda progress: bars.update(
+            task, description=progress.line, total=progress.rows_expected, completed=progress.rows
+        )
+
+
+sync_group = click.Group(
+    "sync",
+    commands={"start": start_streams, "stop": stop_streams, "status": sync_status, "snapshot": copy_again,
+              "verify": verify, "repair": repair_rows, "skip": skip_change},
+    help="A domain's streams: pause, continue, look, copy, compare, repair, leave out.",
+)  # fmt: skip

@@ -1,0 +1,157 @@
+"""How a stream that lost or gave up its slot comes back: what may be done by itself, and doing it under the lease."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+import psycopg
+
+from cdc import control, install, losses, slots, snapshot, source
+from cdc.budget import Budget
+from cdc.control import Event
+from cdc.errors import CdcError
+from cdc.snapshot import SnapshotProgress
+from cdc.spec import StreamSpec
+from cdc.stream_errors import StreamIdentityChanged
+from migration_plan.controller import LEASE_SECONDS, open_intent
+from migration_plan.errors import FigError, LeaseHeld
+from migration_plan.lifecycle import Side
+from migration_plan.parts import Parts, read_rows
+from migration_plan.recovery import decide
+
+# A copy from the source deletes what only the target has. Where the source may have lost rows, the target may be the
+# only place that still holds them: then a person looks first.
+AFTER_LOSS: dict[type[StreamIdentityChanged], Event] = {
+    losses.SlotMissing: Event.LOST,
+    losses.SlotInvalidated: Event.LOST,
+    losses.SlotAhead: Event.LOST,
+    losses.SourcePromoted: Event.LOST,
+    losses.SourceLostWrites: Event.DOUBTFUL,
+    losses.SourceBehind: Event.DOUBTFUL,
+    losses.SourceRebuilt: Event.DOUBTFUL,
+}
+
+
+class How(StrEnum):
+    """What brings a stream back."""
+
+    COPY = "copy"  # The source owns: its rows are the truth, the target gets all of them.
+    NEW_SLOT = "new-slot"  # The source is the copy: nothing of its own can have been missed.
+
+
+class NotNow(FigError):
+    """The stream cannot come back yet; it is tried again by itself, and this counts as no attempt."""
+
+    code = "restart-postponed"
+
+
+_domain_locks: dict[str, threading.Lock] = {}
+
+
+def note_loss(spec: StreamSpec, budget: Budget, error: StreamIdentityChanged) -> None:
+    """Write down that the stream has no slot to go on from. The first time it may come back at once."""
+    with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+        times = control.read(connection, spec.name).times + 1
+        pause = 0.0 if times == 1 else budget.pause_after(times - 1)
+        control.move(
+            connection, spec.name, AFTER_LOSS.get(type(error), Event.DOUBTFUL), error.code, error.message, pause, times
+        )  # fmt: skip
+
+
+def bring_back(parts: Parts, target: Side, spec: StreamSpec, budget: Budget) -> How | None:
+    """Slot, rows where they are needed, position; NotNow where it has to wait. None: nothing had to be done.
+
+    Dying anywhere leaves the phase at "copying", which whoever comes next begins again from the start.
+    """
+    with _alone(parts):
+        how = _how(parts, target)
+        with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+            before = control.read(connection, spec.name)
+            if not control.move(connection, spec.name, Event.DUE):
+                return None
+        try:
+            _renew(parts, spec, how)
+        except (CdcError, FigError, psycopg.Error) as error:
+            _note_failure(spec, budget, before.times + 1, error)
+            raise
+        with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+            control.move(connection, spec.name, Event.COPIED)
+    parts.journal.record(parts.domain, "stream-returned", stream=spec.name, how=how, after=before.code)
+    return how
+
+
+def _renew(parts: Parts, spec: StreamSpec, how: How) -> None:
+    with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+        slots.take_away(connection, spec.slot)
+        if how is How.NEW_SLOT:
+            install.prepare_reverse(spec)
+            return
+
+        def on_progress(progress: SnapshotProgress) -> None:
+            said = progress.line
+            control.tell_progress(connection, spec.name, said)
+
+        snapshot.copy(spec, on_progress)
+
+
+def _how(parts: Parts, target: Side) -> How:
+    rows = read_rows(parts)
+    for side, row in rows.items():
+        if row is None:
+            raise NotNow(f"the {side} side cannot be read, or does not know the domain", "fig status")
+    decision = decide(rows, open_intent(parts.journal, parts.domain))
+    if not decision.settled or decision.giver is None:
+        raise NotNow(f"a switch is under way: {decision.reason}", f"fig resume {parts.domain}")
+    return How.COPY if decision.giver is target.other else How.NEW_SLOT
+
+
+def _note_failure(spec: StreamSpec, budget: Budget, times: int, error: Exception) -> None:
+    code, message = getattr(error, "code", "database-error"), getattr(error, "message", type(error).__name__)
+    with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+        control.move(
+            connection, spec.name, Event.COPY_FAILED, code, message, budget.pause_after(times), times
+        )  # fmt: skip
+
+
+@contextmanager
+def _alone(parts: Parts) -> Iterator[None]:
+    """Nobody switches the domain meanwhile, and its other stream does not come back at the same time."""
+    lock = _domain_locks.setdefault(parts.domain, threading.Lock())
+    if not lock.acquire(blocking=False):
+        raise NotNow(f'the other stream of "{parts.domain}" is coming back', f"fig sync status {parts.domain}")
+    try:
+        try:
+            lease = parts.journal.acquire(parts.domain, LEASE_SECONDS)
+        except LeaseHeld as held:
+            raise NotNow(held.message, held.next_step) from held
+        try:
+            with _kept_up(lambda: parts.journal.renew(lease)):
+                yield
+        finally:
+            parts.journal.give_back(lease)
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _kept_up(renew: Callable[[], bool]) -> Iterator[None]:
+    """The lease, for as long as this takes."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(LEASE_SECONDS / 3):
+            try:
+                renew()
+            except FigError:
+                continue  # A journal that is away gives the lease to nobody else either.
+
+    thread = threading.Thread(target=keep, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,215 @@
+"""Where a schedule runs: a source and a target that may crash, two writers, one applier that may be killed."""
+
+from __future__ import annotations
+
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from cdc import install, snapshot
+from cdc.projection import Direction
+from cdc.verify import compare
+from cdc.verify_gate import exact_pair
+from tests.integration.cdc.schedules import monolith_writes, service_writes, tables
+from tests.integration.cdc.schedules.appliers import Applier, Appliers, Order
+from tests.integration.cdc.schedules.schedule import ENDS, WRITERS, Kind, Schedule, Step
+from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
+from tests.support.postgres import PostgresServer
+from tests.support.stack import evidence_folder
+from tests.support.waiting import wait_until
+
+NOTHING_WAITS = "-c lock_timeout=20ms -c client_min_messages=error"
+"""The writers' statements come one after the other: one that waits for the other writer's row is refused."""
+SETTLED_WITHIN = 60.0
+FIRST_ROWS = {Direction.TO_SERVICE: monolith_writes.FIRST_ROWS, Direction.TO_MONOLITH: service_writes.FIRST_ROWS}
+
+
+@dataclass
+class Writer:
+    """One session of the source's application. What is refused there is rolled back there."""
+
+    dsn: str
+    connection: psycopg.Connection[Any] | None = None
+    is_skipping: bool = False
+    """The rest of this transaction is lost."""
+    has_savepoint: bool = False
+    committed: int = 0
+    refused: int = 0
+
+    def take(self, step: Step) -> None:
+        if not self.is_skipping:
+            try:
+                self._run(step)
+            except psycopg.Error as error:
+                self._failed(error)
+        if step.kind in ENDS:
+            self.is_skipping = self.has_savepoint = False
+
+    def _run(self, step: Step) -> None:
+        if self.connection is None:
+            self.connection = psycopg.connect(self.dsn, options=NOTHING_WAITS)
+        run = self.connection.execute
+        match step.kind:
+            case Kind.STATEMENT:
+                run(step.text.encode())
+            case Kind.SAVEPOINT:
+                run("savepoint here")
+                self.has_savepoint = True
+            case Kind.UNDO if self.has_savepoint:
+                run("rollback to here")
+            case Kind.COMMIT:
+                self.connection.commit()
+                self.committed += 1
+            case Kind.ROLLBACK:
+                self.connection.rollback()
+
+    def _failed(self, error: psycopg.Error) -> None:
+        """A server that crashed, a key that is taken, a row that is locked; anything else is the schedule's fault."""
+        if self.connection is None or self.connection.closed:
+            self.connection, self.is_skipping = None, True
+            return
+        if (error.sqlstate or "").startswith("42") and not isinstance(error, psycopg.errors.DuplicateObject):
+            raise error
+        self.refused += 1
+        if self.has_savepoint:
+            self.connection.execute("rollback to here")
+        else:
+            self.connection.rollback()
+            self.is_skipping = True
+
+    def close(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+
+
+@dataclass
+class World:
+    """One schedule's databases. `run` and `check` raise AssertionError with the applier's words."""
+
+    source: PostgresServer
+    target: PostgresServer
+    appliers: Appliers
+    schedule: Schedule
+    number: int
+    folder: Path
+    writers: list[Writer] = field(default_factory=list)
+    applier: Applier | None = None
+
+    def __post_init__(self) -> None:
+        self.database = f"schedule_{self.number}"
+        self.log = self.folder / f"schedule-{self.number}.log"
+        self.order = Order(
+            as_fig(self.source.dsn(self.database)), as_fig(self.target.dsn(self.database)), self.schedule.direction,
+            self.number, self.schedule.group_rows, str(self.log),
+        )  # fmt: skip
+
+    def __enter__(self) -> World:
+        sides = (tables.MONOLITH, tables.SERVICE)
+        if self.schedule.direction is Direction.TO_MONOLITH:
+            sides = (tables.SERVICE, tables.MONOLITH)
+        for server, schema in zip((self.source, self.target), sides, strict=True):
+            make_side(server, server.create_database(self.database), schema)
+        execute(self.source.dsn(self.database), FIRST_ROWS[self.schedule.direction])
+        self.writers = [Writer(self.source.dsn(self.database, "owner")) for _ in range(WRITERS)]
+        snapshot.copy(self.order.spec)
+        self.applier = self.appliers.start(self.order)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self.writers:
+            writer.close()
+        if self.applier is not None:
+            self.applier.end(signal.SIGKILL)
+        install.remove(self.order.spec)
+        for server in (self.source, self.target):
+            execute(server.dsn(), f"drop database {self.database} with (force)")
+
+    def run(self) -> None:
+        for step in self.schedule.steps:
+            self._take(step)
+
+    def _take(self, step: Step) -> None:
+        assert self.applier is not None
+        match step.kind:
+            case Kind.KILL:
+                self._replace(signal.SIGKILL, self.order)
+            case Kind.KILL_AT:
+                self._replace(signal.SIGKILL, self.order.dying(step.text, step.times))
+            case Kind.STOP:
+                self.applier.send(signal.SIGCONT)
+                self._replace(signal.SIGTERM, self.order)
+            case Kind.FREEZE:
+                self.applier.send(signal.SIGSTOP)
+            case Kind.THAW:
+                self.applier.send(signal.SIGCONT)
+            case Kind.CRASH_TARGET:
+                crash(self.target)
+            case Kind.CRASH_SOURCE:
+                crash(self.source)
+            case _:
+                self.writers[step.writer].take(step)
+
+    def _replace(self, how: signal.Signals, order: Order) -> None:
+        """The next applier at once, while the servers may still believe in the old one."""
+        assert self.applier is not None
+        ended = self.applier.end(how)
+        assert ended in (0, -signal.SIGKILL), self.told()
+        self.applier = self.appliers.start(order)
+
+    def settle(self) -> None:
+        """Wait until the applier has passed all that the source has now."""
+        assert self.applier is not None
+        [(lsn,)] = execute(self.order.source, "select pg_current_wal_insert_lsn()")
+        passed = "select 1 from fig.position where lsn >= %s::pg_lsn"
+
+        def is_there() -> bool:
+            assert self.applier is not None
+            ended = self.applier.poll()
+            assert ended in (None, -signal.SIGKILL), self.told()
+            if ended is not None:
+                self.applier = self.appliers.start(self.order)
+            return bool(execute(self.order.target, passed, lsn))
+
+        wait_until(is_there, SETTLED_WITHIN, f"the applier has passed {lsn}; {self.log}", every=0.005)
+
+    def check(self) -> None:
+        """Both sides hold the same rows: to this test, which reads them in its own words, and to the verifier."""
+        spec, direction = self.order.spec, self.schedule.direction
+        self._compare(tables.SAME)
+        if direction is Direction.TO_MONOLITH:
+            execute(self.order.source, service_writes.COMPLETE)
+            self.settle()
+        self._compare(tables.SAME + tables.PARTS)
+        self._replace(signal.SIGKILL, self.order)  # One that is still to die would leave the verifier alone.
+        with exact_pair(spec.source_dsn, spec.target_dsn, spec.name) as pair:
+            report = compare(pair.source, pair.target, tables.LENS.projections(Direction.TO_SERVICE), direction)
+        assert report.differences == (), "\n".join([*map(str, report.differences[:9]), self.told()])
+
+    def _compare(self, same: Sequence[tuple[str, str]]) -> None:
+        found = []
+        for monolith, service in same:
+            is_forward = self.schedule.direction is Direction.TO_SERVICE
+            source, target = (monolith, service) if is_forward else (service, monolith)
+            there, here = (Counter(execute(*one)) for one in ((self.order.source, source), (self.order.target, target)))
+            found += [f"only the source has {row}" for row in there - here]
+            found += [f"only the target has {row}" for row in here - there]
+        assert found == [], "\n".join([*(row[:200] for row in found[:9]), self.told()])
+
+    def told(self) -> str:
+        """For a failure: what was done, and what the applier said."""
+        script = evidence_folder(f"schedule-{self.schedule.seed}") / "schedule.sql"
+        script.parent.mkdir(parents=True, exist_ok=True)
+        script.write_text(str(self.schedule))
+        said = self.log.read_text()[-3000:] if self.log.exists() else "(the applier said nothing)"
+        return f"seed {self.schedule.seed}; schedule: {script}; the applier:\n{said}"
+
+
+def crash(server: PostgresServer) -> None:
+    """Without a word, what was not flushed is gone; then it starts again."""
+    server.stop(signal.SIGQUIT)
+    server.start()
