@@ -39,6 +39,11 @@ class Difference:
             return f"{row}: {self.kind}"
         return f"{row}, {self.column}: source {_written(self.source)}, target {_written(self.target)}"
 
+    @property
+    def place(self) -> tuple[Table, tuple[tuple[str, str], ...], str | None, Kind]:
+        """Which difference it is, whatever the values are now."""
+        return self.table, self.key, self.column, self.kind
+
     def as_json(self) -> dict[str, object]:
         return {
             "table": str(self.table),

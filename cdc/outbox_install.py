@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from cdc import control, slots, source
+from cdc.control import Phase
 from cdc.outbox_errors import OutboxBusy, OutboxNotPrepared, OutboxSlotLost
 from cdc.position import Identity, parse_lsn
 from cdc.projection import Table
@@ -151,6 +152,12 @@ def _has_slot(spec: OutboxSpec) -> bool:
         return slots.exists(connection, spec.slot)
 
 
+def _is_without_slot(spec: OutboxSpec) -> bool:
+    """Whether it has given its slot up and is not back: what it has not published is in the table alone."""
+    with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
+        return control.read(connection, spec.name).phase is not Phase.RUNNING
+
+
 def _loss(spec: OutboxSpec, found: Prepared) -> OutboxSlotLost | None:
     """What is wrong with the slot, if anything is."""
     replication = SourceConnection(spec.dsn, f"fig-install {spec.name}")
@@ -221,7 +228,7 @@ def passed(spec: OutboxSpec, lsn: str | None, within: float, every: float = 0.00
 def remove(spec: OutboxSpec, patience: float = 10.0) -> None:
     """Every trace of it. OutboxBusy while it holds events that are not published: they would be lost."""
     if is_prepared(spec):
-        if _has_slot(spec) and not passed(spec, None, patience):
+        if _is_without_slot(spec) or (_has_slot(spec) and not passed(spec, None, patience)):
             raise OutboxBusy(spec.name, patience)
         with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
             # Without its row a running publisher ends when its slot is taken from it.

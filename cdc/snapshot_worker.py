@@ -120,7 +120,7 @@ class Worker:
                 snapshot_record.unit_done(self.target, self._work.attempt, unit, "kept", kept, 0)
             return Todo(unit, None, kept)
         with self.transaction():
-            self._delete(unit, within)
+            self.delete(unit, within)
             kept = 0 if within.buckets is None else self._count(unit)
             snapshot_record.unit_done(self.target, self._work.attempt, unit, "pruned", kept, 0)
         return Todo(unit, within, kept)
@@ -137,7 +137,7 @@ class Worker:
 
     def replace(self, unit: Unit, on_bytes: Callable[[int], None]) -> int:
         """The unit's rows as the source has them, whatever was there, in the caller's transaction."""
-        self._delete(unit, unit.within)
+        self.delete(unit, unit.within)
         rows, size = self.load(unit, unit.within, on_bytes)
         snapshot_record.unit_done(self.target, self._work.attempt, unit, "filled", rows, size)
         return rows
@@ -167,7 +167,8 @@ class Worker:
             return query.replace("%%", "%")
         return psycopg.ClientCursor(self.source).mogrify(query.encode(), parameters)
 
-    def _delete(self, unit: Unit, within: Range) -> int:
+    def delete(self, unit: Unit, within: Range) -> int:
+        """Rows of the target away, in the caller's transaction."""
         return self._run(self.target, unit.pair.target.delete(within), within).rowcount
 
     def _count(self, unit: Unit) -> int:

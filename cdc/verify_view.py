@@ -109,6 +109,10 @@ class View:
         found = " AND ".join([*(f"{column.order} = {column.value}" for column in self.key), *filter(None, [self.only])])
         return f"SELECT {', '.join(self.cells)} FROM {self._from} WHERE {found}"  # noqa: S608
 
+    def keyed(self, more: str, within: Range) -> str:
+        """Each row's key and what else is asked of it; `more` names the table `ROW`."""
+        return f"SELECT {self._key_cells}, {safe(more)} FROM {self._rows(within)}"  # noqa: S608  Ours, no values.
+
     def copy(self, within: Range) -> str:
         """The rows as they are loaded on the other side."""
         return f"SELECT {', '.join(self.outputs)} FROM {self._rows(within)}"  # noqa: S608
@@ -124,7 +128,7 @@ class View:
     @property
     def sorts_by_collation(self) -> bool:
         """No index helps to find a range of this key."""
-        return bool(self.key[0].collate)
+        return bool(self.key and self.key[0].collate)
 
     @property
     def _from(self) -> str:

@@ -54,7 +54,7 @@ class PublisherKeeper(threading.Thread):
             except OutboxSlotLost as error:
                 self._alarm(error)
                 self._note_loss(error)
-                self._stop_event.wait(1.0)
+                self._stop_event.wait(LOOK_EVERY)
             except (CdcError, psycopg.Error) as error:
                 self._alarm(error)
                 self._stop_event.wait(AFTER_ERROR)
@@ -90,11 +90,15 @@ class PublisherKeeper(threading.Thread):
 
     def _note_loss(self, error: OutboxSlotLost) -> None:
         """A slot that is gone comes back by itself; on another server than before a person says so."""
-        with source.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
-            times = control.read(connection, self.name).times + 1
-            pause = 0.0 if times == 1 else self._watch.watched.budget.pause_after(times - 1)
-            event = Event.LOST if error.same_server else Event.DOUBTFUL
-            control.move(connection, self.name, event, error.code, error.message, pause, times)
+        try:
+            with source.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
+                times = control.read(connection, self.name).times + 1
+                pause = 0.0 if times == 1 else self._watch.watched.budget.pause_after(times - 1)
+                event = Event.LOST if error.same_server else Event.DOUBTFUL
+                control.move(connection, self.name, event, error.code, error.message, pause, times)
+        except (CdcError, psycopg.Error) as away:
+            # Nothing is lost by it: the next session finds the same.
+            _log.warning("%s", json.dumps({"publisher": self.name, "message": said(away)}))
 
     def _tell(self, figures: Figures) -> None:
         """What passes by itself is told when it begins and when it is over."""

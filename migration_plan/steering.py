@@ -1,18 +1,21 @@
-"""Steering a domain's streams by hand: pause, continue, copy again. `fig streams` sees it within a second."""
+"""Steering a domain's streams by hand: pause, continue, copy, leave out. `fig streams` sees it within a second."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 
-from cdc import control, snapshot, source
+from cdc import control, skip, snapshot, source
 from cdc.control import Event, Phase
 from cdc.errors import CdcError
+from cdc.position import parse_lsn
+from cdc.refill import refill
 from cdc.snapshot import SnapshotProgress
 from migration_plan.errors import FigError
-from migration_plan.lifecycle import OWNER
+from migration_plan.lifecycle import OWNER, Side
 from migration_plan.parts import Parts
 from migration_plan.standing import Line, lines, why_halted
+from migration_plan.streams import spec
 
 TAKEN_UP_WITHIN = 15.0
 """Seconds after which a copy that nobody has begun says that nobody runs `fig streams`."""
@@ -68,8 +71,7 @@ def go_on(parts: Parts, which: Sequence[Line]) -> None:
 
 def copy_again(parts: Parts, direction: str | None, on_progress: Callable[[SnapshotProgress], None]) -> Line:
     """Have `fig streams` bring the stream back from its source's rows, and wait for it. It goes on without us."""
-    default = f"to_{OWNER[parts.journal.stage(parts.domain)].other}"
-    [line] = chosen(parts, direction or default)
+    [line] = chosen(parts, direction or f"to_{OWNER[parts.journal.stage(parts.domain)].other}")
     with source.connect(line.source_dsn, "source", "fig-sync") as connection:
         if control.read(connection, line.name).phase is not Phase.COPYING:
             control.move(connection, line.name, Event.ASKED, "asked", f"asked for by {parts.journal.actor}", times=0)
@@ -89,6 +91,40 @@ def copy_again(parts: Parts, direction: str | None, on_progress: Callable[[Snaps
                 on_progress(progress)
             time.sleep(LOOK_EVERY)
     return line
+
+
+def copy_table(parts: Parts, direction: str | None, table: str, on_progress: Callable[[SnapshotProgress], None]) -> int:
+    """Copy one table's rows again while its stream runs, in this process; how many. Ctrl-C leaves whole units behind,
+    and the same command goes on with the rest."""
+    target = _copied_side(parts, direction)
+    stream = spec(parts, target)
+    known = {str(one): one for one in stream.target_tables}
+    if table not in known:
+        raise NoSuchStream(f'{stream.name} fills no table "{table}"', f"tables: {', '.join(known)}")
+    done = refill(stream, known[table], on_progress=on_progress)
+    parts.journal.record(parts.domain, "table-copied", stream=stream.name, table=table, rows=done.rows)
+    return done.rows
+
+
+def skip_change(parts: Parts, direction: str | None, lsn: str, change: int, why: str) -> str:
+    """Have the stream leave out one change, or with 0 a whole transaction; the stream's name."""
+    stream = spec(parts, _copied_side(parts, direction))
+    try:
+        place = parse_lsn(lsn)
+    except ValueError:
+        raise NoSuchStream(f'"{lsn}" is no LSN', "read it from the stream's last error: fig sync status") from None
+    skip.ask(stream, place, change, parts.journal.actor, why)
+    parts.journal.record(parts.domain, "change-skipped", stream=stream.name, lsn=lsn, change=change, why=why)
+    return stream.name
+
+
+def _copied_side(parts: Parts, direction: str | None) -> Side:
+    """Where a stream brings rows: the one that is named, or the one that has them to bring now."""
+    wanted = direction or f"to_{OWNER[parts.journal.stage(parts.domain)].other}"
+    for side in Side:
+        if wanted == f"to_{side}":
+            return side
+    raise NoSuchStream(f'"{wanted}" is no stream of rows', "directions: to_service, to_monolith")
 
 
 def _progress(parts: Parts, line: Line) -> Sequence[SnapshotProgress]:

@@ -17,9 +17,10 @@ import psycopg
 from cdc.control import Phase
 from cdc.errors import CdcError
 from cdc.masking import said
+from cdc.position import lsn_text
 from cdc.spec import Progress, StreamSpec, StreamState
 from cdc.stream import Stream
-from cdc.stream_errors import StreamIdentityChanged
+from cdc.stream_errors import StreamError, StreamIdentityChanged
 from cdc.topic_publisher import TopicPublisher
 from migration_plan import restarts
 from migration_plan.applied_through import AppliedThrough
@@ -98,8 +99,9 @@ class StreamKeeper(threading.Thread):
         how = restarts.bring_back(self._parts, self._target, spec(self._parts, self._target), budget)
         if how is None:
             self._stop_event.wait(BEGUN_EVERY)  # Our watch has not seen yet what has been done.
-        else:
-            _log.info("%s", json.dumps({"stream": self.name, "message": f"is back ({how})"}))
+            return
+        self._alarmed, self.trouble = "", None
+        _log.info("%s", json.dumps({"stream": self.name, "message": f"is back ({how})"}))
 
     def _has_begun(self) -> bool:
         """Wait for a sync that has been prepared; False when something else is to be done first."""
@@ -145,9 +147,13 @@ class StreamKeeper(threading.Thread):
             self._proxies.tell(self._parts.domain, self._target, int(progress.source_time.timestamp() * 1000))
 
     def _trouble(self, error: Exception) -> None:
-        if isinstance(error, StreamIdentityChanged):
-            restarts.note_loss(spec(self._parts, self._target), self._watch.watched.budget, error)
         self._alarm(error)
+        if isinstance(error, StreamIdentityChanged):
+            try:
+                restarts.note_loss(spec(self._parts, self._target), self._watch.watched.budget, error)
+            except (CdcError, psycopg.Error) as away:
+                # Nothing is lost by it: the next session finds the same.
+                _log.warning("%s", json.dumps({"stream": self.name, "message": said(away)}))
 
     def _note(self, error: FigError) -> None:
         self.trouble = (error.code, error.message)
@@ -166,10 +172,18 @@ class StreamKeeper(threading.Thread):
             try:
                 self._parts.journal.record(
                     self._parts.domain, "alarm", case=error.code, stream=self.name, reason=message,
-                    next_step=error.next_step,
+                    next_step=self._next_step(error),
                 )  # fmt: skip
             except JournalUnreachable as unreachable:
                 _log.error("%s", json.dumps({"alarm": "journal", "message": str(unreachable)}))
+
+    def _next_step(self, error: CdcError) -> str:
+        """With the command that leaves the change out, where it is known which one it is."""
+        change = error.change if isinstance(error, StreamError) else None
+        if change is None or not change.ordinal:
+            return error.next_step
+        place = f"{lsn_text(change.lsn)} {change.ordinal} --direction to_{self._target} --why …"
+        return f"{error.next_step} (fig sync skip {self._parts.domain} {place})"
 
 
 class TopicKeeper(StreamKeeper):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
+from cdc import snapshot_progress, source
 from cdc.difference import without_values
 from cdc.errors import CdcError
 from cdc.projection import Direction
+from cdc.repair import Repaired, repair
+from cdc.snapshot_record import INITIAL
 from cdc.verify import Report, compare
 from cdc.verify_gate import exact_pair
 from migration_plan.errors import FigError
@@ -16,6 +21,7 @@ from migration_plan.moves import Unsettled
 from migration_plan.observation import own_scans
 from migration_plan.parts import Parts, read_rows
 from migration_plan.recovery import Case, decide
+from migration_plan.streams import spec
 
 OnRows = Callable[[int, int], None]
 SHOWN = 20
@@ -26,6 +32,29 @@ class VerificationFailed(FigError):
 
     code = "verification-failed"
     exit_code = 8
+
+
+class RepairFailed(FigError):
+    """What differs could not be copied again; whole units were, or nothing."""
+
+    code = "repair-failed"
+    exit_code = 8
+
+
+def _sessions() -> int:
+    """Of each side; both databases may be on this machine."""
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
+
+
+def _require_copied(parts: Parts, copy: Side) -> None:
+    """A copy that is not whole yet is nothing to compare with."""
+    with source.connect(parts.plan.sides[copy].dsn, "target", "fig-verify") as target:
+        known = snapshot_progress.read(target, parts.stream_to(copy))
+    for progress in known:
+        if progress.task == INITIAL and not progress.is_complete:
+            raise VerificationFailed(
+                f'domain "{parts.domain}": its copy is not complete, {progress.line}', f"fig sync status {parts.domain}"
+            )
 
 
 def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
@@ -39,17 +68,20 @@ def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
         raise Unsettled(f'domain "{parts.domain}": {decision.reason}', f"fig resume {parts.domain}")
     owner = decision.giver
     direction = Direction.TO_SERVICE if owner is Side.MONOLITH else Direction.TO_MONOLITH
+    _require_copied(parts, owner.other)
     plan, stream = parts.plan, parts.stream_to(owner.other)
     try:
-        with exact_pair(plan.sides[owner].dsn, plan.sides[owner.other].dsn, stream) as pair:
+        with exact_pair(plan.sides[owner].dsn, plan.sides[owner.other].dsn, stream, sessions=_sessions()) as pair:
             report = compare(
                 pair.source,
                 pair.target,
                 plan.lens.projections(Direction.TO_SERVICE),
                 direction,
                 on_rows=progress or (lambda done, expected: None),
+                more=pair.more,
             )
-            scans = own_scans(pair.source if owner is Side.MONOLITH else pair.target)
+            sessions = [(pair.source, pair.target), *pair.more]
+            scans = sum((Counter(own_scans(both[owner is not Side.MONOLITH])) for both in sessions), Counter[str]())
     except CdcError as error:
         raise VerificationFailed(f'domain "{parts.domain}": {error}', error.next_step) from error
     hidden = [without_values(one, plan.personal) for one in report.differences]
@@ -74,3 +106,26 @@ def shown(parts: Parts, report: Report, values: bool) -> Report:
         parts.journal.record(parts.domain, "values-shown", what="differences", tables=tables)
         return report
     return replace(report, differences=tuple(without_values(one, parts.plan.personal) for one in report.differences))
+
+
+def repair_domain(parts: Parts, progress: OnRows | None = None) -> Repaired:
+    """Compare, then copy again what differs and is not merely on its way, while people write. Only the copy is
+    changed, by the applier's rights; the owner's rows are what they are."""
+    report = verify_domain(parts, progress)
+    owner = decide(read_rows(parts)).giver or Side.MONOLITH
+    direction = Direction.TO_SERVICE if owner is Side.MONOLITH else Direction.TO_MONOLITH
+    projections = parts.plan.lens.projections(Direction.TO_SERVICE)
+    try:
+        done = repair(spec(parts, owner.other), projections, direction, report.differences)
+    except CdcError as error:
+        raise RepairFailed(f'domain "{parts.domain}": {error}', error.next_step) from error
+    causes = Counter(str(one.cause) for one in done.named)
+    parts.journal.record(parts.domain, "repaired", rows=done.rows, remaining=len(done.remaining), causes=dict(causes))
+    return done
+
+
+def hidden(parts: Parts, done: Repaired) -> Repaired:
+    """The same without values."""
+    personal = parts.plan.personal
+    named = tuple(replace(one, difference=without_values(one.difference, personal)) for one in done.named)
+    return replace(done, named=named, remaining=tuple(without_values(one, personal) for one in done.remaining))

@@ -95,23 +95,81 @@ def sync_status(domain: str, as_json: bool) -> None:
 @click.command("snapshot")
 @domain_argument
 @direction_option
+@click.option("--table", metavar="SCHEMA.NAME", help="Only this table of the copy, while its stream goes on.")
 @json_option
-def copy_again(domain: str, direction: str | None, as_json: bool) -> None:
+def copy_again(domain: str, direction: str | None, table: str | None, as_json: bool) -> None:
     """Copy the owner's rows of DOMAIN again, while people use it, and let the stream go on from there.
 
     This is what a stream that waits for a person needs. Rows that only the copy has are deleted: look first whether
-    the owner has lost any. Ctrl-C ends the watching, not the copying.
+    the owner has lost any. Ctrl-C ends the watching, not the copying; with --table the same command goes on later.
 
     \b
     Examples:
       fig sync snapshot catalog
       fig sync snapshot catalog --direction to_monolith
+      fig sync snapshot catalog --table public.product
     """
     from migration_plan import bootstrap, steering
 
     with bootstrap.opened(domain) as mover, _bar(as_json) as tell:
-        line = steering.copy_again(mover.parts, direction, tell)
-    _done(domain, "is there again", [line.name], f"fig sync verify {domain}", as_json)
+        if table is None:
+            done, what = steering.copy_again(mover.parts, direction, tell).name, "is there again"
+        else:
+            done, what = table, f"{steering.copy_table(mover.parts, direction, table, tell)} rows copied again"
+    _done(domain, what, [done], f"fig sync verify {domain}", as_json)
+
+
+@click.command("repair")
+@domain_argument
+@json_option
+def repair_rows(domain: str, as_json: bool) -> None:
+    """Compare both sides of DOMAIN and copy again, from the owner, the rows that differ; each is named by its cause.
+
+    Rows that were only on their way are left alone. Exit code 13 when something differs all the same.
+
+    \b
+    Example:
+      fig sync repair catalog
+    """
+    from migration_plan import bootstrap
+    from migration_plan.verification import hidden, repair_domain
+
+    with bootstrap.opened(domain) as mover:
+        done = hidden(mover.parts, repair_domain(mover.parts))
+    follow = f"fig sync {'status' if done.remaining else 'verify'} {domain}"
+    if as_json:
+        click.echo(json.dumps({"domain": domain, **done.as_json(), "next_steps": [follow]}, default=str))
+    else:
+        for one in done.named:
+            click.echo(f"  {one}")
+        colour = "red" if done.remaining else "green"
+        click.secho(f"{domain}: {done.rows} row(s) copied again, {len(done.remaining)} still differ", fg=colour)
+        click.echo(f"next: {follow}")
+    if done.remaining:
+        raise SystemExit(13)
+
+
+@click.command("skip")
+@domain_argument
+@click.argument("lsn")
+@click.argument("change", type=click.IntRange(min=0))
+@click.option("--why", required=True, help="For the journal, and for whoever finds the difference later.")
+@direction_option
+@json_option
+def skip_change(domain: str, lsn: str, change: int, why: str, direction: str | None, as_json: bool) -> None:
+    """Leave out the change number CHANGE of the transaction whose commit is at LSN, in front of which DOMAIN's stream
+    stands; 0 leaves out all of it. Both are in the stream's last error. The next verification will name the rows.
+
+    \b
+    Examples:
+      fig sync status catalog
+      fig sync skip catalog 0/2F034D0 1 --why "ticket 4711: written by hand, repaired afterwards"
+    """
+    from migration_plan import bootstrap, steering
+
+    with bootstrap.opened(domain) as mover:
+        name = steering.skip_change(mover.parts, direction, lsn, change, why)
+    _done(domain, f"leaves out change {change} of {lsn}", [name], f"fig sync status {domain}", as_json)
 
 
 def _done(domain: str, what: str, names: list[str], follow: str, as_json: bool) -> None:
@@ -172,6 +230,6 @@ def _bar(as_json: bool) -> Iterator[Callable[[SnapshotProgress], None]]:
 sync_group = click.Group(
     "sync",
     commands={"start": start_streams, "stop": stop_streams, "status": sync_status, "snapshot": copy_again,
-              "verify": verify},
-    help="A domain's streams: pause, continue, look, copy, compare.",
+              "verify": verify, "repair": repair_rows, "skip": skip_change},
+    help="A domain's streams: pause, continue, look, copy, compare, repair, leave out.",
 )  # fmt: skip

@@ -128,6 +128,12 @@ def test_a_person_looks_pauses_continues_and_copies(payments: Payments, metrics:
         assert SECRET not in json.dumps(differs)
         assert {"***"} == {one["source"] for one in differs["differences"] if one["kind"] == "differs"}
         assert SECRET in json.dumps(fig("verify", "payments", "--show-values"))
+        repaired = fig("repair", "payments")
+        assert repaired.get("rows") == 2, repaired
+        assert repaired["remaining"] == []
+        assert SECRET not in json.dumps(repaired)
+        assert fig("verify", "payments")["exit"] == 0
+
         copied = fig("snapshot", "payments")
         assert copied["streams"] == ["payments_to_service"]
         wait_until(lambda: fig("status", "payments")["well"], 10, "it streams again")
@@ -136,7 +142,7 @@ def test_a_person_looks_pauses_continues_and_copies(payments: Payments, metrics:
     entries = payments.parts.journal.entries("payments", 100)
     assert SECRET not in json.dumps([entry.as_json() for entry in entries])
     kinds = [entry.kind for entry in entries]
-    for kind in ("stream-paused", "stream-continued", "copy-asked", "stream-returned", "values-shown"):
+    for kind in ("stream-paused", "stream-continued", "copy-asked", "stream-returned", "values-shown", "repaired"):
         assert kind in kinds
 
 
@@ -154,3 +160,26 @@ def test_what_nobody_runs_is_asked_for_and_said(payments: Payments, fig: Fig, mo
     assert control_of(payments, Side.MONOLITH, "payments_to_service").code == "asked"
     with payments.running():
         wait_until(lambda: fig("status", "payments")["well"], 15, "it was asked for, and is done")
+
+
+def test_a_poison_row_is_named_with_the_command_that_leaves_it_out(payments: Payments, fig: Fig) -> None:
+    with payments.running():
+        sync(payments)
+        payments.execute(Side.SERVICE, """alter table "order" add constraint strict check (state <> 'odd')""")
+        payments.execute(Side.MONOLITH, """insert into "order" values (1, 'odd')""")
+        payments.execute(Side.MONOLITH, """insert into "order" values (2, 'new')""")
+
+        def stopped() -> dict[str, Any] | None:
+            found = [one for one in fig("status", "payments")["streams"] if one["last_alarm"]]
+            return found[0] if found else None
+
+        wait_until(stopped, 15, "it stands in front of the row, and says so", every=0.1)
+        alarm = (stopped() or {})["last_alarm"]
+        assert alarm["case"] == "poison-row"
+        command = alarm["next_step"].partition("(fig sync skip ")[2].partition(" --why")[0].split()
+        assert command[0] == "payments"
+        assert fig("skip", *command, "--why", "an order that never was")["exit"] == 0
+        wait_until(lambda: payments.execute(Side.SERVICE, 'select id from "order"') == [(2,)], 15, "it goes on")
+        assert fig("snapshot", "payments", "--table", "public.nothing")["error"] == "no-such-stream"
+    [line] = [e for e in payments.parts.journal.entries("payments", 50) if e.kind == "change-skipped"]
+    assert line.detail["why"] == "an order that never was"
