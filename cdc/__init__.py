@@ -8,7 +8,7 @@ rows) -> `runs` (changes to batches) -> `statements` (SQL) -> `apply` (one trans
                    guard=None, heartbeat=0.1)
         Guard: Callable[[psycopg.Connection], str]      # target connection -> statement, once for each session
     from cdc import install
-        install.install(spec) -> None                   # stream.sql, publication, origin; again at any time
+        install.install(spec) -> None                   # its tables, publication, origin; again at any time
         install.prepare_reverse(spec, patience=10.0) -> Position   # slot and position without rows: target owns
         install.accept_schema(spec) -> None             # after SchemaChanged, with a lens that fits
         install.remove(spec) -> None                    # slot, position, origin, publication
@@ -18,6 +18,9 @@ rows) -> `runs` (changes to batches) -> `statements` (SQL) -> `apply` (one trans
         Stream(spec, on_progress=...).run(stop: threading.Event) -> None   # until `stop`, or a StreamError
     from cdc import position
         position.read(target_connection, stream) -> Position | None
+    from cdc import watch, control, budget, losses      # a slot's WAL, what is decided about its stream, what it lost
+        watch.look(source_connection, name, slot) -> Look
+        watch.give_up(source_connection, name, slot, budget, look) -> str   # the slot away, the source's disk free
 
 Beside the streams, events: inserts of an outbox table go to RabbitMQ (`outbox`, `broker`), each at least once.
 
@@ -27,5 +30,6 @@ Beside the streams, events: inserts of an outbox table go to RabbitMQ (`outbox`,
         Publisher(OutboxSpec(name, domain, dsn, table, broker_url)).run(stop)
 
 Errors are `cdc.stream_errors` and `cdc.outbox_errors`; all are `CdcError` with `code`, `message`, `next_step`.
-Delivery: exactly once, because rows and position commit together; loops are cut by replication origin.
+Delivery: exactly once, because rows and position commit together; loops are cut by replication
+origin, or by a message where origins are not allowed (`signature`).
 """

@@ -28,6 +28,11 @@ class PublishedNotes:
         if self._connection is not None:
             self._connection.close()
 
+    @property
+    def waits_for(self) -> int | None:
+        """The place that the publisher has to pass for the open note to be true."""
+        return self._open[1] if self._open else None
+
     def note(self, confirmed: int, published: int) -> None:
         """Everything before `confirmed` is with the broker; nothing is written while nothing is published."""
         if self._open is not None and confirmed >= self._open[1]:

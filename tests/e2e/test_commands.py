@@ -52,6 +52,15 @@ def test_a_dry_run_prints_the_steps_and_changes_nothing(synced: Stack):
     assert rows(synced) == before
 
 
+def test_the_streams_of_the_stack_are_seen_and_measured(synced: Stack):
+    done = synced.fig("sync", "status", "catalog", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0, found
+    assert {one["state"] for one in found["streams"]} == {"streaming"}
+    assert all(one["rows_per_second"] is not None for one in found["streams"]), "fig streams shows its figures"
+    assert found["next_steps"] == ["fig advance catalog"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [

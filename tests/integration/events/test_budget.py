@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
-from cdc import control, outbox_notes, slots
+from cdc import control, outbox_install, outbox_notes, slots
 from cdc.control import Phase
-from migration_plan import preparation, steering
+from cdc.outbox_notes import PublishedNotes
+from migration_plan import outboxes, preparation, steering
 from migration_plan.lifecycle import Act, Side, Stage
 from migration_plan.parts import Parts
 from migration_plan.plan import BudgetPlan
@@ -157,6 +159,32 @@ def test_a_publisher_without_slot_loses_no_event_and_repeats_little(
         tight.listen()
         wait_until(lambda: have_come(6), 30, "the others are published", every=0.1)
     assert heard == [one["id"] for one in (*early, *late)], "each of them, in order, and here even once"
+
+
+def test_what_counts_as_published_is_only_what_was_committed_before_a_place_that_the_publisher_has_passed(
+    payments: Payments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_notes, "EVERY", 0.0)
+    spec = outboxes.of(payments.parts)[Side.MONOLITH]
+    outbox_install.prepare(spec)
+    early, late = event(), event()
+
+    def repeated() -> set[str]:
+        with psycopg.connect(spec.dsn) as connection:
+            return {row[0] for row in outbox_install.rows(connection, spec)}
+
+    with closing(PublishedNotes(spec)) as notes, psycopg.connect(payments.dsns[Side.MONOLITH]) as slow:
+        payments.tell(Side.MONOLITH, early)
+        tell = "insert into payments_outbox (id, type, payload) values (%s, 'late', '{}')"
+        slow.execute(tell, [late["id"]])
+        notes.note(0, 1)
+        assert notes.waits_for is not None
+        notes.note(notes.waits_for - 1, 1)
+        assert repeated() == {early["id"]}, "the publisher has not passed the place"
+        notes.note(notes.waits_for or 0, 1)
+        assert repeated() == set()
+        slow.commit()
+        assert repeated() == {late["id"]}, "its transaction is the older one, and was committed later"
 
 
 def test_a_slot_that_somebody_drops_comes_back_at_once_and_again_later_and_later(tight: Payments) -> None:

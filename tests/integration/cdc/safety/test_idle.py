@@ -21,7 +21,13 @@ KEPT = (
 )
 
 
-@pytest.mark.parametrize("heartbeat", [0.05, 0.0], ids=["with heartbeats", "with the server's keepalives alone"])
+@pytest.mark.parametrize(
+    "heartbeat",
+    [
+        pytest.param(0.05, id="with heartbeats"),
+        pytest.param(0.0, id="with the server's keepalives alone", marks=pytest.mark.full),
+    ],
+)
 def test_a_stream_without_rows_moves_on_while_another_database_writes(
     copied: Pair, monolith_server: PostgresServer, new_database: Callable[[PostgresServer], str], heartbeat: float
 ) -> None:
