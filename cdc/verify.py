@@ -35,6 +35,9 @@ _PINNED = {
     "bytea_output": "hex",
     "lc_monetary": "C",
     "xmlbinary": "base64",
+    # Compiling a checksum takes longer than computing one; several sessions share the work instead of its own workers.
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
 }
 
 
