@@ -36,10 +36,13 @@ ColumnTypes = Mapping[str, str]
 Pick = Callable[[Row], tuple[Any, ...]]
 """Takes the values that a statement needs out of a source row."""
 
+FIXED_WIDTH = frozenset((16, 18, 19, 20, 21, 23, 26, 700, 701, 790, 829, 1082, 1083, 1114, 1184, 1186, 1266, 2950))
+"""Built-in types whose values are always sent: bool, numbers of fixed width, dates and times, uuid and the like."""
+
 _ELSEWHERE = "it goes to another row"
 
 Made = tuple[Shape, Pick]
-"""A shape, and what it takes out of the new row; the key comes from the old one."""
+"""A shape, and what it takes out of the new row: all of it, but for a key that is the old row's."""
 
 
 class Binding:
@@ -53,6 +56,7 @@ class Binding:
         self._projection = projection
         self._types = types
         self._index = {column.name: i for i, column in enumerate(relation.columns)}
+        self._large = [i for i, column in enumerate(relation.columns) if column.type_oid not in FIXED_WIDTH]
         self._require_columns(relation)
         key = identity_key(relation, projection)
         self._row_key = pick([self._index[source] for source, _target in key])
@@ -74,7 +78,6 @@ class Binding:
             # Not set, but compared: one that has changed after all makes the statement find no row.
             self._other_cells = tuple(cell for cell in self._other_cells if cell not in kept)
             self._set_keys += kept
-        self._set_values = self._pick(self._set_keys)
         reset = tuple(self._cell(Column(name, (), literal)) for name, literal in projection.reset)
         self._insert = Shape(Op.INSERT, projection.target, (*self._all_cells, *reset), (), projection.pinned)
         self._insert_values = self._pick(self._all_cells)
@@ -100,7 +103,7 @@ class Binding:
     def update(self, message: Update, gone: Gone) -> Iterable[Change]:
         """Columns whose value was not sent stay as they are."""
         new = filled(message)
-        unsent = tuple([i for i, value in enumerate(new) if value is UNCHANGED]) if UNCHANGED in new else ()
+        unsent = tuple([i for i in self._large if new[i] is UNCHANGED])
         if unsent:
             self._require_sent(self._key_cells, unsent, "it is part of the key")
         if self._only_with is not None:
@@ -153,23 +156,25 @@ class Binding:
 
     def _set(self, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._updates:
-            self._updates[unsent] = self._without(unsent, self._other_cells, self._set_keys)
+            self._updates[unsent] = self._without(unsent, self._other_cells, self._set_keys, self._set_keys)
         made = self._updates[unsent]
         if made is None:
             return ()
         shape, values = made
-        return (Change(shape, values(new) + self._set_values(new), self._row_key(new)),)
+        return (Change(shape, values(new), self._row_key(new)),)
 
     def _move(self, old: Row, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._moves:
-            self._moves[unsent] = self._without(unsent, self._all_cells, self._key_cells)
+            self._moves[unsent] = self._without(unsent, self._all_cells, self._key_cells, ())
         made = self._moves[unsent]
         if made is None:
             return ()
         shape, values = made
         return (Change(shape, values(new) + self._key_values(old), self._row_key(old), self._row_key(new)),)
 
-    def _without(self, unsent: tuple[int, ...], cells: tuple[Cell, ...], keys: tuple[Cell, ...]) -> Made | None:
+    def _without(
+        self, unsent: tuple[int, ...], cells: tuple[Cell, ...], keys: tuple[Cell, ...], taken: tuple[Cell, ...]
+    ) -> Made | None:
         """The update of those cells whose sources were all sent; None if there is none."""
         missing = {name for name, i in self._index.items() if i in unsent}
         kept = []
@@ -182,7 +187,7 @@ class Binding:
                 raise UnsentValue(self._relation, min(absent), why)
         if not kept:
             return None
-        return self._update_shape(tuple(kept), keys), self._pick(tuple(kept))
+        return self._update_shape(tuple(kept), keys), self._pick((*kept, *taken))
 
     def _update_shape(self, cells: tuple[Cell, ...], keys: tuple[Cell, ...]) -> Shape:
         compares = len(keys) > len(self._key_cells)

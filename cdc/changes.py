@@ -30,6 +30,9 @@ class ChangeSource(Protocol):
     Every method may raise ConnectionLost, which a new one of these gets over; other StreamErrors stop the stream.
     """
 
+    size: int
+    """Bytes of what was received last, about; 0 where nobody counts."""
+
     def resume(self, position: Position | None) -> Position:
         """Begin behind the target's position, and give it back. An error if what follows it cannot all be had."""
 

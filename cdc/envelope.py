@@ -1,8 +1,7 @@
 """Debezium's envelopes of one source, field for field. Pure: messages of pgoutput in, keys and values out.
 
 One method an operation, each with what that operation has, so that no other envelope can be made. `cdc.envelope_types`
-says how values are written. What differs from Debezium's connector: the id of BEGIN has the LSN of the commit instead
-of the first row's, and the schema of a column names no default.
+says how values are written, `cdc.envelope_differences` what differs from Debezium's connector.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from cdc import envelope_schemas
 from cdc.binding import filled
 from cdc.envelope_rows import RowWriter, TableFacts
 from cdc.envelope_schemas import Schemas
+from cdc.kafka_transport import topic_name
 from cdc.pgoutput import UNCHANGED, Begin, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Update
 
 VERSION = "3.6.0.Final"
@@ -67,7 +67,7 @@ class Envelopes:
     def announce(self, relation: Relation, facts: TableFacts) -> None:
         """Before the first row of a table, and whenever its columns change."""
         name = f"{relation.schema}.{relation.name}"
-        described = Schemas(f"{self._prefix}.{name}", relation, facts) if self._schemas else None
+        described = Schemas(topic_name(self._prefix, name), relation, facts) if self._schemas else None
         before, after = self._source(relation.schema, relation.name)
         self._tables[relation.oid] = _Table(name, RowWriter(relation, facts), before, after, described)
 
@@ -99,21 +99,22 @@ class Envelopes:
     def update(self, lsn: int, message: Update) -> Iterator[Record]:
         """One record; for another key, unless they are to stay together, deletion, tombstone and creation."""
         table, new, old = self._tables[message.relation], filled(message), message.old
-        before = b"null" if message.old_is is OldRow.ABSENT else table.rows.row(old)
+        before = b"null" if message.old_is is OldRow.ABSENT else table.rows.old(message.old_is, old)
         key = table.rows.key(_named(new, old) if old else new)
         if message.old_is is OldRow.ABSENT or table.rows.is_same_key(old, new) or not self._split:
             yield self._row(table, lsn, b"u", before, table.rows.row(new), key)
             return
         old_key = table.rows.key(old)
-        moved: tuple[Header, ...] = (("__debezium.newkey", self._keyed(table, key) or b""),)
+        moved: tuple[Header, ...] = (("__debezium.newkey", key or b""),)
         yield self._row(table, lsn, b"d", before, b"null", old_key, moved)
         yield Record(table.name, self._keyed(table, old_key), None, moved)
-        came: tuple[Header, ...] = (("__debezium.oldkey", self._keyed(table, old_key) or b""),)
+        came: tuple[Header, ...] = (("__debezium.oldkey", old_key or b""),)
         yield self._row(table, lsn, b"c", b"null", table.rows.row(new), key, came)
 
     def delete(self, lsn: int, message: Delete) -> Record:
         table = self._tables[message.relation]
-        return self._row(table, lsn, b"d", table.rows.row(message.old), b"null", table.rows.key(message.old))
+        before = table.rows.old(message.old_is, message.old)
+        return self._row(table, lsn, b"d", before, b"null", table.rows.key(message.old))
 
     def tombstone(self, deletion: Record) -> Record:
         """Lets a compacted topic forget what was deleted."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ import orjson
 
 from cdc import envelope_values
 from cdc.envelope_types import Kind, ValueType
-from cdc.pgoutput import UNCHANGED, Relation, Row
+from cdc.pgoutput import UNCHANGED, OldRow, Relation, Row
 
 Encode = Callable[[Row], bytes]
 
@@ -39,7 +39,10 @@ class RowWriter:
         self._names = names
         self._types = facts.types
         self._writers = [envelope_values.writer(value) for value in facts.types]
-        self._whole = _compiled(list(range(len(names))), names, facts.types)
+        everything = list(range(len(names)))
+        absent = {i: envelope_values.fallback(facts.types[i]) for i in everything if names[i] in facts.required}
+        self._whole = _compiled(everything, names, facts.types)
+        self._known_by_key = _compiled(everything, names, facts.types, absent)
         self._key = _compiled(self._places, names, facts.types) if facts.key else None
 
     def row(self, row: Row) -> bytes:
@@ -47,6 +50,11 @@ class RowWriter:
         if UNCHANGED in row:
             return self._partial(row)
         return self._whole(row)
+
+    def old(self, old_is: OldRow, row: Row) -> bytes:
+        """The JSON object of a row as it was. Of one that was sent with its key alone, what cannot be null has a value
+        of no meaning, as Debezium gives it: readers with schemas refuse null there."""
+        return self.row(row) if old_is is OldRow.FULL else self._known_by_key(row)
 
     def key(self, row: Row) -> bytes | None:
         """The JSON object of its key; None for a table without."""
@@ -66,13 +74,19 @@ class RowWriter:
         return b"{%b}" % b",".join(parts)
 
 
-def _compiled(places: Sequence[int], names: Sequence[str], types: Sequence[ValueType]) -> Encode:
+_NONE_ABSENT: Mapping[int, bytes] = {}
+
+
+def _compiled(
+    places: Sequence[int], names: Sequence[str], types: Sequence[ValueType], absent: Mapping[int, bytes] = _NONE_ABSENT
+) -> Encode:
     """A function of the row. Nothing but column numbers gets into its text: names and writers are its globals."""
     scope: dict[str, Any] = {"escaped": _escaped, "write": envelope_values.text}
     values = []
     for place in places:
         scope[f"w{place}"] = envelope_values.writer(types[place])
-        values.append(f"b'null' if v{place} is None else {_expression(place, types[place])}")
+        scope[f"a{place}"] = absent.get(place, b"null")
+        values.append(f"a{place} if v{place} is None else {_expression(place, types[place])}")
     fields = [orjson.dumps(names[place]).replace(b"%", b"%%") + b":%b" for place in places]
     scope["form"] = b"{%b}" % b",".join(fields)
     taken = ", ".join(f"v{i}" for i in range(len(names)))

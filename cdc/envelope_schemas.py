@@ -53,8 +53,9 @@ _TRANSACTION = _struct(
 )  # fmt: skip
 _TIMES = [_field("int64", "ts_ms", True), _field("int64", "ts_us", True), _field("int64", "ts_ns", True)]
 _COLLECTION = _struct(
-    "event.collection", [_field("string", "data_collection", False), _field("int64", "event_count", False)], version=1
-)
+    "event.collection", [_field("string", "data_collection", False), _field("int64", "event_count", False)],
+    optional=True, version=1,
+)  # fmt: skip
 BOUNDARY = orjson.dumps(
     _struct(
         "io.debezium.connector.common.TransactionMetadataValue",
@@ -114,7 +115,7 @@ class Schemas:
 
 def _column(name: str, value: ValueType, optional: bool) -> dict[str, Any]:
     if value.is_array:
-        element = _value(value) | {"optional": True}
+        element = _value(value) | {"optional": value.logical != "io.debezium.data.Enum"}
         return {"type": "array", "items": element, "optional": optional, "field": name}
     return {**_value(value), "optional": optional, "field": name}
 

@@ -19,7 +19,7 @@ UNAVAILABLE = "__debezium_unavailable_value"
 Write = Callable[[bytes], bytes]
 
 _INTERVAL = re.compile(
-    r"(?:(-?\d+) years? ?)?(?:(-?\d+) mons? ?)?(?:(-?\d+) days? ?)?(?:(-?)(\d+):(\d\d):(\d\d)(?:\.(\d+))?)?"
+    r"(?:([-+]?\d+) years? ?)?(?:([-+]?\d+) mons? ?)?(?:([-+]?\d+) days? ?)?(?:([-+]?)(\d+):(\d\d):(\d\d)(?:\.(\d+))?)?"
 )
 
 
@@ -37,6 +37,11 @@ def unavailable(value: ValueType) -> bytes:
     if value.kind in (Kind.BYTES, Kind.OPAQUE):
         return orjson.dumps(b64encode(UNAVAILABLE.encode()).decode())
     return orjson.dumps(UNAVAILABLE)
+
+
+def fallback(value: ValueType) -> bytes:
+    """The JSON of a column that cannot be null, where nothing is known of it."""
+    return b"[]" if value.is_array else _FALLBACKS.get(value.kind, b'""')
 
 
 def text(value: bytes) -> bytes:
@@ -92,7 +97,8 @@ def _interval(value: bytes) -> bytes:
     found = _INTERVAL.fullmatch(value.decode())
     if found is None:  # Infinite.
         return text(value)
-    years, months, days, sign, hours, minutes, seconds, fraction = found.groups()
+    years, months, days, said, hours, minutes, seconds, fraction = found.groups()
+    sign = "-" if said == "-" else ""
     parts = [int(part or 0) for part in (years, months, days)]
     clock = [int(f"{sign}{part or 0}") for part in (hours, minutes)] if hours else [0, 0]
     second = f"{sign if hours and int(seconds + (fraction or '')) else ''}{int(seconds or 0)}"
@@ -180,3 +186,17 @@ _WRITERS: dict[Kind, Write] = {
     Kind.HSTORE: _hstore,
     Kind.OPAQUE: _opaque,
 }
+
+_FALLBACKS: dict[Kind, bytes] = {
+    **dict.fromkeys((Kind.INT16, Kind.INT32, Kind.INT64, Kind.DATE, Kind.TIME_US, Kind.TIMESTAMP_US), b"0"),
+    **dict.fromkeys((Kind.FLOAT32, Kind.FLOAT64), b"0.0"),
+    **dict.fromkeys((Kind.BOOL, Kind.BIT), b"false"),
+    Kind.DECIMAL: b'"0"',
+    Kind.MONEY: b'"0.00"',
+    Kind.TIMESTAMP_TZ: b'"1970-01-01T00:00:00Z"',
+    Kind.TIME_TZ: b'"00:00:00Z"',
+    Kind.INTERVAL: b'"P0Y0M0DT0H0M0S"',
+    Kind.POINT: _point(b"(0,0)"),
+    Kind.HSTORE: b'"{}"',
+}
+"""All others: an empty string."""

@@ -93,6 +93,9 @@ def named(
     seen = _copied_at(target, spec.name)
     for number, keys in rows.items():
         pair, within = known[number], Range(keys=tuple(keys))
+        if not pair.source.key:  # Nothing tells its rows apart: nothing is known of one of them.
+            agree[number] = True
+            continue
         writers |= {(number, key): who for key, who in _writers(spec, target, pair, within).items()}
         written |= {(number, key): is_new for key, is_new in _written(source, pair, within, seen).items()}
         agree[number] = all(_agree(*side, within) for side in ((source, pair.source), (target, pair.target)))

@@ -88,7 +88,7 @@ class KafkaTransport:
         }  # fmt: skip
 
 
-class Producer(KafkaProducer):  # type: ignore[misc]
+class Producer(KafkaProducer):  # type: ignore[misc, unused-ignore]
     """One that can be given up with what it has not sent: closing it would first send all, or wait for ever."""
 
     def abandon(self) -> None:

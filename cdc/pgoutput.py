@@ -114,6 +114,7 @@ _type = Struct("!Ii").unpack_from
 _message = Struct("!BQ").unpack_from
 
 _T, _N, _U = b"tnu"
+_NEW = ord("N")
 
 
 def decode(data: bytes) -> Message:
@@ -173,12 +174,6 @@ def _row(data: bytes, at: int) -> tuple[Row, int]:
     return row, at
 
 
-def _expect(data: bytes, at: int, kind: bytes) -> int:
-    if data[at : at + 1] != kind:
-        raise _Wrong(f"no {kind!r}", min(at, len(data)))
-    return at + 1
-
-
 _OLD: Final = {ord("K"): OldRow.KEY, ord("O"): OldRow.FULL}
 
 
@@ -219,17 +214,23 @@ def _read_type(data: bytes) -> tuple[Message, int]:
 
 
 def _read_insert(data: bytes) -> tuple[Message, int]:
-    row, at = _row(data, _expect(data, 5, b"N"))
+    if data[5] != _NEW:
+        raise _Wrong("no b'N'", 5)
+    row, at = _row(data, 6)
     return Insert(_oid(data, 1)[0], row), at
 
 
 def _read_update(data: bytes) -> tuple[Message, int]:
-    old: Row = []
-    old_is, at = _OLD.get(data[5], OldRow.ABSENT), 5
-    if old_is is not OldRow.ABSENT:
-        old, at = _row(data, 6)
-    new, at = _row(data, _expect(data, at, b"N"))
-    return Update(_oid(data, 1)[0], old_is, old, new), at
+    if data[5] == _NEW:
+        new, at = _row(data, 6)
+        return Update(_oid(data, 1)[0], OldRow.ABSENT, [], new), at
+    if data[5] not in _OLD:
+        raise _Wrong("no b'N'", 5)
+    old, at = _row(data, 6)
+    if data[at] != _NEW:
+        raise _Wrong("no b'N'", at)
+    new, end = _row(data, at + 1)
+    return Update(_oid(data, 1)[0], _OLD[data[5]], old, new), end
 
 
 def _read_delete(data: bytes) -> tuple[Message, int]:

@@ -100,7 +100,7 @@ def _copy_again(spec: StreamSpec, rows: Sequence[Place], patience: float) -> flo
         longest, left = 0.0, iter(rows)
         while some := list(islice(left, ROWS_AT_A_POINT)):
             units = [
-                Unit(pair, 0, Range(keys=keys), len(keys))
+                Unit(pair, 0, Range(keys=keys) if pair.source.key else Range(), len(keys))
                 for pair in pairs
                 if (keys := tuple(key for number, key in some if number == pair.number))
             ]

@@ -10,9 +10,10 @@ done again by way of a table without constraints (`cdc.parking`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
-from cdc.projection import Labels, Table
+from cdc.projection import Table
 from cdc.statements import BATCHES, Shape
 
 MOST_PARAMETERS = 65535
@@ -75,7 +76,7 @@ class _Run:
         while start < len(rows):
             most = min(len(rows) - start, MOST_PARAMETERS // self.shape.width)
             size = next(size for size in BATCHES if size <= most)
-            yield Batch(self.shape, size, [value for row in rows[start : start + size] for value in row])
+            yield Batch(self.shape, size, list(chain.from_iterable(rows[start : start + size])))
             start += size
 
 
@@ -83,7 +84,7 @@ class Runs:
     """The open run of each target table, or of each label's rows in it. At most `longest` rows are kept of each."""
 
     def __init__(self, longest: int = BATCHES[0]) -> None:
-        self._runs: dict[tuple[Table, Labels], _Run] = {}
+        self._runs: dict[str, _Run] = {}
         self.longest = longest
 
     def __bool__(self) -> bool:
@@ -100,12 +101,13 @@ class Runs:
         elif not run.takes(change):
             ended = run.batches()
             run = self._runs[place] = _Run(shape)
-        run.rows.append(params)
+        rows = run.rows
+        rows.append(params)
         if found is not None:
             run.found.add(found)
             if made is not None:
                 run.made.add(made)
-        if len(run.rows) >= self.longest:
+        if len(rows) >= self.longest:
             del self._runs[place]
             return (*ended, *run.batches())
         return ended

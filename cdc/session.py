@@ -31,6 +31,10 @@ TURN = 1000
 """Messages read before the target's answers are looked at."""
 MOST_UNANSWERED = 512
 """Statements on their way to the target before reading pauses: bounds memory, whatever a transaction's size."""
+LARGE = 64 * 1024
+"""Bytes of a message that does not wait for more of its kind."""
+MOST_LARGE = 1024 * 1024
+"""Bytes of such messages before the target gets its turn."""
 IDLE_ADVANCE = 1.0
 """Seconds after which a position without rows or messages of ours is written all the same."""
 IDLE_WAIT = 0.1
@@ -75,6 +79,8 @@ class Session:
         self._report = Report(target, self._confirmation, on_progress)
         self._group = Group(lsn=position.lsn)
         self._committed_at = 0.0
+        self._is_blocked = False
+        """The target takes no more for now: nothing is read, so that large values do not pile up here."""
         self._parked: Begin | None = None
         self.received = position.lsn
         """Commit LSN of the newest transaction that was begun."""
@@ -99,22 +105,23 @@ class Session:
             raise ConnectionLost("target", str(error)) from error
 
     def _turn(self) -> None:
-        is_full = self._target.unanswered > MOST_UNANSWERED
+        is_full = self._target.unanswered > MOST_UNANSWERED or self._is_blocked
         is_paused = is_full or self._stands_at_gate()
         may_be_more = not is_paused and self._receive()
         self._target.collect()
         if self._confirmation.tick():
             self._checkpoint("confirmed")
-        is_blocked = self._target.flush()
+        self._is_blocked = self._target.flush()
         self._report.tick()
-        if not may_be_more:
-            self._wait(is_paused, is_blocked)
+        if not may_be_more or self._is_blocked:
+            self._wait(is_paused or self._is_blocked, self._is_blocked)
 
     def _receive(self) -> bool:
         """Take what has arrived; True if there may be more."""
         if self._parked is not None:
             parked, self._parked = self._parked, None
             self._begin(parked)
+        large = 0
         for _ in range(TURN):
             received = self._source.receive()
             if received is None:
@@ -123,8 +130,14 @@ class Session:
                 self._keepalive(received)
             else:
                 self._message(received)
+                if self._source.size > LARGE:
+                    self._send_waiting()
+                    large += self._source.size
             if self._parked is not None:
                 break
+            if large > MOST_LARGE:
+                self._end_of_turn()
+                return True
         else:
             self._end_of_turn()
             return True
@@ -169,14 +182,18 @@ class Session:
             self._commit()
 
     def _commit(self) -> None:
-        for statement in self._translator.close():
-            self._target.write(statement, self._group)
+        self._send_waiting()
         self._checkpoint("before commit")
         self._target.commit(self._group, self._source.beside())
         self._checkpoint("commit sent")
         self._committed_at = time.monotonic()
         self._group = Group(lsn=self._group.lsn)
         self._target.ask_flushed(FLUSH_CHECK_EVERY)
+
+    def _send_waiting(self) -> None:
+        """The changes that wait for more of their kind."""
+        for statement in self._translator.close():
+            self._target.write(statement, self._group)
 
     def _keepalive(self, message: Keepalive) -> None:
         """Between transactions the source has nothing for us before `wal_end`."""

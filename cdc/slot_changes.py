@@ -22,6 +22,7 @@ class SlotChanges:
         self._spec = spec
         self._connection = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
         self._receive = self._connection.receive
+        self.size = 0
         self.silence = self._connection.silence
         self.close = self._connection.close
 
@@ -39,6 +40,7 @@ class SlotChanges:
             raise ConnectionLost("source", str(error)) from error
         if received is None or isinstance(received, Keepalive):
             return received
+        self.size = len(received.content)
         return decode(received.content)
 
     def send_status(self, flushed: int, applied: int, ask: bool = False) -> None:

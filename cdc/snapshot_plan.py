@@ -65,20 +65,24 @@ def pairs(
 def units(
     pair: Pair, source: psycopg.Connection[Any], unit_bytes: int = UNIT_BYTES, within: Range | None = None
 ) -> list[Unit]:
-    """The whole range, by default the filling's whole key space, without gap or overlap, whatever the sample was."""
-    whole = within or Range()
-    size, rows = _measure(source, pair.filling.primary.source)
-    if not pair.source.key:
-        return [Unit(pair, 0, whole, rows)]
+    """The whole range, by default the filling's whole key space, cut into units."""
+    cuts, rows = ranges(pair.source, source, unit_bytes, within or Range())
+    return [Unit(pair, number, cut, max(1, rows // len(cuts))) for number, cut in enumerate(cuts)]
+
+
+def ranges(view: View, source: psycopg.Connection[Any], unit_bytes: int, whole: Range) -> tuple[list[Range], int]:
+    """(ranges that cover `whole` without gap or overlap, whatever the sample was like; about how many rows)"""
+    size, rows = _measure(source, view.table)
+    if not view.key:
+        return [whole], rows
     count = max(1, round(size / unit_bytes))
-    found = _sample(source, pair.source, size, count, whole) if count > 1 else []
+    found = _sample(source, view, size, count, whole) if count > 1 else []
     if whole != Range():
         of_a_unit = SAMPLED_PAGES * max(1.0, rows * _PAGE / max(size, 1))
         rows, count = min(rows, round(rows * len(found) / (of_a_unit * count))), max(1, round(len(found) / of_a_unit))
-    if pair.source.sorts_by_collation:
+    if view.sorts_by_collation:
         count = min(count, MOST_UNSORTED)
-    ranges = list(_ranges(_bounds(found, count), whole))
-    return [Unit(pair, number, cut, max(1, rows // len(ranges))) for number, cut in enumerate(ranges)]
+    return list(_ranges(_bounds(found, count), whole)), rows
 
 
 def _measure(source: psycopg.Connection[Any], table: Table) -> tuple[int, int]:

@@ -30,6 +30,10 @@ _KEEPALIVE = {
 _BUSY = {"55006", "53300", "57P01", "57P02", "57P03", "40001", "40P01", "25P03", "57P05"}
 """Slot or origin still held by our last session, no free connection, shutting down, deadlock: all pass."""
 
+_WAL_DATA = ord("w")
+_COPIED_TWICE = 64 * 1024
+"""Bytes of a message that are copied once more, for speed; more would be felt in memory."""
+
 _keepalive_message = struct.Struct("!BQqB").unpack_from
 _status_message = struct.Struct("!BQQQqB").pack
 
@@ -189,7 +193,10 @@ class SourceConnection:
         if size < 0:
             raise self._ended()
         self._heard = time.monotonic()
-        if data[0] == ord("w"):
+        if data[0] == _WAL_DATA:
+            if size < _COPIED_TWICE:
+                whole = bytes(data)  # Slices of bytes are cheaper than those of a view.
+                return WalData(whole[25:], whole[1:9])
             return WalData(bytes(data[25:]), bytes(data[1:9]))
         _kind, wal_end, _time, reply = _keepalive_message(data)
         return Keepalive(wal_end, reply == 1)

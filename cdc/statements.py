@@ -63,11 +63,11 @@ class Shape:
     compares: bool = False
     """The keys hold a column that should have stayed as it is, because no UPDATE may set it."""
 
-    place: tuple[Table, Labels] = field(init=False)
-    """Changes of different places do not wait for each other."""
+    place: str = field(init=False)
+    """Changes of different places do not wait for each other. A text, because it is looked up for every row."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "place", (self.target, self.labels))
+        object.__setattr__(self, "place", f"{self.target.quoted} {self.labels}")
 
     @property
     def width(self) -> int:

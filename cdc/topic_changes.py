@@ -27,6 +27,7 @@ class TopicChanges:
             raise SetUpError(f"stream {spec.name} has no Kafka", "Set transport: kafka in fig.yml")
         self._spec, self._transport = spec, spec.kafka
         self._ready: deque[Message] = deque()
+        self.size = 0
         self._fetch: TopicFetch | None = None
 
     def resume(self, position: Position | None) -> Position:
@@ -54,6 +55,7 @@ class TopicChanges:
         fetch = self._fetched
         while (record := fetch.next()) is not None:
             header = next((value for name, value in record.headers if name == HEADER), None)
+            self.size = len(record.value or b"")
             where = Where(record.topic, record.partition, record.offset)
             found = self._reader.take(TopicRecord(where, header, record.value))
             if found is not None:

@@ -33,6 +33,9 @@ from cdc.stream_errors import MalformedMessage, RefusedChange, SchemaChanged, Un
 OUR_MESSAGES = "fig"
 
 
+_CHANGES = (Insert, Update, Delete, Truncate)
+
+
 @dataclass(frozen=True)
 class WholeTable:
     """A statement about all rows of a target table."""
@@ -108,10 +111,20 @@ class Translator:
 
     def take(self, message: Message) -> Iterable[Statement]:
         """One message inside or between transactions; gives back what has to go to the target now."""
-        if isinstance(message, Insert | Update | Delete | Truncate):
-            if self.transaction is None:
+        if isinstance(message, _CHANGES):
+            transaction = self.transaction
+            if transaction is None:
                 raise MalformedMessage("a change outside of a transaction", b"")
-            return () if self.transaction.is_ours else self._next_change(message, self.transaction)
+            if transaction.is_ours:
+                return ()
+            transaction.changes += 1
+            if self._skipped and not self._skipped.isdisjoint((skip.WHOLE_TRANSACTION, transaction.changes)):
+                return [self._omission(message, transaction)]
+            try:
+                return self._change(message)
+            except Untranslatable as error:
+                error.change = self._refused(message, transaction)
+                raise
         if isinstance(message, Relation):
             if self._relations.get(message.oid) != message:
                 self._relations[message.oid] = message
@@ -136,19 +149,10 @@ class Translator:
         """The changes that still wait, before the target commits."""
         return self._runs.close()
 
-    def _next_change(
-        self, message: Insert | Update | Delete | Truncate, transaction: Transaction
-    ) -> Iterable[Statement]:
-        transaction.changes += 1
-        if self._skipped and not self._skipped.isdisjoint((skip.WHOLE_TRANSACTION, transaction.changes)):
-            return [self._omission(message, transaction)]
-        try:
-            return self._change(message)
-        except Untranslatable as error:
-            relations = message.relations if isinstance(message, Truncate) else (message.relation,)
-            table = ", ".join(str(self._source(oid)) for oid in relations if oid in self._relations)
-            error.change = RefusedChange(transaction.final_lsn, transaction.changes, table)
-            raise
+    def _refused(self, message: Insert | Update | Delete | Truncate, transaction: Transaction) -> RefusedChange:
+        relations = message.relations if isinstance(message, Truncate) else (message.relation,)
+        table = ", ".join(str(self._source(oid)) for oid in relations if oid in self._relations)
+        return RefusedChange(transaction.final_lsn, transaction.changes, table)
 
     def _omission(self, message: Insert | Update | Delete | Truncate, transaction: Transaction) -> Omission:
         """The record of a change that an operator wants left out."""
@@ -168,15 +172,20 @@ class Translator:
     def _change(self, message: Insert | Update | Delete | Truncate) -> Iterable[Statement]:
         if isinstance(message, Truncate):
             return [*self._runs.close(), *self._truncate(message)]
-        changes: list[Change] = []
-        for bound in self._bound(message.relation):
+        ready: list[Statement] = []
+        gone, add = self._gone, self._runs.add
+        for bound in self._bindings.get(message.relation) or self._bound(message.relation):
+            changes: Iterable[Change]
             if isinstance(message, Insert):
-                changes.extend(bound.insert(message, self._gone))
+                changes = bound.insert(message, gone)
             elif isinstance(message, Update):
-                changes.extend(bound.update(message, self._gone))
+                changes = bound.update(message, gone)
             else:
-                changes.extend(bound.delete(message, self._gone))
-        return [statement for change in changes for statement in self._runs.add(change)]
+                changes = bound.delete(message, gone)
+            for change in changes:
+                if ended := add(change):
+                    ready.extend(ended)
+        return ready
 
     def _truncate(self, message: Truncate) -> Iterator[Statement]:
         """First the resets of parts, then the deletions of primaries, which may take the same rows."""

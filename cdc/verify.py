@@ -7,8 +7,7 @@ its way shows as a difference.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -20,7 +19,8 @@ from cdc.difference import Difference
 from cdc.errors import ComparisonFailed
 from cdc.masking import of_database
 from cdc.projection import Direction, Projection
-from cdc.verify_pair import CHUNK_ROWS, OnRows, Pair, Tally
+from cdc.verify_pair import CHUNK_ROWS, UNIT_BYTES, OnRows, Pair, Tally
+from cdc.verify_sessions import Both, Sessions
 from cdc.verify_view import Range, View, views
 
 MOST_DIFFERENCES = 100
@@ -69,15 +69,18 @@ def compare(
     direction: Direction = Direction.TO_SERVICE,
     *,
     chunk_rows: int = CHUNK_ROWS,
+    unit_bytes: int = UNIT_BYTES,
     limit: int = MOST_DIFFERENCES,
     on_rows: OnRows = lambda done, expected: None,
     among: Iterable[Difference] | None = None,
+    more: Sequence[Both] = (),
 ) -> Report:
     """Compare all rows, or those that were found to differ before (`among`). `projections` are always those
     TO_SERVICE; `direction` says which way rows flow now, and so which side is the source. Pins how both sessions
-    write values."""
+    write values. `more` pairs of sessions that see the same share the work."""
     started = time.monotonic()
-    for connection in (source, target):
+    sides = [(source, target), *more]
+    for connection in (connection for pair in sides for connection in pair):
         for name, value in _PINNED.items():
             connection.execute("select set_config(%s, %s, false)", [name, value])
     catalogues = Catalogue(source), Catalogue(target)
@@ -85,16 +88,16 @@ def compare(
     seen = [(p, within, _views(p, direction, *catalogues)) for p, within in wanted if within is not None]
     tally = Tally(on_rows, expected=sum(catalogues[0].estimate(view.table) for _, _, (view, _) in seen))
 
-    def differences(threads: ThreadPoolExecutor) -> Iterator[Difference]:
+    def differences(sessions: Sessions) -> Iterator[Difference]:
         for projection, within, both in seen:
-            pair = Pair(projection, (source, target), both, threads, chunk_rows, within)
+            pair = Pair(projection, sessions, both, chunk_rows, unit_bytes, within)
             try:
                 yield from pair.differences(tally)
             except Error as error:
                 raise ComparisonFailed(str(both[0].table), str(both[1].table), of_database(error)) from error
 
-    with ThreadPoolExecutor(2, "fig-verify") as threads:
-        found = tuple(islice(differences(threads), limit))
+    with Sessions(sides) as sessions:
+        found = tuple(islice(differences(sessions), limit))
     return Report(tally.rows, found, len(found) < limit, time.monotonic() - started)
 
 
@@ -105,6 +108,8 @@ def range_of(projection: Projection, differences: Iterable[Difference]) -> Range
         named = dict(difference.key)
         if difference.table == projection.target and all(named.get(n) == label for n, label in projection.pinned):
             keys.append(tuple(named[target] for _, target in projection.key))
+    if keys and not projection.key:
+        return Range()
     return Range(keys=tuple(dict.fromkeys(keys))) if keys else None
 
 

@@ -88,6 +88,8 @@ class SnapshotPair:
     """The moment in the source's WAL: everything that committed before it, nothing after."""
     held: float
     """Seconds for which the applier stood still."""
+    more: tuple[tuple[Connection[Any], Connection[Any]], ...] = ()
+    """Further sessions of both sides that see the same."""
 
 
 @dataclass(frozen=True)
@@ -123,33 +125,46 @@ def standing(source_dsn: str, target_dsn: str, stream: str, patience: float = 10
 
 
 @contextmanager
-def exact_pair(source_dsn: str, target_dsn: str, stream: str, patience: float = 10.0) -> Iterator[SnapshotPair]:
-    """Both sides of a running stream at one point. GateError, with nothing left behind, when the stream does not
-    stand still, or does not reach the point, within `patience` seconds."""
+def exact_pair(
+    source_dsn: str, target_dsn: str, stream: str, patience: float = 10.0, sessions: int = 1
+) -> Iterator[SnapshotPair]:
+    """Both sides of a running stream at one point, each in so many sessions. GateError, with nothing left behind, when
+    the stream does not stand still, or does not reach the point, within `patience` seconds."""
     with ExitStack() as stack:
-        source = stack.enter_context(_connection(source_dsn, "source"))
-        target = stack.enter_context(_connection(target_dsn, "target"))
+
+        def connected(dsn: str, side: str) -> list[Connection[Any]]:
+            return [stack.enter_context(_connection(dsn, side)) for _ in range(sessions)]
+
+        sources, targets = connected(source_dsn, "source"), connected(target_dsn, "target")
         gate = stack.enter_context(Exchange(target_dsn, stream))
         try:
-            point, held = _enter_both(source_dsn, source, target, gate, patience)
+            point, held = _enter_both(source_dsn, sources, targets, gate, patience)
         except psycopg.Error as error:
             raise GateError(f"no exact pair for stream {stream}: {str(error).strip()}", "Verify again") from error
-        yield SnapshotPair(source, target, point, held)
+        more = tuple(zip(sources[1:], targets[1:], strict=True))
+        yield SnapshotPair(sources[0], targets[0], point, held, more)
 
 
 def _enter_both(
-    source_dsn: str, source: Connection[Any], target: Connection[Any], gate: Exchange, patience: float
+    source_dsn: str,
+    sources: list[Connection[Any]],
+    targets: list[Connection[Any]],
+    gate: Exchange,
+    patience: float,
 ) -> tuple[str, float]:
     """(the point, seconds for which the applier stood still)"""
     with closing(_replication(source_dsn)) as slot:
         gate.hold(patience)
         began = time.monotonic()
-        point, snapshot = _temporary_slot(slot, source)
+        point, snapshot = _temporary_slot(slot, sources[0])
         gate.ask("snapshot_at", lsn=point)
         held = time.monotonic() - began
-        _emit_probe(source)
-        _enter(source, snapshot)
-    _enter(target, gate.answer("snapshot", patience))
+        _emit_probe(sources[0])
+        for source in sources:
+            _enter(source, snapshot)
+    exported = gate.answer("snapshot", patience)
+    for target in targets:
+        _enter(target, exported)
     gate.ask("done")
     return point, held
 

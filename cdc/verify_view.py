@@ -128,7 +128,7 @@ class View:
     @property
     def sorts_by_collation(self) -> bool:
         """No index helps to find a range of this key."""
-        return bool(self.key[0].collate)
+        return bool(self.key and self.key[0].collate)
 
     @property
     def _from(self) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
+from cdc import snapshot_progress, source
 from cdc.difference import without_values
 from cdc.errors import CdcError
 from cdc.projection import Direction
 from cdc.repair import Repaired, repair
+from cdc.snapshot_record import INITIAL
 from cdc.verify import Report, compare
 from cdc.verify_gate import exact_pair
 from migration_plan.errors import FigError
@@ -38,6 +41,22 @@ class RepairFailed(FigError):
     exit_code = 8
 
 
+def _sessions() -> int:
+    """Of each side; both databases may be on this machine."""
+    return max(1, min(4, (os.cpu_count() or 1) // 2))
+
+
+def _require_copied(parts: Parts, copy: Side) -> None:
+    """A copy that is not whole yet is nothing to compare with."""
+    with source.connect(parts.plan.sides[copy].dsn, "target", "fig-verify") as target:
+        known = snapshot_progress.read(target, parts.stream_to(copy))
+    for progress in known:
+        if progress.task == INITIAL and not progress.is_complete:
+            raise VerificationFailed(
+                f'domain "{parts.domain}": its copy is not complete, {progress.line}', f"fig sync status {parts.domain}"
+            )
+
+
 def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
     """Compare the owner's rows with the copy, under live writes, and remember the result."""
     if parts.journal.stage(parts.domain) is Stage.RETIRED:
@@ -49,17 +68,20 @@ def verify_domain(parts: Parts, progress: OnRows | None = None) -> Report:
         raise Unsettled(f'domain "{parts.domain}": {decision.reason}', f"fig resume {parts.domain}")
     owner = decision.giver
     direction = Direction.TO_SERVICE if owner is Side.MONOLITH else Direction.TO_MONOLITH
+    _require_copied(parts, owner.other)
     plan, stream = parts.plan, parts.stream_to(owner.other)
     try:
-        with exact_pair(plan.sides[owner].dsn, plan.sides[owner.other].dsn, stream) as pair:
+        with exact_pair(plan.sides[owner].dsn, plan.sides[owner.other].dsn, stream, sessions=_sessions()) as pair:
             report = compare(
                 pair.source,
                 pair.target,
                 plan.lens.projections(Direction.TO_SERVICE),
                 direction,
                 on_rows=progress or (lambda done, expected: None),
+                more=pair.more,
             )
-            scans = own_scans(pair.source if owner is Side.MONOLITH else pair.target)
+            sessions = [(pair.source, pair.target), *pair.more]
+            scans = sum((Counter(own_scans(both[owner is not Side.MONOLITH])) for both in sessions), Counter[str]())
     except CdcError as error:
         raise VerificationFailed(f'domain "{parts.domain}": {error}', error.next_step) from error
     hidden = [without_values(one, plan.personal) for one in report.differences]

@@ -114,6 +114,21 @@ alter table by_index replica identity using index by_index_key;
 create table no_key (word text, number integer);
 alter table no_key replica identity full;
 
+-- What a deletion tells of columns that it does not have, and that cannot be null.
+create table required (
+    id integer primary key,
+    "bool" boolean not null, "int2" smallint not null, "int4" integer not null, "int8" bigint not null,
+    "float4" real not null, "float8" double precision not null, "numeric" numeric not null,
+    "numeric_12_3" numeric(12, 3) not null, "money" money not null, "text" text not null, "varchar" varchar(9) not null,
+    "char" char(3) not null, "bytea" bytea not null, "date" date not null, "time" time not null,
+    "timetz" timetz not null, "timestamp" timestamp not null, "timestamptz" timestamptz not null,
+    "interval" interval not null, "uuid" uuid not null, "json" json not null, "jsonb" jsonb not null,
+    "xml" xml not null, "bit1" bit(1) not null, "bit5" bit(5) not null, "inet" inet not null,
+    "int4range" int4range not null, "point" point not null, "tsvector" tsvector not null, "int4s" integer[] not null,
+    "texts" text[] not null, "mood" mood not null, "cents" cents not null, "citext" citext not null,
+    "hstore" hstore not null, "pair" pair not null, "given" integer not null default 7
+);
+
 create table readings (at date not null, sensor integer not null, value numeric(8, 2), primary key (at, sensor))
     partition by range (at);
 create table readings_2026 partition of readings for values from ('2026-01-01') to ('2027-01-01');
@@ -121,7 +136,8 @@ create table readings_2027 partition of readings for values from ('2027-01-01') 
 """
 
 TABLES = (
-    "scalars", "arrays", "Überweisung an", "documents", "documents_full", "by_index", "no_key", "readings",
+    "scalars", "arrays", "Überweisung an", "documents", "documents_full", "by_index", "no_key", "required",
+    "readings",
 )  # fmt: skip
 
 _SCALARS = """insert into scalars values (
@@ -144,6 +160,12 @@ _ARRAYS = """insert into arrays values (
     '{sad,happy}', '{Ci}', '{"[1,5)"}'
 )"""
 
+_REQUIRED = """insert into required values (
+    {id}, true, 1, 2, 3, 4.5, 5.5, 6.5, 7.5, 8.5, 'text', 'varchar', 'ch', '\\x01', '2026-01-01', '01:00', '02:00+00',
+    '2026-01-01 03:00', '2026-01-01 04:00+00', '5 hours', '2f8c1a5e-9f64-4d17-93cf-5b1d7f1f8a11', '{{}}', '[]', '<a/>',
+    b'1', b'10101', '::1', '[1,2)', '(1,2)', 'a', '{{1}}', '{{a}}', 'happy', 5, 'C', 'a=>1', '(1,b)'
+)"""
+
 BEFORE = (
     _SCALARS.format(id=1),
     "insert into scalars (id) values (2)",
@@ -154,6 +176,7 @@ BEFORE = (
     "insert into by_index values ('a', 1, 'old')",
     "insert into no_key values ('old', 1)",
     "insert into readings values ('2026-05-01', 1, 1.50)",
+    _REQUIRED.format(id=1),
 )
 """Rows that the snapshot reads."""
 
@@ -199,6 +222,17 @@ TRANSACTIONS: tuple[tuple[str, ...], ...] = (
         "insert into readings values ('2026-06-01', 2, 2.25), ('2027-06-01', 2, null)",
         "update readings set at = '2027-05-01' where sensor = 1",
         "delete from readings where sensor = 2",
+    ),
+    (_REQUIRED.format(id=2), "update required set id = 3 where id = 2", "delete from required where id = 1"),
+    # What a text can hold, what a number can be, what an array can be.
+    (
+        """insert into scalars (id, text, "jsonb", "numeric", "numeric_12_3", "float8", "interval")
+           values (40, E'quote " backslash \\\\ \\n \\t \\x01 é 漢字 😀 </script>', '"\\u00e9 \\" \\\\"', 'NaN', 'NaN',
+                   '-0', '-1 years +3 days -04:05:06')""",
+        """insert into scalars (id, "numeric", "float4", "interval", hstore)
+           values (41, 1e40, 1e-10, '0', 'a=>NULL, "b \\"q\\""=>"c \\\\ d"')""",
+        """insert into scalars (id, "interval") values (42, '-1 days +02:03:04.05'), (43, '1 mon -00:00:00.000001')""",
+        """insert into arrays (int4, text) values ('[3:4]={1,2}', array['', 'null', 'a,b', '{}', E'\\\\ \\"'])""",
     ),
     ("truncate documents_full, no_key",),
     ("insert into no_key values ('after', 4)",),

@@ -1,13 +1,22 @@
-"""What a real server sends: every kind of message, rows with values of every shape."""
+"""What a real server sends, and what its publisher makes of it: all kinds of messages, values of every shape."""
 
 from __future__ import annotations
 
 import select
+from collections.abc import Sequence
 
 import psycopg
 
-from cdc.position import parse_lsn
-from cdc.source import Keepalive, SourceConnection
+from cdc import slots, source_types
+from cdc.envelope import Envelopes
+from cdc.envelope_reader import EnvelopeReader
+from cdc.pgoutput import Relation, decode
+from cdc.position import Identity, parse_lsn
+from cdc.source import Keepalive, SourceConnection, WalData
+from cdc.topic_writer import Outgoing, TopicWriter
+
+IDENTITY = Identity("1", 1, "recorded")
+SESSION = 7
 
 _TABLES = """
     create type "odd Kind" as enum ('ä', 'b''c', 'd"e');
@@ -51,7 +60,7 @@ _ORIGIN = """
 """
 
 
-def messages(dsn: str) -> list[bytes]:
+def messages(dsn: str) -> list[WalData]:
     """All messages of these statements, as they come from a slot."""
     slot = f"recorded_{psycopg.conninfo.conninfo_to_dict(dsn)['dbname']}"
     with psycopg.connect(dsn, autocommit=True) as connection:
@@ -61,14 +70,14 @@ def messages(dsn: str) -> list[bytes]:
         row = connection.execute("select pg_current_wal_insert_lsn()::text").fetchone()
         assert row is not None
         read = _read(dsn, slot, parse_lsn(row[0]))
-        connection.execute("select pg_drop_replication_slot(%s)", [slot])
+        slots.drop(connection, slot)
     return read
 
 
-def _read(dsn: str, slot: str, until: int) -> list[bytes]:
+def _read(dsn: str, slot: str, until: int) -> list[WalData]:
     source = SourceConnection(dsn, "recorder")
     source.start(slot, "recorded", 0)
-    found: list[bytes] = []
+    found: list[WalData] = []
     while True:
         received = source.receive()
         if isinstance(received, Keepalive) and received.wal_end >= until:
@@ -78,4 +87,26 @@ def _read(dsn: str, slot: str, until: int) -> list[bytes]:
             select.select([source.socket], [], [], 1)
             source.send_status(0, 0, ask=True)
         elif not isinstance(received, Keepalive):
-            found.append(received.content)
+            found.append(received)
+
+
+def records(dsn: str, recorded: Sequence[WalData], schemas: bool) -> list[Outgoing]:
+    """The same as records of a topic, the opening of a publisher's session first."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        envelopes = Envelopes("recorded", "recorded", schemas, split_key_changes=False)
+        writer = TopicWriter(SESSION, "d", envelopes, lambda relation: source_types.facts(connection, relation))
+        return [
+            writer.open(IDENTITY, 0),
+            *(record for one in recorded for record in writer.take(one.lsn, decode(one.content))),
+        ]
+
+
+def announced(dsn: str, recorded: Sequence[WalData]) -> EnvelopeReader:
+    """A reader that knows the tables of these messages."""
+    reader = EnvelopeReader()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        for one in recorded:
+            message = decode(one.content)
+            if isinstance(message, Relation):
+                reader.announce(message, source_types.facts(connection, message).types)
+    return reader

@@ -179,10 +179,10 @@ def test_progress_counts_rows_up_to_their_number(sides: Sides) -> None:
     both(sides, "analyze t")
     seen: list[tuple[int, int]] = []
     compare(
-        *sides, lens(["k"], "x").projections(Direction.TO_SERVICE), chunk_rows=30,
+        *sides, lens(["k"], "x").projections(Direction.TO_SERVICE), unit_bytes=2000,
         on_rows=lambda done, expected: seen.append((done, expected)),
     )  # fmt: skip
-    assert seen == [(30, 100), (60, 100), (90, 100), (100, 100)]
+    assert seen == [(26, 100), (51, 100), (76, 100), (100, 100)]
 
 
 def test_either_direction_names_the_same_row_from_its_own_source(sides: Sides) -> None:
