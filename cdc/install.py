@@ -124,7 +124,7 @@ def complete(monitor: psycopg.Connection[Any], target: psycopg.Connection[Any], 
 def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
     """The position away, if there is one. A replica's session does not cascade, so both tables are named."""
     target.execute("delete from fig.stream_source where stream = %s", [spec.name])
-    for table in ("fig.topic_place", "fig.topic_relation"):
+    for table in ("fig.topic_place", "fig.topic_relation", "fig.partition_place", "fig.barrier"):
         found = target.execute("select to_regclass(%s)", [table]).fetchone()
         if found and found[0]:
             target.execute(sql.SQL("delete from {} where stream = %s").format(sql.SQL(table)), [spec.name])
@@ -154,6 +154,9 @@ def remove(spec: StreamSpec) -> None:
         if known and known[0]:
             forget(target, spec)
         if spec.kafka is not None:
-            topics.remove(spec.kafka, spec.kafka.topic)
-        if target.execute("select 1 from pg_replication_origin where roname = %s", [spec.origin]).fetchone():
-            target.execute("select pg_replication_origin_drop(%s)", [spec.origin])
+            for name in spec.kafka.topics(spec.source_tables):
+                topics.remove(spec.kafka, name)
+        # The appliers of a parallel stream have one each.
+        own = "select roname from pg_replication_origin where roname = %s or roname ~ %s"
+        for (origin,) in target.execute(own, [spec.origin, f"^{spec.origin}_[0-9]+$"]).fetchall():
+            target.execute("select pg_replication_origin_drop(%s)", [origin])

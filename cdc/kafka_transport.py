@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from cdc.projection import Table
 from cdc.stream_errors import ConnectionLost
 
 LARGEST = 96 * 1024 * 1024
@@ -44,6 +46,10 @@ class KafkaTransport:
     min_insync: int = 2
     schemas: bool = False
     """Whether each record carries its schema."""
+    debezium: bool = False
+    """Whether Debezium's connector fills the topics, instead of a publisher of ours. Only in parallel mode."""
+    appliers: int = 2
+    """Members of the consumer group in this process, in parallel mode."""
     security: tuple[tuple[str, str], ...] = ()
     """What the clients need besides: security_protocol, sasl_mechanism, ssl_cafile …"""
 
@@ -52,13 +58,19 @@ class KafkaTransport:
         """Of a transactional stream."""
         return topic_name(self.prefix, "transactions")
 
-    def table_topic(self, table: str) -> str:
-        return topic_name(self.prefix, table)
+    def table_topic(self, table: Table) -> str:
+        return topic_name(self.prefix, str(table))
+
+    def topics(self, tables: Sequence[Table]) -> list[str]:
+        """All of a stream."""
+        if self.mode is Mode.TRANSACTIONAL:
+            return [self.topic]
+        return [self.table_topic(table) for table in tables]
 
     def producer(self) -> Any:
         """Idempotent, acknowledged by all replicas."""
         return _made(
-            Producer, bootstrap_servers=self._servers, acks="all", enable_idempotence=True,
+            KafkaProducer, bootstrap_servers=self._servers, acks="all", enable_idempotence=True,
             compression_type="lz4", linger_ms=LINGER_MS, batch_size=BATCH, max_request_size=LARGEST,
             metrics_enabled=False, allow_auto_create_topics=False, max_block_ms=10_000, **self._patience,
         )  # fmt: skip
@@ -88,13 +100,11 @@ class KafkaTransport:
         }  # fmt: skip
 
 
-class Producer(KafkaProducer):  # type: ignore[misc]
-    """One that can be given up with what it has not sent: closing it would first send all, or wait for ever."""
-
-    def abandon(self) -> None:
-        """What is on its way may still arrive; the rest is not sent."""
-        self.flush = lambda timeout=None: None
-        self.close(timeout=0)
+def abandon(producer: Any) -> None:
+    """Close a producer with what it has not sent: otherwise it would first send all, or wait for ever. What is on its
+    way may still arrive."""
+    producer.flush = lambda timeout=None: None
+    producer.close(timeout=0)
 
 
 def topic_name(prefix: str, name: str) -> str:

@@ -24,9 +24,11 @@ from cdc import source, source_types, topics
 from cdc.changes import Keepalive
 from cdc.confirm import ASK_AFTER_SILENCE, GONE_AFTER_SILENCE, STATUS_EVERY
 from cdc.envelope import Envelopes
+from cdc.envelope_rows import TableFacts
 from cdc.heartbeat import Heartbeat
-from cdc.kafka_transport import KafkaTransport
-from cdc.pgoutput import decode
+from cdc.kafka_transport import KafkaTransport, Mode, abandon
+from cdc.parallel_writer import ParallelWriter
+from cdc.pgoutput import Relation, decode
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ConnectionLost, SetUpError, StreamIdentityChanged
@@ -77,7 +79,8 @@ class PublishingSession:
 
     def __init__(self, spec: StreamSpec, checkpoint: Checkpoint) -> None:
         self._transport, self._checkpoint = require_transport(spec), checkpoint
-        self._topic = topics.make(self._transport, self._transport.topic, 1).name
+        self._topic = self._transport.topic
+        made = _made_topics(spec, self._transport)
         self._pending: deque[tuple[Any, int, int]] = deque()
         """(future, bytes, LSN that it reaches) of what is not acknowledged."""
         self._bytes = 0
@@ -95,12 +98,11 @@ class PublishingSession:
             # Before anything is written: while a predecessor still has the slot, this is refused.
             connection.start(spec.slot, spec.publication, confirmed)
             self._producer = self._transport.producer()
-            opened.callback(self._producer.abandon)
-            self._writer = TopicWriter(
-                randbits(63), spec.domain, envelopes_of(spec), lambda r: source_types.facts(self._catalogue, r)
-            )  # fmt: skip
+            opened.callback(abandon, self._producer)
+            self._writer = _writer(spec, made, lambda r: source_types.facts(self._catalogue, r))
             self._confirmed = self._written = confirmed
-            self._send(self._writer.open(identity, confirmed))
+            for record in self._writer.open(identity, confirmed):
+                self._send(record)
             self._opened = opened.pop_all()
 
     def close(self) -> None:
@@ -145,8 +147,9 @@ class PublishingSession:
             self._writer.reached = max(self._writer.reached, message.wal_end)
 
     def _send(self, record: Outgoing) -> None:
+        headers = [(HEADER, record.header), *record.headers]
         future = self._producer.send(
-            self._topic, record.value, record.key, [(HEADER, record.header)], partition=0
+            record.topic or self._topic, record.value, record.key, headers, partition=record.partition
         )  # fmt: skip
         size = len(record.value or b"")
         self._pending.append((future, size, record.reaches))
@@ -158,7 +161,8 @@ class PublishingSession:
         """Nothing more has arrived: say so now and then, and do not let the last records wait for others."""
         writer, now = self._writer, time.monotonic()
         if not writer.is_open and writer.reached > self._written and now - self._wrote_at > PROGRESS_EVERY:
-            self._send(writer.progress(writer.reached))
+            for record in writer.progress(writer.reached):
+                self._send(record)
             self._wrote_at = now
         if self._pending:
             try:
@@ -202,8 +206,27 @@ def require_transport(spec: StreamSpec) -> KafkaTransport:
     return spec.kafka
 
 
-def envelopes_of(spec: StreamSpec, split_key_changes: bool = False) -> Envelopes:
+def _made_topics(spec: StreamSpec, transport: KafkaTransport) -> dict[str, tuple[str, int]]:
+    """The topic of each table and its partitions; in transactional mode the one of all."""
+    if transport.mode is Mode.TRANSACTIONAL:
+        topics.make(transport, transport.topic, 1)
+        return {}
+    names = {str(table): transport.table_topic(table) for table in spec.source_tables}
+    return {
+        table: (topics.make(transport, name, transport.partitions).name, transport.partitions)
+        for table, name in names.items()
+    }
+
+
+def _writer(
+    spec: StreamSpec, made: dict[str, tuple[str, int]], describe: Callable[[Relation], TableFacts]
+) -> TopicWriter | ParallelWriter:
     """A transactional topic keeps an update of the key in one record: two would lose what was not sent."""
     transport = require_transport(spec)
     database = str(conninfo_to_dict(spec.source_dsn).get("dbname") or "")
-    return Envelopes(transport.prefix, database, transport.schemas, split_key_changes)
+    envelopes = Envelopes(
+        transport.prefix, database, transport.schemas, split_key_changes=transport.mode is Mode.PARALLEL
+    )  # fmt: skip
+    if transport.mode is Mode.TRANSACTIONAL:
+        return TopicWriter(randbits(63), spec.domain, envelopes, describe)
+    return ParallelWriter(randbits(63), spec.name, spec.domain, envelopes, describe, made)

@@ -19,6 +19,8 @@ from typing import Any
 import psycopg
 
 from cdc.errors import CdcError
+from cdc.kafka_transport import Mode
+from cdc.parallel_stream import ParallelStream
 from cdc.projection import Direction
 from cdc.spec import Progress, StreamSpec
 from cdc.stream import Stream
@@ -118,7 +120,8 @@ class StreamKeeper(threading.Thread):
                 self._stop_event.wait(1.0)
 
     def _work(self, stream: StreamSpec) -> None:
-        Stream(stream, self._progress).run(self._stop_event)
+        is_parallel = stream.kafka is not None and stream.kafka.mode is Mode.PARALLEL
+        (ParallelStream if is_parallel else Stream)(stream, self._progress).run(self._stop_event)
 
     def _wait_until_begun(self) -> None:
         with self._connected() as target:

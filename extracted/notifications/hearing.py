@@ -27,7 +27,7 @@ class Hearing:
         receiver_id = addressing.receiver(event)
         with self._database.write() as connection:
             if inboxes.is_new(connection, inbox, event):
-                _write(connection, addressing.messages(event, choices_of(connection, receiver_id)))
+                _write(connection, event, addressing.messages(event, choices_of(connection, receiver_id)))
 
     def forget(self) -> None:
         """Events of long ago."""
@@ -35,12 +35,12 @@ class Hearing:
             connection.execute(delete(inbox).where(inbox.c.received_at < func.now() - KEPT))
 
 
-def _write(connection: Connection, messages: list[Message]) -> None:
+def _write(connection: Connection, event: Event, messages: list[Message]) -> None:
     if messages:
-        connection.execute(insert(message).values([_row(one) for one in messages]))
+        connection.execute(insert(message).values([_row(one, event) for one in messages]))
 
 
-def _row(one: Message) -> dict[str, Any]:
+def _row(one: Message, event: Event) -> dict[str, Any]:
     return {
         "id": one.id,
         "receiver_id": one.user_id,
@@ -53,4 +53,6 @@ def _row(one: Message) -> dict[str, Any]:
         "status": "queued" if one.is_wanted else "suppressed",
         "due_at": func.now() if one.is_wanted else None,
         "read_at": func.now() if one.is_companion else None,
+        # Not when it was heard: events of several outboxes, or tried again, come in another order than they happened.
+        "created_at": func.least(event.occurred_at, func.now()),
     }

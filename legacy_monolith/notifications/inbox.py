@@ -40,7 +40,7 @@ def take(event: Event) -> None:
         return
     messages = addressing.messages(event, preferences.of(user_id))
     if messages:
-        db.session.execute(insert(NotificationMessage).values([_row(message) for message in messages]))
+        db.session.execute(insert(NotificationMessage).values([_row(message, event) for message in messages]))
 
 
 def forget() -> None:
@@ -48,7 +48,7 @@ def forget() -> None:
     db.session.execute(_FORGET)
 
 
-def _row(message: Message) -> dict[str, Any]:
+def _row(message: Message, event: Event) -> dict[str, Any]:
     return {
         "id": message.id,
         "user_id": message.user_id,
@@ -61,4 +61,6 @@ def _row(message: Message) -> dict[str, Any]:
         "state": "pending" if message.is_wanted else "skipped",
         "next_attempt_at": func.now() if message.is_wanted else None,
         "read_at": func.now() if message.is_companion else None,
+        # Not when it was heard: events of several outboxes, or tried again, come in another order than they happened.
+        "created_at": func.least(event.occurred_at, func.now()),
     }

@@ -34,6 +34,9 @@ _SETTINGS = {
     "wal_sender_timeout": "10s",
     "log_line_prefix": "%m [%p] %q%u@%d %a ",
     "log_checkpoints": "off",
+    # A refused statement, and the details of a refusal, hold people's addresses and numbers.
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
 }
 
 

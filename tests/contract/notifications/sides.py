@@ -11,6 +11,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -138,9 +139,11 @@ class Side(ABC):
     def work(self) -> None:
         """Let the background work do what is due."""
 
-    def happen(self, person: Person, kind: str = "order.paid", **facts: Any) -> dict[str, Any]:
+    def happen(
+        self, person: Person, kind: str = "order.paid", ago: timedelta = timedelta(), **facts: Any
+    ) -> dict[str, Any]:
         event = {
-            "id": str(uuid.uuid4()), "type": kind, "occurred_at": "2026-01-01T12:00:00+00:00",
+            "id": str(uuid.uuid4()), "type": kind, "occurred_at": (datetime.now(UTC) - ago).isoformat(),
             "data": {"user_id": person.id, **ORDER, **facts},
         }  # fmt: skip
         self.tell(event)

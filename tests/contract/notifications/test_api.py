@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -83,6 +84,17 @@ def test_pages_join_without_a_gap_also_where_moments_are_equal(side: Side) -> No
         seen += page["items"]
         following = page["next_cursor"]
     assert (seen, len(seen)) == (whole, 7)
+
+
+def test_messages_are_listed_in_the_order_in_which_things_happened_not_in_which_they_were_heard(side: Side) -> None:
+    somebody = side.person()
+    for minutes, kind in ((2, "order.paid"), (3, "order.placed"), (1, "order.cancelled"), (-5, "order.expired")):
+        side.happen(somebody, kind, timedelta(minutes=minutes))
+    side.work()
+    items = somebody.messages()["items"]
+    assert [one["kind"] for one in items] == ["order.expired", "order.cancelled", "order.paid", "order.placed"]
+    # Somebody's clock may be ahead.
+    assert datetime.fromisoformat(items[0]["created_at"]) <= datetime.now(UTC)
 
 
 def test_both_sides_read_each_others_cursors(both: dict[str, Side]) -> None:
