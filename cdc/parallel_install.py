@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from contextlib import closing
 from importlib.resources import files
+from typing import Any
+
+import psycopg
 
 from cdc import install, position, source
-from cdc.kafka_errors import TopicUnsuitable
+from cdc.kafka_errors import DebeziumLoses, TopicUnsuitable
 from cdc.position import Position
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.topic_publisher import require_transport
 
+_LOSSY = """
+    select attname, format_type(atttypid, atttypmod)
+    from pg_catalog.pg_attribute a join pg_catalog.pg_type t on t.oid = a.atttypid
+    where attrelid = to_regclass(%s) and attname = any(%s)
+      and coalesce(nullif(typbasetype, 0), t.oid) = any('{varbit,timetz,timetz[],time[]}'::regtype[])
+    order by attnum
+"""
+"""Of bits the leading zeros, of times of day their zone, of those in arrays what is below a millisecond."""
 BEFORE_ALL = 0
 """A position before everything: the topics are read from their beginning."""
 
@@ -21,6 +32,8 @@ def begin_after_debezium(spec: StreamSpec) -> Position:
     `spec.publication`). May be repeated; a stream that has begun is left as it is."""
     if not require_transport(spec).debezium:
         raise TopicUnsuitable(spec.name, ["its topics are not said to be Debezium's"])
+    with source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor:
+        _require_whole_values(monitor, spec)
     with closing(SourceConnection(spec.source_dsn, f"fig-install {spec.name}")) as replication:
         identity = replication.identify(spec.slot)
     with (
@@ -36,3 +49,13 @@ def begin_after_debezium(spec: StreamSpec) -> Position:
             columns = {table: install.source_columns(monitor, table) for table in spec.source_tables}
             install.remember_columns(target, spec.name, columns)
         return made
+
+
+def _require_whole_values(monitor: psycopg.Connection[Any], spec: StreamSpec) -> None:
+    lost = []
+    for table in spec.source_tables:
+        used = {name for p in spec.projections if p.source == table for column in p.columns for name in column.sources}
+        found = monitor.execute(_LOSSY, [table.quoted, sorted(used)]).fetchall()
+        lost += [f"{table}.{name} ({kind})" for name, kind in found]
+    if lost:
+        raise DebeziumLoses(spec.name, lost)

@@ -11,8 +11,8 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from secrets import randbits
 from typing import Any
 
@@ -67,13 +67,22 @@ class TopicPublisher:
             while not stop.is_set():
                 began = time.monotonic()
                 try:
-                    with closing(PublishingSession(self._spec, self._checkpoint)) as session:
+                    with _kafka_named(), closing(PublishingSession(self._spec, self._checkpoint)) as session:
                         session.run(stop)
                 except ConnectionLost as error:
                     pause = FIRST_PAUSE if time.monotonic() - began > STEADY_SECONDS else pause
                     _log.warning("publisher %s: %s; again in %.2g s", self._spec.name, error.message, pause)
                     stop.wait(pause)
                     pause = min(2 * pause, LONGEST_PAUSE)
+
+
+@contextmanager
+def _kafka_named() -> Iterator[None]:
+    """A broker that is away may show at any moment of a session, also while it is made."""
+    try:
+        yield
+    except KafkaError as error:
+        raise ConnectionLost("Kafka", str(error) or type(error).__name__) from error
 
 
 class PublishingSession:
@@ -123,8 +132,6 @@ class PublishingSession:
                 self._turn()
         except psycopg.OperationalError as error:
             raise source.refused("source", error) from error
-        except KafkaError as error:
-            raise ConnectionLost("Kafka", str(error) or type(error).__name__) from error
 
     def _turn(self) -> None:
         is_full = len(self._pending) >= MOST_UNACKNOWLEDGED or self._bytes >= MOST_BYTES
