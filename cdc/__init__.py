@@ -1,7 +1,8 @@
 """Change data capture: keep the tables of one domain in step between two databases, through a lens.
 
 The way of a row: `source` (slot) -> `pgoutput` (bytes to messages) -> `binding` (messages to changes of target
-rows) -> `runs` (changes to batches) -> `statements` (SQL) -> `apply` (one transaction with its position).
+rows) -> `runs` (changes to batches) -> `statements` (SQL) -> `apply` (one transaction with its position). Where the
+target's constraints refuse a single step, `attempts` says what is tried next: `parking`, then row by row.
 
     from cdc.spec import StreamSpec, Progress, StreamState, Guard
         StreamSpec(name, domain, source_dsn, target_dsn, slot, publication, origin, projections,
@@ -16,6 +17,9 @@ rows) -> `runs` (changes to batches) -> `statements` (SQL) -> `apply` (one trans
         snapshot.copy(spec, on_progress=..., patience=10.0) -> Position   # slot, rows and position, or nothing
     from cdc.stream import Stream
         Stream(spec, on_progress=...).run(stop: threading.Event) -> None   # until `stop`, or a StreamError
+    from cdc import skip                                # a change that cannot be applied: `error.change` names it
+        skip.ask(spec, lsn, ordinal, who, why) -> None  # left out when the stream comes to it, once
+        skip.skipped(target_connection, stream) -> list[Skipped]   # what was, with its key
     from cdc import position
         position.read(target_connection, stream) -> Position | None
     from cdc import watch, control, budget, losses      # a slot's WAL, what is decided about its stream, what it lost

@@ -56,8 +56,8 @@ class Group:
     lsn: int = 0
     """End of the last one."""
     time: int = 0
-    first: str = ""
-    last: str = ""
+    first: Transaction | None = None
+    last: Transaction | None = None
     last_lsn: int = 0
     """Of the newest transaction's commit record."""
     ordinal: int = 0
@@ -71,15 +71,19 @@ class Group:
 
     def take(self, transaction: Transaction, time: int) -> None:
         """One more complete transaction that is not an applier's."""
-        self.time = max(self.time, time)
+        if time > self.time:
+            self.time = time
         self.transactions += 1
-        self.is_news |= transaction.heartbeat or bool(transaction.probe or transaction.marker)
-        self.probe = transaction.probe or self.probe
-        self.marker = transaction.marker or self.marker
+        if transaction.heartbeat or transaction.probe or transaction.marker:
+            self.is_news = True
+            self.probe = transaction.probe or self.probe
+            self.marker = transaction.marker or self.marker
 
     @property
     def place(self) -> str:
-        return self.last if self.first == self.last else f"one of {self.first} to {self.last}"
+        if self.last is None:
+            return ""
+        return str(self.last) if self.first is self.last else f"one of {self.first} to {self.last}"
 
 
 class _Sent(NamedTuple):
@@ -201,6 +205,20 @@ class TargetSession:
     def _send(self, sql: str, sent: _Sent) -> None:
         self._pgconn.send_query_params(sql.encode(), None)
         self._waiting.append(sent)
+
+    @property
+    def signs_by_origin(self) -> bool:
+        """Else by a message in the transaction."""
+        return self._by_origin
+
+    def commit_places(self, group: Group, places: Sequence[Kept]) -> None:
+        """Send the places of partitions, which take the position's part, and commit."""
+        self._begin()
+        for kept in places:
+            self._query(kept.statement, kept.parameters, _Sent("position", group))
+        self._query(b"commit", [], _Sent("commit", group))
+        self._in_transaction = self._guarded = False
+        self._sync(group)
 
     def commit(self, group: Group, beside: Sequence[Kept] = ()) -> None:
         """Send position and commit. From here on it is the target's decision."""

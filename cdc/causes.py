@@ -20,6 +20,8 @@ class Cause(StrEnum):
     """Somebody who is not this stream wrote the target's row last; the fence should have refused it."""
     CORRUPTION = "corruption"
     """Neither side's row was written since it was copied, or an index does not say what the table says."""
+    SKIPPED = "skipped"
+    """An operator had a change of this row left out (`cdc.skip`)."""
     UNKNOWN = "unknown"
 
 
@@ -48,6 +50,8 @@ class Facts:
     """This column is made of something else than when it was copied."""
     indexes_agree: bool = True
     """On both sides a look by index and a look through the table find the same."""
+    left_out: str | None = None
+    """The last change of this row that was left out, and on whose word."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ def name(difference: Difference, facts: Facts) -> Named:
 def _cause(kind: Kind, facts: Facts) -> tuple[Cause, str]:
     if not facts.still:
         return Cause.LAG, "both sides were the same at the next point"
+    if facts.left_out is not None:
+        return Cause.SKIPPED, facts.left_out
     if not facts.indexes_agree:
         return Cause.CORRUPTION, "a look by index finds another row than a look through the table"
     if facts.writer is Writer.OTHER:

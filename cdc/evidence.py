@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 import psycopg
 
-from cdc import image
+from cdc import image, skip
 from cdc.causes import Facts, Named, Writer, name
 from cdc.difference import Difference
+from cdc.position import lsn_text
 from cdc.projection import Direction, Projection, Table
 from cdc.snapshot_plan import Pair, pairs
 from cdc.snapshot_record import INITIAL
@@ -100,11 +101,14 @@ def named(
         written |= {(number, key): is_new for key, is_new in _written(source, pair, within, seen).items()}
         agree[number] = all(_agree(*side, within) for side in ((source, pair.source), (target, pair.target)))
     changed = _changed_columns(spec, target)
+    left_out = _left_out(spec, target)
     made = []
     for difference, (place, columns) in places.items():
         writer, at = writers.get(place, (Writer.NOBODY, None))
         lens = bool(columns & changed.get(known[place[0]].filling.target, set()))
-        facts = Facts(difference.place in again, writer, at, written.get(place), lens, agree[place[0]])
+        facts = Facts(
+            difference.place in again, writer, at, written.get(place), lens, agree[place[0]], left_out.get(place)
+        )
         made.append(name(difference, facts))
     return tuple(made)
 
@@ -118,6 +122,19 @@ def _writers(spec: StreamSpec, target: Connection, pair: Pair, within: Range) ->
         who, at = said.split(" ", 1)
         made[tuple(key)] = _WRITERS[who], at or None
     return made
+
+
+def _left_out(spec: StreamSpec, target: Connection) -> dict[Place, str]:
+    """The last skipped change of each row."""
+    fillings = image.fillings(spec.projections)
+    found = {}
+    for one in skip.skipped(target, spec.name):
+        said = f"change {one.ordinal} of the transaction at {lsn_text(one.lsn)} was left out by {one.who}: {one.why}"
+        for number, filling in enumerate(fillings):
+            keys = [source for source, _target in filling.primary.key]
+            if str(filling.primary.source) == one.relation and one.key.keys() >= set(keys):
+                found[number, tuple(one.key[key] or "" for key in keys)] = said
+    return found
 
 
 def _literal(text: str) -> str:

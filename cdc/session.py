@@ -161,8 +161,10 @@ class Session:
     def _begin(self, message: Begin) -> None:
         self.received = message.final_lsn
         transaction = self._translator.begin(message)
-        self._group.last, self._group.last_lsn = str(transaction), message.final_lsn
-        self._group.first = self._group.first or self._group.last
+        group = self._group
+        group.last, group.last_lsn = transaction, message.final_lsn
+        if group.first is None:
+            group.first = transaction
 
     def _end_of_transaction(self, message: Commit) -> None:
         group, transaction = self._group, self._translator.end()

@@ -114,16 +114,22 @@ def skipped(target: psycopg.Connection[Any], stream: str) -> list[Skipped]:
 
 def waiting(target: psycopg.Connection[Any], stream: str) -> Skips:
     """What a session has to leave out. An installation from before has no such table, and no wishes."""
-    known = target.execute("select to_regclass('fig.skip')").fetchone()
     found: dict[int, frozenset[int]] = {}
-    for wish in requests(target, stream) if known and known[0] else ():
+    for wish in requests(target, stream) if _is_installed(target) else ():
         if wish.used_at is None:
             found[wish.lsn] = found.get(wish.lsn, frozenset()) | {wish.ordinal}
     return found
 
 
+def _is_installed(target: psycopg.Connection[Any]) -> bool:
+    known = target.execute("select to_regclass('fig.skip')").fetchone()
+    return known is not None and known[0] is not None
+
+
 def forget(target: psycopg.Connection[Any], stream: str) -> None:
     """A new snapshot brings what was left out."""
+    if not _is_installed(target):
+        return
     target.execute("delete from fig.skip where stream = %s", [stream])
     target.execute("delete from fig.skipped where stream = %s", [stream])
 

@@ -10,7 +10,7 @@ from cdc.changes import Keepalive, Kept
 from cdc.losses import require_same
 from cdc.pgoutput import Message, decode
 from cdc.position import Position
-from cdc.source import SourceConnection
+from cdc.source import FRAME, SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ConnectionLost
 
@@ -21,7 +21,7 @@ class SlotChanges:
     def __init__(self, spec: StreamSpec) -> None:
         self._spec = spec
         self._connection = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
-        self._receive = self._connection.receive
+        self._receive = self._connection.receive_bytes
         self.size = 0
         self.silence = self._connection.silence
         self.close = self._connection.close
@@ -40,8 +40,8 @@ class SlotChanges:
             raise ConnectionLost("source", str(error)) from error
         if received is None or isinstance(received, Keepalive):
             return received
-        self.size = len(received.content)
-        return decode(received.content)
+        self.size = len(received)
+        return decode(received[FRAME:])
 
     def send_status(self, flushed: int, applied: int, ask: bool = False) -> None:
         try:

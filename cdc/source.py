@@ -31,8 +31,8 @@ _BUSY = {"55006", "53300", "57P01", "57P02", "57P03", "40001", "40P01", "25P03",
 """Slot or origin still held by our last session, no free connection, shutting down, deadlock: all pass."""
 
 _WAL_DATA = ord("w")
-_COPIED_TWICE = 64 * 1024
-"""Bytes of a message that are copied once more, for speed; more would be felt in memory."""
+FRAME = 25
+"""Bytes in front of a message: what it is, its LSN, how far the source is, when it was sent."""
 
 _keepalive_message = struct.Struct("!BQqB").unpack_from
 _status_message = struct.Struct("!BQQQqB").pack
@@ -184,6 +184,13 @@ class SourceConnection:
 
     def receive(self) -> WalData | Keepalive | None:
         """The next message if there is one; None when nothing has arrived."""
+        found = self.receive_bytes()
+        if found is None or isinstance(found, Keepalive):
+            return found
+        return WalData(found[FRAME:], found[1:9])
+
+    def receive_bytes(self) -> bytes | Keepalive | None:
+        """As `receive`; the message has its frame, FRAME bytes, in front of it."""
         size, data = self._pgconn.get_copy_data(1)
         if size == 0:
             self._pgconn.consume_input()
@@ -194,10 +201,7 @@ class SourceConnection:
             raise self._ended()
         self._heard = time.monotonic()
         if data[0] == _WAL_DATA:
-            if size < _COPIED_TWICE:
-                whole = bytes(data)  # Slices of bytes are cheaper than those of a view.
-                return WalData(whole[25:], whole[1:9])
-            return WalData(bytes(data[25:]), bytes(data[1:9]))
+            return bytes(data)
         _kind, wal_end, _time, reply = _keepalive_message(data)
         return Keepalive(wal_end, reply == 1)
 

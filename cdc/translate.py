@@ -50,7 +50,7 @@ class WholeTable:
 Statement = Batch | WholeTable | Omission
 
 
-@dataclass
+@dataclass(slots=True, eq=False)
 class Transaction:
     """The source transaction that is being received."""
 

@@ -11,8 +11,9 @@ import pytest
 
 from cdc import apply, snapshot
 from cdc.changes import Keepalive
+from cdc.pgoutput import Insert, Message
 from cdc.session import Pace
-from cdc.source import SourceConnection, WalData
+from cdc.slot_changes import SlotChanges
 from cdc.spec import StreamState
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE
@@ -134,14 +135,14 @@ def test_a_transaction_of_100000_rows_needs_little_memory_even_while_the_target_
     copied: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     received = [0]
-    receive = SourceConnection.receive
+    receive = SlotChanges.receive
 
-    def counted(self: SourceConnection) -> WalData | Keepalive | None:
+    def counted(self: SlotChanges) -> Message | Keepalive | None:
         found = receive(self)
-        received[0] += isinstance(found, WalData)
+        received[0] += isinstance(found, Insert)
         return found
 
-    monkeypatch.setattr(SourceConnection, "receive", counted)
+    monkeypatch.setattr(SlotChanges, "receive", counted)
     with copied.streaming(), psycopg.connect(copied.service) as blocker:
         copied.on_monolith("insert into book (title, note) values ('first', 'x')")
         copied.caught_up()

@@ -20,6 +20,8 @@ COPIED = Facts(still=True, writer=Writer.COPY, source_written=False)
     ("difference", "facts", "cause", "evidence"),
     [
         (COLUMN, replace(COPIED, still=False), Cause.LAG, "the same at the next point"),
+        (COLUMN, replace(COPIED, left_out="by ann: known"), Cause.SKIPPED, "by ann"),
+        (MISSING, replace(COPIED, left_out="by ann: known", still=False), Cause.LAG, "the same"),
         (COLUMN, COPIED, Cause.CORRUPTION, "neither side's row was written"),
         (COLUMN, replace(COPIED, lens_changed=True), Cause.LENS, "not the one of the copy"),
         (COLUMN, replace(COPIED, indexes_agree=False, lens_changed=True), Cause.CORRUPTION, "by index"),

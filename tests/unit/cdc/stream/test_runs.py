@@ -40,6 +40,18 @@ def test_a_row_that_comes_again_ends_the_batch() -> None:
     assert sizes(batches((change(UPDATE, n % 4) for n in range(8)), Runs())) == [4, 4]
 
 
+def moved(old: int, new: int) -> Change:
+    key = str(old).encode()
+    return Change(UPDATE, [b"t", key], (key,), (str(new).encode(),))
+
+
+def test_a_chain_of_moved_keys_is_one_batch_and_a_key_that_was_made_is_not_found_in_it() -> None:
+    assert sizes(batches([moved(n, n + 1) for n in range(16, 0, -1)], Runs())) == [16]
+    assert sizes(batches([moved(1, 9), moved(2, 1), moved(9, 2)], Runs())) == [1, 1, 1]
+    assert sizes(batches([moved(1, 5), moved(5, 6)], Runs())) == [1, 1]
+    assert sizes(batches([moved(1, 5), moved(2, 5)], Runs())) == [1, 1]
+
+
 def test_another_kind_of_change_of_the_same_table_ends_the_batch() -> None:
     found = batches([change(INSERT, 1), change(INSERT, 2), change(UPDATE, 1), change(INSERT, 3)], Runs())
     assert [(b.shape.op, b.rows) for b in found] == [
