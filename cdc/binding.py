@@ -19,17 +19,6 @@ SetUpColumns = Sequence[tuple[str, int, int]]
 """(name, type oid, modifier) of a source table's columns when the stream was set up."""
 
 
-def differences(relation: Relation, expected: SetUpColumns) -> list[str]:
-    """What has changed in a source table since the stream was set up; order of columns does not matter."""
-    now = {column.name: (column.type_oid, column.modifier) for column in relation.columns}
-    was = {name: (type_oid, modifier) for name, type_oid, modifier in expected}
-    return [
-        *(f"column {name} is new" for name in now if name not in was),
-        *(f"column {name} is gone" for name in was if name not in now),
-        *(f"column {name} has another type" for name in now if name in was and now[name] != was[name]),
-    ]
-
-
 ColumnTypes = Mapping[str, str]
 """Of a target table: its columns, and their types as SQL names them without modifiers."""
 
