@@ -169,6 +169,20 @@ class TargetSession:
         self._pgconn.send_query_params(sql.encode(), None)
         self._waiting.append(sent)
 
+    @property
+    def signs_by_origin(self) -> bool:
+        """Else by a message in the transaction."""
+        return self._by_origin
+
+    def commit_places(self, group: Group, places: Sequence[Kept]) -> None:
+        """Send the places of partitions, which take the position's part, and commit."""
+        self._begin()
+        for kept in places:
+            self._query(kept.statement, kept.parameters, _Sent("position", group))
+        self._query(b"commit", [], _Sent("commit", group))
+        self._in_transaction = self._guarded = False
+        self._sync(group)
+
     def commit(self, group: Group, beside: Sequence[Kept] = ()) -> None:
         """Send position and commit. From here on it is the target's decision."""
         self._begin()

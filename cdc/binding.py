@@ -89,6 +89,10 @@ class Binding:
             gone.discard((self._projection.target, self._row_key(new)))
         return (Change(self._insert, self._insert_values(new)),)
 
+    def put(self, new: Row) -> Iterable[Change]:
+        """The row as it is, whether it was there or not."""
+        return (Change(self._put, self._insert_values(new), (self._row_key(new),)),)
+
     def update(self, message: Update, gone: Gone) -> Iterable[Change]:
         """Columns whose value was not sent stay as they are."""
         new = filled(message)

@@ -18,7 +18,15 @@ from cdc.kafka_errors import MalformedEnvelope
 from cdc.pgoutput import UNCHANGED, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Truncate, Update
 from cdc.stream_errors import SchemaChanged
 
-Change = Insert | Update | Delete | Truncate | LogicalMessage
+
+class SnapshotRow(NamedTuple):
+    """A row as it is now, whether it was there before or not (`r`)."""
+
+    relation: int
+    new: Row
+
+
+Change = Insert | SnapshotRow | Update | Delete | Truncate | LogicalMessage
 _NOT_ONE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
 
 
@@ -86,8 +94,10 @@ class EnvelopeReader:
     def _change(
         self, table: _Table, operation: Any, said: dict[str, Any], where: Where, unsent: Collection[int] | None
     ) -> Change:
-        if operation == "c" or operation == "r":
+        if operation == "c":
             return Insert(table.oid, _row(table, said.get("after"), where, "after", unsent))
+        if operation == "r":
+            return SnapshotRow(table.oid, _row(table, said.get("after"), where, "after", ()))
         if operation == "u":
             new = _row(table, said.get("after"), where, "after", unsent)
             if said.get("before") is None:

@@ -89,7 +89,9 @@ def _timestamp_tz(value: bytes) -> bytes:
 
 def _time_tz(value: bytes) -> bytes:
     """With the zone that it has: Debezium would shift it to UTC, which is another value."""
-    return b'"%bZ"' % value[:-3] if value.endswith(b"+00") else text(value)
+    if value.endswith(b"+00"):
+        return b'"%bZ"' % value[:-3]
+    return b'"%b:00"' % value if value[-3:-2] in (b"+", b"-") else text(value)
 
 
 def _interval(value: bytes) -> bytes:

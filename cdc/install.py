@@ -126,7 +126,7 @@ def complete(monitor: psycopg.Connection[Any], target: psycopg.Connection[Any], 
 def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
     """The position away, if there is one. A replica's session does not cascade, so both tables are named."""
     target.execute("delete from fig.stream_source where stream = %s", [spec.name])
-    for table in ("fig.topic_place", "fig.topic_relation"):
+    for table in ("fig.topic_place", "fig.topic_relation", "fig.partition_place", "fig.barrier"):
         found = target.execute("select to_regclass(%s)", [table]).fetchone()
         if found and found[0]:
             target.execute(sql.SQL("delete from {} where stream = %s").format(sql.SQL(table)), [spec.name])
@@ -166,7 +166,9 @@ def remove(spec: StreamSpec) -> None:
             forget(target, spec)
             forget_copies(target, spec)
         if spec.kafka is not None:
-            topics.remove(spec.kafka, spec.kafka.topic)
-        ours = "select roname from pg_replication_origin where roname = %s or roname ~ ('^' || %s || '_copy[0-9]+$')"
-        for (name,) in target.execute(ours, [spec.origin, spec.origin]).fetchall():
-            target.execute("select pg_replication_origin_drop(%s)", [name])
+            for name in spec.kafka.topics(spec.source_tables):
+                topics.remove(spec.kafka, name)
+        # The copies of a snapshot, and the appliers of a parallel stream, have one each.
+        ours = "select roname from pg_replication_origin where roname = %s or roname ~ ('^' || %s || '_(copy)?[0-9]+$')"
+        for (origin,) in target.execute(ours, [spec.origin, spec.origin]).fetchall():
+            target.execute("select pg_replication_origin_drop(%s)", [origin])

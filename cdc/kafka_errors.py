@@ -38,6 +38,19 @@ class TopicUnsuitable(StreamError):
         )
 
 
+class DebeziumLoses(StreamError):
+    """Columns whose values Debezium's connector does not tell whole."""
+
+    code = "debezium-loses"
+
+    def __init__(self, stream: str, columns: Sequence[str]) -> None:
+        super().__init__(
+            f"stream {stream} cannot be fed by Debezium, whose envelopes lose a part of: {', '.join(columns)}",
+            "Set kafka.debezium to false in fig.yml, so that our own capture fills the topics, or take these columns"
+            " out of the lens",
+        )
+
+
 class TopicLost(StreamError):
     """The topic no longer has what the target needs next, or is another topic of the same name."""
 

@@ -13,10 +13,11 @@ slot was lost: what has not changed is not copied again.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 
 import psycopg
 from psycopg import sql
@@ -36,6 +37,8 @@ from cdc.stream_errors import ApplyMismatch
 from cdc.verify_view import Range
 
 __all__ = ["OnSnapshot", "SnapshotProgress", "copy", "read"]
+
+_log = logging.getLogger(__name__)
 
 MOST_WORKERS = 4
 
@@ -68,16 +71,31 @@ def copy(
         slots.drop(monitor, spec.slot)
         crew = workers or max(2, min(MOST_WORKERS, os.cpu_count() or 1))
         with ExitStack() as opened:
-            with closing(SourceConnection(spec.source_dsn, f"fig-snapshot {spec.name}")) as replication:
-                slot = slots.create(replication, monitor, spec.slot, patience, export=True)
-                checkpoint("slot created")
-                run = _Run(spec, attempt, slot, Counter(attempt.task, on_progress), checkpoint)
-                run.open(crew, patience, opened)
-            made = run.copy(target, unit_bytes)
+            with _slot_only_for_a_copy(monitor, spec):
+                with closing(SourceConnection(spec.source_dsn, f"fig-snapshot {spec.name}")) as replication:
+                    slot = slots.create(replication, monitor, spec.slot, patience, export=True)
+                    checkpoint("slot created")
+                    run = _Run(spec, attempt, slot, Counter(attempt.task, on_progress), checkpoint)
+                    run.open(crew, patience, opened)
+                run.copy(target, unit_bytes)
+            made = run.finish()
         checkpoint("snapshot committed")
         for table in spec.target_tables:
             target.execute(sql.SQL("analyze {}").format(sql.Identifier(table.schema, table.name)))
         return made
+
+
+@contextmanager
+def _slot_only_for_a_copy(monitor: psycopg.Connection[object], spec: StreamSpec) -> Iterator[None]:
+    """A copy that fails gives its slot back at once: the next one makes another, and this one would only keep WAL."""
+    try:
+        yield
+    except BaseException:
+        try:
+            slots.drop(monitor, spec.slot)
+        except psycopg.Error as error:
+            _log.warning("stream %s: slot %s stays after a failed copy: %s", spec.name, spec.slot, error)
+        raise
 
 
 def _begin(spec: StreamSpec, target: psycopg.Connection[object]) -> Attempt:
@@ -121,7 +139,8 @@ class _Run:
             work = Work(self._spec, self._attempt, self._slot.consistent_point, self._stop)
             self._workers.append(Worker(work, reading, writing))
 
-    def copy(self, target: psycopg.Connection[object], unit_bytes: int) -> Position:
+    def copy(self, target: psycopg.Connection[object], unit_bytes: int) -> None:
+        """Afterwards the target has the source's rows at the slot's point."""
         first = self._workers[0]
         pairs = snapshot_plan.pairs(image.fillings(self._spec.projections), first.source, first.target)
         units = [unit for pair in pairs for unit in snapshot_plan.units(pair, first.source, unit_bytes)]
@@ -137,7 +156,6 @@ class _Run:
         run_all(self._workers, self._fill, todos, self._counter.tell, self._stop)
         self._counter.tell()
         self._checkpoint("filled")
-        return self._finish(first)
 
     def _require_whole(self, worker: Worker, pairs: Sequence[snapshot_plan.Pair]) -> None:
         """Each part has the row that it is a part of."""
@@ -173,9 +191,9 @@ class _Run:
         self._counter.done(table, todo.kept + rows)
         self._checkpoint("table copied")
 
-    def _finish(self, worker: Worker) -> Position:
+    def finish(self) -> Position:
         """The position, and with it everything."""
-        spec, slot = self._spec, self._slot
+        spec, slot, worker = self._spec, self._slot, self._workers[0]
         made = Position(spec.name, slot.identity, slot.consistent_point)
         seen = worker.source.execute("select pg_current_snapshot()::text").fetchone()
         columns = {table: install.source_columns(worker.source, table) for table in spec.source_tables}

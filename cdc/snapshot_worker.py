@@ -25,7 +25,11 @@ from cdc.verify_view import Range
 
 Connection = psycopg.Connection[Any]
 
-_TARGET_SETTINGS = "set search_path = pg_catalog; set session_replication_role = replica; set synchronous_commit = off"
+# Workers are several themselves, and compiling a statement for one unit takes longer than running it.
+_PLAIN = "set jit = off; set max_parallel_workers_per_gather = 0"
+_TARGET_SETTINGS = (
+    "set search_path = pg_catalog; set session_replication_role = replica; set synchronous_commit = off;" + _PLAIN
+)
 ROWS_OF_A_BUCKET = 64
 MOST_BUCKETS = 65536
 
@@ -71,7 +75,9 @@ def connect_target(spec: StreamSpec, number: int, patience: float) -> Connection
 
 def connect_source(spec: StreamSpec) -> Connection:
     """A session that is going to read at a snapshot."""
-    return source.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}")
+    reading = source.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}")
+    reading.execute(_PLAIN)
+    return reading
 
 
 def see(reading: Connection, snapshot: str) -> None:

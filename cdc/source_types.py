@@ -58,3 +58,13 @@ def _catalogue(connection: psycopg.Connection[Any], oids: set[int]) -> dict[int,
         made_of = {oid for one in found.values() for oid in (one.base, one.element) if oid >= OWN}
         wanted = made_of - found.keys()
     return found
+
+
+def generated(connection: psycopg.Connection[Any], table: Table) -> list[str]:
+    """Its generated columns, which a stream never has."""
+    found = connection.execute(
+        "select attname from pg_catalog.pg_attribute"
+        " where attrelid = to_regclass(%s) and attgenerated <> '' and not attisdropped",
+        [table.quoted],
+    ).fetchall()
+    return [row[0] for row in found]

@@ -188,3 +188,77 @@ returns void language sql as $$
 $$;
 
 revoke execute on function fig.keep_place, fig.keep_relation from public;
+
+-- In parallel: where each partition is, written together with its rows by whoever has the partition now.
+create table if not exists fig.partition_place (
+    stream    text not null,
+    topic     text not null,
+    partition int not null,
+    topic_id  text not null,
+    next      bigint not null,
+    session   bigint not null default 0,
+    number    bigint not null default 0,
+    last      bigint[] not null default '{0,0,0}',  -- order key of the last record that was applied
+    lsn       pg_lsn not null,                      -- everything before it is applied here
+    primary key (stream, topic, partition)
+) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+
+-- What the source said at an LSN, until every partition has passed it.
+create table if not exists fig.barrier (
+    stream      text not null,
+    lsn         pg_lsn not null,
+    source_time timestamptz,
+    probe       text,
+    marker      jsonb,
+    primary key (stream, lsn)
+);
+
+-- Compare-and-set: of two appliers that believe to have a partition, one is refused.
+create or replace function fig.advance_partition(
+    p_stream text, p_topic text, p_partition int, p_old bigint, p_new bigint, p_session bigint, p_number bigint,
+    p_last bigint[], p_lsn pg_lsn
+) returns void language plpgsql as $$
+begin
+    update fig.partition_place
+    set next = p_new, session = p_session, number = p_number, last = p_last
+    where stream operator(pg_catalog.=) p_stream and topic operator(pg_catalog.=) p_topic
+      and partition operator(pg_catalog.=) p_partition and next operator(pg_catalog.=) p_old;
+    if not found then
+        raise exception using errcode = 'SF411',
+            message = pg_catalog.format('partition %s of %s is no longer at %s', p_partition, p_topic, p_old);
+    end if;
+    if p_lsn is not null then
+        perform pg_catalog.pg_replication_origin_xact_setup(p_lsn, pg_catalog.now());
+    end if;
+end $$;
+
+-- Partitions have passed barriers; the stream's position is behind the last one that all have passed. Whoever comes
+-- last sees it: the position's row is locked before the partitions are looked at, and until the commit.
+-- p_barriers: [[lsn, time, probe, marker], ...], rising; p_passed: [[topic, partition, lsn], ...]
+create or replace function fig.pass_barriers(p_stream text, p_barriers jsonb, p_passed jsonb)
+returns void language plpgsql set search_path = pg_catalog as $$
+declare
+    reached pg_lsn;
+begin
+    insert into fig.barrier (stream, lsn, source_time, probe, marker)
+    select p_stream, (b ->> 0)::pg_lsn, (b ->> 1)::timestamptz, b ->> 2, nullif(b -> 3, 'null')
+    from jsonb_array_elements(p_barriers) with ordinality e(b, place) order by place
+    on conflict do nothing;
+    update fig.partition_place p set lsn = greatest(p.lsn, (b ->> 2)::pg_lsn)
+    from jsonb_array_elements(p_passed) e(b)
+    where p.stream = p_stream and p.topic = b ->> 0 and p.partition = (b ->> 1)::int;
+    perform from fig.position where stream = p_stream for update;
+    select min(lsn) into reached from fig.partition_place where stream = p_stream;
+    update fig.position p
+    set lsn = reached, updated_at = clock_timestamp(),
+        source_time = coalesce((select max(source_time) from fig.barrier where stream = p_stream and lsn <= reached),
+                               p.source_time),
+        probe = coalesce((select b.probe from fig.barrier b where stream = p_stream and lsn <= reached
+                          and b.probe is not null order by lsn desc limit 1), p.probe),
+        marker = coalesce((select b.marker from fig.barrier b where stream = p_stream and lsn <= reached
+                           and b.marker is not null order by lsn desc limit 1), p.marker)
+    where p.stream = p_stream and p.lsn < reached;
+    delete from fig.barrier where stream = p_stream and lsn <= reached;
+end $$;
+
+revoke execute on function fig.advance_partition, fig.pass_barriers from public;

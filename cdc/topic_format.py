@@ -29,6 +29,7 @@ _begin = Struct("!QqI")
 _end = Struct("!QQq")
 _lsn = Struct("!Q")
 _column = Struct("!H")
+_order = Struct("!QQ")
 
 
 class Stem(NamedTuple):
@@ -51,6 +52,11 @@ def end_rest(lsn: int, end_lsn: int, time: int) -> bytes:
 
 def lsn_rest(lsn: int) -> bytes:
     return _lsn.pack(lsn)
+
+
+def order_rest(commit_lsn: int, ordinal: int) -> bytes:
+    """Of a change in a table's topic: which one of which transaction it is."""
+    return _order.pack(commit_lsn, ordinal)
 
 
 def unsent_rest(columns: list[int]) -> bytes:
@@ -79,6 +85,10 @@ def read_end(data: bytes) -> tuple[int, int, int]:
 
 def read_lsn(data: bytes) -> int:
     return int(_exactly(_lsn, data)[0])
+
+
+def read_order(data: bytes) -> tuple[int, int]:
+    return _exactly(_order, data)  # type: ignore[return-value]
 
 
 def read_unsent(data: bytes) -> tuple[int, ...]:

@@ -15,6 +15,8 @@ from cdc.topic_reader import Place
 STATEMENTS = {
     b"place": "select fig.keep_place($1, $2, $3, $4, $5, $6)",
     b"relation": "select fig.keep_relation($1, $2, $3)",
+    b"partition": "select fig.advance_partition($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    b"barriers": "select fig.pass_barriers($1, $2, $3)",
 }
 """Prepared by the target's session."""
 

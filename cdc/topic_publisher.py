@@ -11,12 +11,13 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from secrets import randbits
 from typing import Any
 
 import psycopg
+from kafka import TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 from psycopg.conninfo import conninfo_to_dict
 
@@ -24,10 +25,12 @@ from cdc import source, source_types, topics
 from cdc.changes import Keepalive
 from cdc.confirm import ASK_AFTER_SILENCE, GONE_AFTER_SILENCE, STATUS_EVERY
 from cdc.envelope import Envelopes
+from cdc.envelope_rows import TableFacts
 from cdc.heartbeat import Heartbeat
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka_transport import KafkaTransport, Mode, abandon, sender
 from cdc.losses import SlotInvalidated, SlotMissing
-from cdc.pgoutput import decode
+from cdc.parallel_writer import ParallelWriter
+from cdc.pgoutput import Relation, decode
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ConnectionLost, SetUpError
@@ -64,7 +67,7 @@ class TopicPublisher:
             while not stop.is_set():
                 began = time.monotonic()
                 try:
-                    with closing(PublishingSession(self._spec, self._checkpoint)) as session:
+                    with _kafka_named(), closing(PublishingSession(self._spec, self._checkpoint)) as session:
                         session.run(stop)
                 except ConnectionLost as error:
                     pause = FIRST_PAUSE if time.monotonic() - began > STEADY_SECONDS else pause
@@ -73,12 +76,22 @@ class TopicPublisher:
                     pause = min(2 * pause, LONGEST_PAUSE)
 
 
+@contextmanager
+def _kafka_named() -> Iterator[None]:
+    """A broker that is away may show at any moment of a session, also while it is made."""
+    try:
+        yield
+    except KafkaError as error:
+        raise ConnectionLost("Kafka", str(error) or type(error).__name__) from error
+
+
 class PublishingSession:
     """One replication connection and one producer; any exception ends both."""
 
     def __init__(self, spec: StreamSpec, checkpoint: Checkpoint) -> None:
         self._transport, self._checkpoint = require_transport(spec), checkpoint
-        self._topic = topics.make(self._transport, self._transport.topic, 1).name
+        self._topic = self._transport.topic
+        made = _made_topics(spec, self._transport)
         self._pending: deque[tuple[Any, int, int]] = deque()
         """(future, bytes, LSN that it reaches) of what is not acknowledged."""
         self._bytes = 0
@@ -98,12 +111,15 @@ class PublishingSession:
             # Before anything is written: while a predecessor still has the slot, this is refused.
             connection.start(spec.slot, spec.publication, confirmed)
             self._producer = self._transport.producer()
-            opened.callback(self._producer.abandon)
-            self._writer = TopicWriter(
-                randbits(63), spec.domain, envelopes_of(spec), lambda r: source_types.facts(self._catalogue, r)
-            )  # fmt: skip
+            opened.callback(abandon, self._producer)
+            for name in {name for name, _ in made.values()} or {self._topic}:
+                self._producer.partitions_for(name)  # Known before anything is sent.
+            self._produce = sender(self._producer)
+            self._partitions: dict[tuple[str, int], TopicPartition] = {}
+            self._writer = _writer(spec, made, lambda r: source_types.facts(self._catalogue, r))
             self._confirmed = self._written = confirmed
-            self._send(self._writer.open(identity, confirmed))
+            for record in self._writer.open(identity, confirmed):
+                self._send(record)
             self._opened = opened.pop_all()
 
     def close(self) -> None:
@@ -116,8 +132,6 @@ class PublishingSession:
                 self._turn()
         except psycopg.OperationalError as error:
             raise source.refused("source", error) from error
-        except KafkaError as error:
-            raise ConnectionLost("Kafka", str(error) or type(error).__name__) from error
 
     def _turn(self) -> None:
         is_full = len(self._pending) >= MOST_UNACKNOWLEDGED or self._bytes >= MOST_BYTES
@@ -148,9 +162,11 @@ class PublishingSession:
             self._writer.reached = max(self._writer.reached, message.wal_end)
 
     def _send(self, record: Outgoing) -> None:
-        future = self._producer.send(
-            self._topic, record.value, record.key, [(HEADER, record.header)], partition=0
-        )  # fmt: skip
+        place = self._partitions.get((record.topic, record.partition))
+        if place is None:
+            place = TopicPartition(record.topic or self._topic, record.partition)
+            self._partitions[record.topic, record.partition] = place
+        future = self._produce(place, record.key, record.value, [(HEADER, record.header), *record.headers])
         size = len(record.value or b"")
         self._pending.append((future, size, record.reaches))
         self._bytes += size
@@ -161,7 +177,8 @@ class PublishingSession:
         """Nothing more has arrived: say so now and then, and do not let the last records wait for others."""
         writer, now = self._writer, time.monotonic()
         if not writer.is_open and writer.reached > self._written and now - self._wrote_at > PROGRESS_EVERY:
-            self._send(writer.progress(writer.reached))
+            for record in writer.progress(writer.reached):
+                self._send(record)
             self._wrote_at = now
         if self._pending:
             try:
@@ -205,8 +222,27 @@ def require_transport(spec: StreamSpec) -> KafkaTransport:
     return spec.kafka
 
 
-def envelopes_of(spec: StreamSpec, split_key_changes: bool = False) -> Envelopes:
+def _made_topics(spec: StreamSpec, transport: KafkaTransport) -> dict[str, tuple[str, int]]:
+    """The topic of each table and its partitions; in transactional mode the one of all."""
+    if transport.mode is Mode.TRANSACTIONAL:
+        topics.make(transport, transport.topic, 1)
+        return {}
+    names = {str(table): transport.table_topic(table) for table in spec.source_tables}
+    return {
+        table: (topics.make(transport, name, transport.partitions).name, transport.partitions)
+        for table, name in names.items()
+    }
+
+
+def _writer(
+    spec: StreamSpec, made: dict[str, tuple[str, int]], describe: Callable[[Relation], TableFacts]
+) -> TopicWriter | ParallelWriter:
     """A transactional topic keeps an update of the key in one record: two would lose what was not sent."""
     transport = require_transport(spec)
     database = str(conninfo_to_dict(spec.source_dsn).get("dbname") or "")
-    return Envelopes(transport.prefix, database, transport.schemas, split_key_changes)
+    envelopes = Envelopes(
+        transport.prefix, database, transport.schemas, split_key_changes=transport.mode is Mode.PARALLEL
+    )  # fmt: skip
+    if transport.mode is Mode.TRANSACTIONAL:
+        return TopicWriter(randbits(63), spec.domain, envelopes, describe)
+    return ParallelWriter(randbits(63), spec.name, spec.domain, envelopes, describe, made)

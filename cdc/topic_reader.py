@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from cdc import topic_format
 from cdc.changes import Keepalive
-from cdc.envelope_reader import EnvelopeReader, Where
+from cdc.envelope_reader import EnvelopeReader, SnapshotRow, Where
 from cdc.kafka_errors import MalformedEnvelope, TopicLost
 from cdc.pgoutput import Begin, Commit, LogicalMessage, Message
 from cdc.position import Identity, lsn_text
@@ -125,7 +125,10 @@ class TopicReader:
         if self._reading != self._open or self._ordinal <= self._delivered:
             return None
         self._delivered = self._ordinal
-        return self._envelopes.read(record.value, record.where, topic_format.read_unsent(header))
+        found = self._envelopes.read(record.value, record.where, topic_format.read_unsent(header))
+        if found is None or isinstance(found, SnapshotRow):
+            raise ValueError("no change of a transaction")
+        return found
 
     def _commit(self, record: TopicRecord, lsn: int, end_lsn: int, time: int) -> Message | None:
         if lsn != self._reading:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from cdc import signature, topic_format
-from cdc.envelope import Envelopes, Record
+from cdc.envelope import Envelopes, Header, Record
 from cdc.envelope_rows import TableFacts
 from cdc.pgoutput import (
     UNCHANGED,
@@ -36,6 +36,11 @@ class Outgoing(NamedTuple):
     header: bytes
     reaches: int = 0
     """LSN that may be confirmed when this record and all before it are acknowledged; 0: none."""
+    topic: str = ""
+    """Empty for the one topic of a transactional stream."""
+    partition: int = 0
+    headers: tuple[Header, ...] = ()
+    """Besides ours."""
 
 
 class TopicWriter:
@@ -61,19 +66,19 @@ class TopicWriter:
         """Whether a transaction is being received."""
         return self._is_open
 
-    def open(self, identity: Identity, lsn: int) -> Outgoing:
+    def open(self, identity: Identity, lsn: int) -> Iterable[Outgoing]:
         """The first record."""
         self.reached = lsn
-        return self._ours(topic_format.OPENING, "fig.opening", Opening(identity, lsn).dump())
+        return (self._ours(topic_format.OPENING, "fig.opening", Opening(identity, lsn).dump()),)
 
-    def progress(self, wal_end: int) -> Outgoing:
+    def progress(self, wal_end: int) -> Iterable[Outgoing]:
         """Between transactions: nothing for us was before this LSN."""
         self.reached = max(self.reached, wal_end)
         content = json.dumps({"lsn": self.reached}).encode()
         found = self._ours(
             topic_format.PROGRESS, "fig.progress", content, topic_format.lsn_rest(self.reached)
         )  # fmt: skip
-        return found._replace(reaches=self.reached)
+        return (found._replace(reaches=self.reached),)
 
     def take(self, lsn: int, message: Message) -> Iterable[Outgoing]:
         """The records of one message."""
@@ -87,9 +92,11 @@ class TopicWriter:
             return self._relation(message)
         if isinstance(message, Commit):
             return self._commit(message)
+        is_foreign = False
         if isinstance(message, LogicalMessage):
             self._is_ours |= self._is_open and signature.is_ours(message.prefix, message.content)
-        if not self._is_open or self._is_ours or (isinstance(message, LogicalMessage) and not self._concerns(message)):
+            is_foreign = not concerns(message, self._domain)
+        if not self._is_open or self._is_ours or is_foreign:
             return ()
         return self._change(lsn, message)
 
@@ -134,15 +141,6 @@ class TopicWriter:
         ended = self._numbered(topic_format.END, self._envelopes.end(message.end_lsn), rest)
         return (ended._replace(reaches=message.end_lsn),)
 
-    def _concerns(self, message: LogicalMessage) -> bool:
-        """What other domains and other programs say to each other stays where it is."""
-        if message.prefix != OUR_MESSAGES:
-            return False
-        try:
-            return bool(json.loads(message.content).get("domain") == self._domain)
-        except (ValueError, AttributeError):
-            return False
-
     def _ours(self, kind: str, prefix: str, content: bytes, rest: bytes = b"") -> Outgoing:
         message = LogicalMessage(False, self.reached, prefix, content)
         return self._numbered(kind, self._envelopes.message(message), rest)
@@ -150,3 +148,13 @@ class TopicWriter:
     def _numbered(self, kind: str, record: Record, rest: bytes = b"") -> Outgoing:
         self._number += 1
         return Outgoing(record.key, record.value, topic_format.header(kind, self._session, self._number, rest))
+
+
+def concerns(message: LogicalMessage, domain: str) -> bool:
+    """What other domains and other programs say to each other stays where it is."""
+    if message.prefix != OUR_MESSAGES:
+        return False
+    try:
+        return bool(json.loads(message.content).get("domain") == domain)
+    except (ValueError, AttributeError):
+        return False

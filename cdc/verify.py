@@ -6,6 +6,7 @@ its way shows as a difference.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ _PINNED = {
     "bytea_output": "hex",
     "lc_monetary": "C",
     "xmlbinary": "base64",
+    # Compiling a checksum takes longer than computing one; several sessions share the work instead of its own workers.
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
 }
 
 
@@ -94,11 +98,17 @@ def compare(
             try:
                 yield from pair.differences(tally)
             except Error as error:
-                raise ComparisonFailed(str(both[0].table), str(both[1].table), of_database(error)) from error
+                raise ComparisonFailed(str(both[0].table), str(both[1].table), _said(error)) from error
 
     with Sessions(sides) as sessions:
         found = tuple(islice(differences(sessions), limit))
     return Report(tally.rows, found, len(found) < limit, time.monotonic() - started)
+
+
+def _said(error: Error) -> str:
+    """A lens that meets a value without counterpart says so in the text of the value that it fails to cast."""
+    named = re.search(r'"no counterpart of (.+?) = ', str(error))
+    return f"a value of {named.group(1)} has no counterpart" if named else of_database(error)
 
 
 def range_of(projection: Projection, differences: Iterable[Difference]) -> Range | None:

@@ -20,7 +20,7 @@ _SLOT = """
     select s.slot_name is not null, coalesce(s.active, false), coalesce(s.wal_status, ''),
            pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)::bigint,
            pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.confirmed_flush_lsn)::bigint, s.safe_wal_size,
-           (select nullif(setting::bigint, -1) * 1024 * 1024 from pg_settings where name = 'max_slot_wal_keep_size'),
+           pg_size_bytes(nullif(current_setting('max_slot_wal_keep_size'), '-1')),
            pg_current_wal_insert_lsn()::text, clock_timestamp()
     from (select 1) one left join pg_replication_slots s on s.slot_name = %s and s.database = current_database()
 """
@@ -53,7 +53,7 @@ def free_disk(connection: psycopg.Connection[Any]) -> int | None:
     if info.host not in ("", "localhost") and not info.host.startswith(("127.", "/", "::1")):
         return None
     row = connection.execute(
-        "select setting from pg_settings where name = 'data_directory' and pg_has_role('pg_read_all_settings', 'USAGE')"
+        "select current_setting('data_directory') where pg_has_role('pg_read_all_settings', 'USAGE')"
     ).fetchone()
     for folder in (f"{row[0]}/pg_wal", row[0]) if row else ():
         try:

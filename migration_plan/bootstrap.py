@@ -71,7 +71,7 @@ def _transport(settings: Settings) -> KafkaTransport | None:
     said = settings.kafka
     return KafkaTransport(
         said.bootstrap, said.prefix, Mode(said.mode), said.partitions, said.replication, said.min_insync, said.schemas,
-        tuple(sorted(said.security.items())),
+        security=tuple(sorted(said.security.items())),
     )  # fmt: skip
 
 

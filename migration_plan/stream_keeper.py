@@ -16,7 +16,9 @@ import psycopg
 
 from cdc.control import Phase
 from cdc.errors import CdcError
+from cdc.kafka_transport import Mode
 from cdc.masking import said
+from cdc.parallel_stream import ParallelStream
 from cdc.position import lsn_text
 from cdc.spec import Progress, StreamSpec, StreamState
 from cdc.stream import Stream
@@ -92,7 +94,8 @@ class StreamKeeper(threading.Thread):
             self._work(spec(self._parts, self._target))
 
     def _work(self, stream: StreamSpec) -> None:
-        Stream(stream, self._told).run(self._watch.halt)
+        is_parallel = stream.kafka is not None and stream.kafka.mode is Mode.PARALLEL
+        (ParallelStream if is_parallel else Stream)(stream, self._told).run(self._watch.halt)
 
     def _bring_back(self) -> None:
         budget = self._watch.watched.budget

@@ -24,6 +24,7 @@ from tests.bench import (
     figure,
     memory,
     snapshot,
+    through_kafka,
     verification,
     visibility,
 )
@@ -38,6 +39,7 @@ MEASURES: dict[str, Measure] = {
     "verification": verification.measure,
     "burden": burden.measure,
     "memory": memory.measure,
+    "kafka": through_kafka.measure,
 }
 
 

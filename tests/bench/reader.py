@@ -1,4 +1,7 @@
-"""Reads a slot up to an LSN, to nowhere, and prints the seconds: `python -m tests.bench.reader DSN SLOT LSN`."""
+"""Reads a slot up to an LSN as a publisher does, to nowhere, and prints the seconds: arguments DSN, slot, LSN.
+
+Each message is decoded and written as the record that would go to Kafka: Debezium's envelope and our header.
+"""
 
 from __future__ import annotations
 
@@ -6,28 +9,41 @@ import select
 import sys
 import time
 
+from cdc import source, source_types
+from cdc.envelope import Envelopes
 from cdc.pgoutput import Commit, decode
 from cdc.position import parse_lsn
 from cdc.source import Keepalive, SourceConnection
+from cdc.topic_writer import TopicWriter
 
 
 def main() -> None:
     dsn, slot, until = sys.argv[1], sys.argv[2], parse_lsn(sys.argv[3])
+    catalogue = source.connect(dsn, "source", "bench")
+    writer = TopicWriter(1, "bench", Envelopes("bench", "bench"), lambda r: source_types.facts(catalogue, r))
     connection = SourceConnection(dsn, "bench")
     began = time.perf_counter()
     connection.start(slot, "bench", 0)
+    _read(connection, writer, until)
+    print(time.perf_counter() - began)
+    connection.close()
+    catalogue.close()
+
+
+def _read(connection: SourceConnection, writer: TopicWriter, until: int) -> None:
     poll = select.poll()
     poll.register(connection.socket, select.POLLIN)
+    receive, take = connection.receive, writer.take
     while True:
-        received = connection.receive()
+        received = receive()
         if received is None:
             poll.poll(1000)
         elif not isinstance(received, Keepalive):
             message = decode(received.content)
+            for _record in take(received.lsn, message):
+                pass
             if isinstance(message, Commit) and message.end_lsn >= until:
-                break
-    print(time.perf_counter() - began)
-    connection.close()
+                return
 
 
 if __name__ == "__main__":

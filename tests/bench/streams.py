@@ -10,16 +10,18 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from cdc import install, position, source
+from cdc.kafka_transport import KafkaTransport
 from cdc.position import Position, parse_lsn
 from cdc.projection import Projection
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
+from cdc.topic_publisher import TopicPublisher
 from tests.bench import wide
 from tests.bench.servers import drop_slot, run
 from tests.support.waiting import wait_until
@@ -52,16 +54,31 @@ def set_up(ends: Ends) -> None:
 
 
 @contextmanager
-def ours(ends: Ends) -> Iterator[subprocess.Popen[bytes]]:
-    """Our stream in a process of its own, from the base slot's point."""
-    spec = ends.spec()
+def ours(ends: Ends, kafka: KafkaTransport | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Our stream from the base slot's point, in a process of its own; through Kafka a publisher's beside it."""
+    spec = replace(ends.spec(), kafka=kafka)
     run(ends.source, f"select pg_copy_logical_replication_slot('{BASE_SLOT}', '{spec.slot}')")
     install.install(spec)
+    _place(spec)
+    applier = _started("applier", spec)
+    processes = [applier] if kafka is None else [applier, _started("publisher", spec)]
+    try:
+        yield applier
+        assert all(process.poll() is None for process in processes), "the stream has ended"
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+        drop_slot(ends.source, spec.slot)
+
+
+def _place(spec: StreamSpec) -> None:
+    """The position where the slot is, without a snapshot."""
     connection = SourceConnection(spec.source_dsn, "bench")
     identity = connection.identify(spec.slot)
     connection.close()
     confirmed = f"select confirmed_flush_lsn::text from pg_replication_slots where slot_name = '{spec.slot}'"
-    [(lsn,)] = run(ends.source, confirmed)
+    [(lsn,)] = run(spec.source_dsn, confirmed)
     with (
         source.connect(spec.source_dsn, "source", "bench") as here,
         source.connect(spec.target_dsn, "target", "bench") as there,
@@ -71,15 +88,10 @@ def ours(ends: Ends) -> Iterator[subprocess.Popen[bytes]]:
         position.write_first(there, Position(spec.name, identity, parse_lsn(lsn)))
         columns = {table: install.source_columns(here, table) for table in spec.source_tables}
         install.remember_columns(there, spec.name, columns)
-    command = [sys.executable, "-m", __name__, pickle.dumps(spec).hex()]
-    process = subprocess.Popen(command)
-    try:
-        yield process
-        assert process.poll() is None, "the stream has ended"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-        drop_slot(ends.source, spec.slot)
+
+
+def _started(role: str, spec: StreamSpec) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-m", __name__, role, pickle.dumps(spec).hex()])
 
 
 @contextmanager
@@ -101,21 +113,27 @@ def subscription(ends: Ends) -> Iterator[None]:
 
 def seconds_between_marks(target: str, within: float = 300) -> float:
     """From mark 1 visible on the target to mark 2 visible there: starting up does not count."""
+    return seconds_between(target, "select 1 from mark where n = 1", "select 1 from mark where n = 2", within)
+
+
+def seconds_between(target: str, first: str, last: str, within: float = 300) -> float:
+    """From the moment when `first` finds a row on the target to that when `last` does."""
     with psycopg.connect(target, autocommit=True) as connection:
 
-        def has(mark: int) -> bool:
-            return connection.execute("select 1 from mark where n = %s", [mark], prepare=True).fetchone() is not None
+        def finds(query: str) -> bool:
+            return connection.execute(query.encode(), prepare=True).fetchone() is not None
 
-        wait_until(lambda: has(1), within, "the first mark arrives", every=0.001)
+        wait_until(lambda: finds(first), within, "the first row arrives", every=0.001)
         began = time.perf_counter()
-        wait_until(lambda: has(2), within, "the last mark arrives", every=0.001)
+        wait_until(lambda: finds(last), within, "the last row arrives", every=0.001)
         return time.perf_counter() - began
 
 
 def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    Stream(pickle.loads(bytes.fromhex(sys.argv[1]))).run(stop)
+    spec = pickle.loads(bytes.fromhex(sys.argv[2]))
+    (TopicPublisher(spec) if sys.argv[1] == "publisher" else Stream(spec)).run(stop)
 
 
 if __name__ == "__main__":

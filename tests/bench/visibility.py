@@ -19,6 +19,9 @@ from tests.bench.streams import BASE_SLOT, SUBSCRIPTION, Ends, ours, set_up, sub
 PER_SECOND = 1000
 CLIENTS = 4
 POLL = 0.001
+PATIENCE = 120.0
+WARM_UP = 3
+"""Seconds that are not counted: Java compiles what it runs often."""
 PROJECTIONS = (wide.same(wide.ITEM, "id", ("id", "n", "sent")), wide.same(wide.MARK, "n", ("n",)))
 TABLES = """
     create table item (id bigserial primary key, n int not null, sent timestamptz not null default clock_timestamp());
@@ -35,11 +38,10 @@ def measure(scale: Scale) -> Sequence[Figure]:
         ends = Ends(here.create_database("lag"), there.create_database("lag"), PROJECTIONS)
         for dsn in (ends.source, ends.target):
             run(dsn, TABLES)
-        script = here.folder / "insert.sql"
-        script.write_text("insert into item (n) values (1);\n")
+        written = script(here.folder)
         carried: list[tuple[tuple[float, float], tuple[float, float]]] = []
         for number in range(scale.rounds):
-            carried.append((_lags(ends, ours, script, seconds), _lags(ends, subscription, script, seconds)))
+            carried.append((lags(ends, ours, written, seconds), lags(ends, subscription, written, seconds)))
             (a, b), (c, d) = carried[-1]
             scale.say(f"round {number + 1}: ours p50 {a:.2f}, p99 {b:.2f} ms; against p50 {c:.2f}, p99 {d:.2f} ms")
     one, other = zip(*carried, strict=True)
@@ -55,10 +57,17 @@ def measure(scale: Scale) -> Sequence[Figure]:
     ]  # fmt: skip
 
 
-def _lags(
+def script(folder: Path) -> Path:
+    """What pgbench runs."""
+    file = folder / "insert.sql"
+    file.write_text("insert into item (n) values (1);\n")
+    return file
+
+
+def lags(
     ends: Ends, carry: Callable[[Ends], AbstractContextManager[object]], script: Path, seconds: int
 ) -> tuple[float, float]:
-    """(p50, p99) in milliseconds; the first second is not counted."""
+    """(p50, p99) in milliseconds; the first seconds are not counted."""
     for dsn in (ends.source, ends.target):
         run(dsn, "drop publication if exists bench", "truncate item restart identity", "checkpoint")
     run(ends.target, "truncate item, mark")
@@ -67,33 +76,33 @@ def _lags(
         drop_slot(ends.source, BASE_SLOT)
     set_up(ends)
     with carry(ends):
+        options = [f"--client={CLIENTS}", f"--time={seconds + WARM_UP}", f"--rate={PER_SECOND}", f"--file={script}"]
         pgbench = subprocess.Popen(
-            [PROGRAMS / "pgbench", "--no-vacuum", "--protocol=prepared", f"--client={CLIENTS}", f"--time={seconds + 1}",
-             f"--rate={PER_SECOND}", f"--file={script}", ends.source],
+            [PROGRAMS / "pgbench", "--no-vacuum", "--protocol=prepared", *options, ends.source],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        lags = _seen(ends.target, pgbench)
-    counted = sorted(lags[PER_SECOND:])
+        seen = _seen(ends, pgbench)
+    counted = sorted(seen[WARM_UP * PER_SECOND :])
     return statistics.median(counted) * 1000, counted[int(len(counted) * 0.99)] * 1000
 
 
-def _seen(target: str, load: subprocess.Popen[bytes]) -> list[float]:
-    """The lag of each row, until the load has ended and nothing more arrives."""
-    lags: list[float] = []
-    newest = 0
+def _seen(ends: Ends, load: subprocess.Popen[bytes]) -> list[float]:
+    """The lag of each row, in the order of their arrival, until the load has ended and all of it is there."""
+    known: dict[int, float] = {}
+    newest, written, deadline = 0, None, float("inf")
     # Rows commit out of order: those a little behind the newest are looked for, too.
     query = "select id, extract(epoch from sent)::float8 from item where id > %s - 50"
-    known: set[int] = set()
-    with psycopg.connect(target, autocommit=True) as connection:
-        quiet_since = time.monotonic()
-        while load.poll() is None or time.monotonic() - quiet_since < 1:
+    with psycopg.connect(ends.target, autocommit=True) as connection:
+        while written is None or len(known) < written:
             rows = connection.execute(query, [newest], prepare=True).fetchall()
             now = time.time()
             for number, sent in rows:
                 if number not in known:
-                    known.add(number)
-                    lags.append(now - sent)
-                    quiet_since = time.monotonic()
+                    known[number] = now - sent
                     newest = max(newest, number)
+            if written is None and load.poll() is not None:
+                [(written,)] = run(ends.source, "select count(*) from item")
+                deadline = time.monotonic() + PATIENCE
+            assert time.monotonic() < deadline, f"only {len(known)} of {written} rows have arrived"
             time.sleep(POLL)
-    return lags
+    return list(known.values())

@@ -60,7 +60,7 @@ class Connect:
         ]  # fmt: skip
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_until(self.answers, 90, f"Kafka Connect answers; log: {self.log}", every=0.1)
+        wait_until(self.answers, 120, f"Kafka Connect answers; log: {self.log}", every=0.1)
 
     def answers(self) -> bool:
         assert self.process is not None
@@ -74,7 +74,7 @@ class Connect:
         """A connector that runs: it and its tasks say RUNNING."""
         answer = self._ask("POST", "/connectors", {"name": name, "config": dict(settings)})
         assert answer.is_success, f"{name} refused: {answer.text}"
-        wait_until(lambda: self.runs(name), 60, f"{name} runs; log: {self.log}", every=0.1)
+        wait_until(lambda: self.runs(name), 120, f"{name} runs; log: {self.log}", every=0.1)
 
     def runs(self, name: str) -> bool:
         """Do it and all its tasks run? A task that failed is an error, with its reason."""

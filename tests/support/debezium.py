@@ -76,6 +76,8 @@ def sink(dsn: str, topics: str) -> dict[str, str]:
         "truncate.enabled": "true",
         "schema.evolution": "none",
         "quote.identifiers": "true",
+        # With the default one the sink stumbles over the header of a changed key whose columns have different types.
+        "header.converter": "org.apache.kafka.connect.storage.StringConverter",
         "key.converter.replace.null.with.default": "false",
         "value.converter.replace.null.with.default": "false",
         "consumer.override.auto.offset.reset": "earliest",

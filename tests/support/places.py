@@ -10,15 +10,22 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import psutil
+
 MEMORY = Path("/dev/shm")
 DISK = Path("/var/tmp")
 ROOM = 10 * 2**30
-"""Bytes that have to be free in memory: a whole run of the tests takes about half of it."""
+"""Bytes that have to be free in memory, there and at all: a whole run of the tests takes about as much."""
 
 
 def server_folder(prefix: str) -> Path:
     """A new folder that server users (postgres) can reach, unlike pytest's own."""
-    place = MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else DISK
-    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=MEMORY if _has_room() else DISK))
     folder.chmod(0o755)
     return folder
+
+
+def _has_room() -> bool:
+    if not MEMORY.is_dir():
+        return False
+    return min(shutil.disk_usage(MEMORY).free, psutil.virtual_memory().available) > ROOM

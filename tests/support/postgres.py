@@ -87,6 +87,7 @@ class PostgresServer:
             "port": str(self.port), "listen_addresses": "'127.0.0.1'", "unix_socket_directories": "''",
             "wal_level": "logical", "max_wal_senders": "20", "max_replication_slots": "20",
             "max_prepared_transactions": "10", "max_connections": "200", "shared_buffers": "'64MB'",
+            "max_wal_size": "'256MB'",
         }  # fmt: skip
         with (self.data / "postgresql.conf").open("a") as conf:
             conf.writelines(f"{k} = {v}\n" for k, v in {**base, **self.settings}.items())

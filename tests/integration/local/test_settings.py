@@ -117,7 +117,7 @@ def test_make_alone_prints_every_target():
 
 def test_install_steps_name_no_registry_and_no_place_of_this_machine():
     files = [PROJECT / "Makefile", PROJECT / "requirements.lock", PROJECT / "stack.yml", PROJECT / "fig.yml"]
-    for file in [*files, *(PROJECT / "scripts").iterdir()]:
+    for file in [*files, *(one for one in (PROJECT / "scripts").rglob("*") if one.is_file())]:
         text = file.read_text(encoding="utf-8")
         for forbidden in ("--index-url", "--find-links", "/home/", "/root/", "/work/", str(PROJECT)):
             assert forbidden not in text, f"{file} names {forbidden}"

@@ -80,7 +80,7 @@ def _records(envelopes: Envelopes, lsn: int, message: Message) -> Iterable[Recor
 def theirs(bootstrap: str, prefix: str, is_last: Callable[[Told], bool]) -> dict[str, list[Told]]:
     """What is in the topics of a prefix, until there is the last record, and END of its transaction after it."""
     told: dict[str, list[Told]] = {}
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     consumer = KafkaConsumer(
         bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, consumer_timeout_ms=500
     )
@@ -98,7 +98,7 @@ def theirs(bootstrap: str, prefix: str, is_last: Callable[[Told], bool]) -> dict
             ends = [_payload(one.value) for one in told.get(topic_name(prefix, BOUNDARIES), [])]
             if any(end["status"] == "END" and end["id"].partition(":")[0] == last for end in ends):
                 return told
-    raise AssertionError(f"Debezium has not told everything within 60 s; topics: {sorted(told)}")
+    raise AssertionError(f"Debezium has not told everything within 120 s; topics: {sorted(told)}")
 
 
 def _follow(consumer: Any, prefix: str, assigned: set[str]) -> None:

@@ -96,7 +96,7 @@ def records(dsn: str, recorded: Sequence[WalData], schemas: bool) -> list[Outgoi
         envelopes = Envelopes("recorded", "recorded", schemas, split_key_changes=False)
         writer = TopicWriter(SESSION, "d", envelopes, lambda relation: source_types.facts(connection, relation))
         return [
-            writer.open(IDENTITY, 0),
+            *writer.open(IDENTITY, 0),
             *(record for one in recorded for record in writer.take(one.lsn, decode(one.content))),
         ]
 

@@ -5,16 +5,20 @@ A schedule is made from its seed alone; how fast the processes are decides the r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
 from cdc.projection import Direction
 from tests.integration.cdc.schedules import monolith_writes, service_writes
+from tests.integration.cdc.schedules.processes import Role
 
 WRITERS = 2
-CHECKPOINTS = ("written", "before commit", "commit sent", "confirmed")
+CHECKPOINTS = {
+    Role.APPLIER: ("written", "before commit", "commit sent", "confirmed"),
+    Role.PUBLISHER: ("sent", "acknowledged", "confirmed"),
+}
 
 
 class Kind(StrEnum):
@@ -23,33 +27,42 @@ class Kind(StrEnum):
     UNDO = "rollback to savepoint"
     COMMIT = "commit"
     ROLLBACK = "rollback"
-    KILL = "the applier is killed, and started again"
-    KILL_AT = "the applier is killed, and will be killed again at"
-    STOP = "the applier is stopped, and started again"
-    FREEZE = "the applier stands still"
-    THAW = "the applier goes on"
+    KILL = "is killed, and started again"
+    KILL_AT = "is killed, and will be killed again at"
+    STOP = "is stopped, and started again"
+    FREEZE = "stands still"
+    THAW = "goes on"
     CRASH_TARGET = "the target crashes"
     CRASH_SOURCE = "the source crashes"
+    CRASH_BROKER = "the broker crashes"
 
 
 ENDS = (Kind.COMMIT, Kind.ROLLBACK)
-FAULTS = {Kind.KILL: 4, Kind.KILL_AT: 4, Kind.STOP: 1, Kind.FREEZE: 2, Kind.CRASH_TARGET: 1, Kind.CRASH_SOURCE: 1}
+Faults = Mapping[Kind, int]
 """How often each kind of fault is taken; a crash of a server takes the longest."""
+FAULTS: Faults = {
+    Kind.KILL: 4, Kind.KILL_AT: 4, Kind.STOP: 1, Kind.FREEZE: 2, Kind.CRASH_TARGET: 1, Kind.CRASH_SOURCE: 1,
+}  # fmt: skip
+TO_PROCESSES = (Kind.KILL, Kind.KILL_AT, Kind.STOP, Kind.FREEZE, Kind.THAW)
+TO_SERVERS = (Kind.CRASH_TARGET, Kind.CRASH_SOURCE, Kind.CRASH_BROKER)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that happens. `writer` matters for statements; `text` is SQL, or where the applier dies."""
+    """One thing that happens. `writer` matters for statements; `text` is SQL, or where a process dies."""
 
     kind: Kind
     writer: int = 0
     text: str = ""
     times: int = 0
     """KILL_AT: it dies when it passes there for so many times."""
+    role: Role = Role.APPLIER
 
     def __str__(self) -> str:
-        if self.kind in FAULTS or self.kind is Kind.THAW:
-            return f"-- {self.kind} {self.text} {self.times or ''}".rstrip()
+        if self.kind in TO_SERVERS:
+            return f"-- {self.kind}"
+        if self.kind in TO_PROCESSES:
+            return f"-- the {self.role} {self.kind} {self.text} {self.times or ''}".rstrip()
         return f"{self.writer}: {self.text or self.kind};"
 
 
@@ -66,8 +79,14 @@ class Schedule:
         return "\n".join([head, *map(str, self.steps)])
 
 
-def made(seed: int, transactions: int, faults: Sequence[int]) -> Schedule:
-    """`transactions` of each writer; as many faults as is chosen from `faults`."""
+def made(
+    seed: int,
+    transactions: int,
+    counts: Sequence[int],
+    faults: Faults = FAULTS,
+    roles: Sequence[Role] = (Role.APPLIER,),
+) -> Schedule:
+    """`transactions` of each writer; as many faults as is chosen from `counts`."""
     chance = Random(seed)
     direction = Direction.TO_SERVICE if seed % 3 else Direction.TO_MONOLITH
     acts = monolith_writes.ACTS if direction is Direction.TO_SERVICE else service_writes.ACTS
@@ -75,8 +94,8 @@ def made(seed: int, transactions: int, faults: Sequence[int]) -> Schedule:
         [step for _ in range(transactions) for step in _transaction(chance, writer, acts)] for writer in range(WRITERS)
     ]
     steps = list(_merged(chance, queues))
-    for _ in range(chance.choice(faults)):
-        _insert_fault(chance, steps)
+    for _ in range(chance.choice(counts)):
+        _insert_fault(chance, steps, chance.choices(list(faults), list(faults.values()))[0], chance.choice(roles))
     return Schedule(seed, direction, chance.choice([0, 10, 2000]), tuple(steps))
 
 
@@ -103,12 +122,12 @@ def _merged(chance: Random, queues: list[list[Step]]) -> list[Step]:
     return merged
 
 
-def _insert_fault(chance: Random, steps: list[Step]) -> None:
-    kind = chance.choices(list(FAULTS), list(FAULTS.values()))[0]
+def _insert_fault(chance: Random, steps: list[Step], kind: Kind, role: Role) -> None:
     at = chance.randint(1, len(steps))
     if kind is Kind.KILL_AT:
-        steps.insert(at, Step(kind, text=chance.choice(CHECKPOINTS), times=chance.choice([1, 1, 2, 5, 20])))
+        times = chance.choice([1, 1, 2, 5, 20])
+        steps.insert(at, Step(kind, text=chance.choice(CHECKPOINTS[role]), times=times, role=role))
         return
-    steps.insert(at, Step(kind))
+    steps.insert(at, Step(kind, role=role))
     if kind is Kind.FREEZE:
-        steps.insert(chance.randint(at + 1, min(at + 12, len(steps))), Step(Kind.THAW))
+        steps.insert(chance.randint(at + 1, min(at + 12, len(steps))), Step(Kind.THAW, role=role))

@@ -1,24 +1,25 @@
-"""Where a schedule runs: a source and a target that may crash, two writers, one applier that may be killed."""
+"""Where a schedule runs: servers that may crash, two writers, and the stream's processes, which may be killed."""
 
 from __future__ import annotations
 
 import signal
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from cdc import install, snapshot
+from cdc import install, snapshot, topics
 from cdc.projection import Direction
 from cdc.verify import compare
 from cdc.verify_gate import exact_pair
 from tests.integration.cdc.schedules import monolith_writes, service_writes, tables
-from tests.integration.cdc.schedules.appliers import Applier, Appliers, Order
+from tests.integration.cdc.schedules.processes import Order, Process, Processes, Role
 from tests.integration.cdc.schedules.schedule import ENDS, WRITERS, Kind, Schedule, Step
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
+from tests.support.kafka import KafkaCluster
 from tests.support.postgres import PostgresServer
 from tests.support.stack import evidence_folder
 from tests.support.waiting import wait_until
@@ -89,23 +90,27 @@ class Writer:
 
 @dataclass
 class World:
-    """One schedule's databases. `run` and `check` raise AssertionError with the applier's words."""
+    """One schedule's databases. `run` and `check` raise AssertionError with what the stream's processes said."""
 
     source: PostgresServer
     target: PostgresServer
-    appliers: Appliers
+    parent: Processes
     schedule: Schedule
     number: int
     folder: Path
+    kafka: KafkaCluster | None = None
     writers: list[Writer] = field(default_factory=list)
-    applier: Applier | None = None
+    running: dict[Role, Process] = field(default_factory=dict)
+    doomed: frozenset[Role] = frozenset()
+    """Processes that will die by themselves."""
 
     def __post_init__(self) -> None:
         self.database = f"schedule_{self.number}"
         self.log = self.folder / f"schedule-{self.number}.log"
         self.order = Order(
-            as_fig(self.source.dsn(self.database)), as_fig(self.target.dsn(self.database)), self.schedule.direction,
-            self.number, self.schedule.group_rows, str(self.log),
+            Role.APPLIER, as_fig(self.source.dsn(self.database)), as_fig(self.target.dsn(self.database)),
+            self.schedule.direction, self.number, self.schedule.group_rows, str(self.log),
+            self.kafka.bootstrap if self.kafka else "",
         )  # fmt: skip
 
     def __enter__(self) -> World:
@@ -117,15 +122,19 @@ class World:
         execute(self.source.dsn(self.database), FIRST_ROWS[self.schedule.direction])
         self.writers = [Writer(self.source.dsn(self.database, "owner")) for _ in range(WRITERS)]
         snapshot.copy(self.order.spec)
-        self.applier = self.appliers.start(self.order)
+        for role in Role if self.kafka else (Role.APPLIER,):
+            self._start(role)
         return self
 
     def __exit__(self, *_: object) -> None:
         for writer in self.writers:
             writer.close()
-        if self.applier is not None:
-            self.applier.end(signal.SIGKILL)
-        install.remove(self.order.spec)
+        for process in self.running.values():
+            process.end(signal.SIGKILL)
+        spec = self.order.spec
+        install.remove(spec)
+        if spec.kafka is not None:
+            topics.remove(spec.kafka, spec.kafka.topic)
         for server in (self.source, self.target):
             execute(server.dsn(), f"drop database {self.database} with (force)")
 
@@ -134,79 +143,87 @@ class World:
             self._take(step)
 
     def _take(self, step: Step) -> None:
-        assert self.applier is not None
+        process = self.running[step.role]
         match step.kind:
             case Kind.KILL:
-                self._replace(signal.SIGKILL, self.order)
+                self._replace(step.role, signal.SIGKILL)
             case Kind.KILL_AT:
-                self._replace(signal.SIGKILL, self.order.dying(step.text, step.times))
+                self._replace(step.role, signal.SIGKILL, step.text, step.times)
             case Kind.STOP:
-                self.applier.send(signal.SIGCONT)
-                self._replace(signal.SIGTERM, self.order)
+                process.send(signal.SIGCONT)
+                self._replace(step.role, signal.SIGTERM)
             case Kind.FREEZE:
-                self.applier.send(signal.SIGSTOP)
+                process.send(signal.SIGSTOP)
             case Kind.THAW:
-                self.applier.send(signal.SIGCONT)
+                process.send(signal.SIGCONT)
             case Kind.CRASH_TARGET:
                 crash(self.target)
             case Kind.CRASH_SOURCE:
                 crash(self.source)
+            case Kind.CRASH_BROKER if self.kafka is not None:
+                self.kafka.nodes[0].end(signal.SIGKILL)
+                self.kafka.start()
             case _:
                 self.writers[step.writer].take(step)
 
-    def _replace(self, how: signal.Signals, order: Order) -> None:
-        """The next applier at once, while the servers may still believe in the old one."""
-        assert self.applier is not None
-        ended = self.applier.end(how)
-        assert ended in (0, -signal.SIGKILL), self.told()
-        self.applier = self.appliers.start(order)
+    def _start(self, role: Role, die_at: str = "", die_after: int = 0) -> None:
+        self.doomed = (self.doomed | {role}) if die_at else (self.doomed - {role})
+        self.running[role] = self.parent.start(replace(self.order, role=role, die_at=die_at, die_after=die_after))
+
+    def _replace(self, role: Role, how: signal.Signals, die_at: str = "", die_after: int = 0) -> None:
+        """The next one at once, while the servers may still believe in the old one."""
+        assert self.running[role].end(how) in (0, -signal.SIGKILL), self.told()
+        self._start(role, die_at, die_after)
 
     def settle(self) -> None:
         """Wait until the applier has passed all that the source has now."""
-        assert self.applier is not None
         [(lsn,)] = execute(self.order.source, "select pg_current_wal_insert_lsn()")
-        passed = "select 1 from fig.position where lsn >= %s::pg_lsn"
+        with psycopg.connect(self.order.target, autocommit=True) as target:
 
-        def is_there() -> bool:
-            assert self.applier is not None
-            ended = self.applier.poll()
-            assert ended in (None, -signal.SIGKILL), self.told()
-            if ended is not None:
-                self.applier = self.appliers.start(self.order)
-            return bool(execute(self.order.target, passed, lsn))
+            def is_there() -> bool:
+                for role, process in self.running.items():
+                    ended = process.poll()
+                    assert ended in (None, -signal.SIGKILL), self.told()
+                    if ended is not None:
+                        self._start(role)
+                found = target.execute("select 1 from fig.position where lsn >= %s::pg_lsn", [lsn]).fetchone()
+                return found is not None
 
-        wait_until(is_there, SETTLED_WITHIN, f"the applier has passed {lsn}; {self.log}", every=0.005)
+            wait_until(is_there, SETTLED_WITHIN, f"the applier has passed {lsn}; {self.log}", every=0.005)
 
     def check(self) -> None:
         """Both sides hold the same rows: to this test, which reads them in its own words, and to the verifier."""
         spec, direction = self.order.spec, self.schedule.direction
-        self._compare(tables.SAME)
         if direction is Direction.TO_MONOLITH:
+            self._compare(tables.SAME)
             execute(self.order.source, service_writes.COMPLETE)
             self.settle()
         self._compare(tables.SAME + tables.PARTS)
-        self._replace(signal.SIGKILL, self.order)  # One that is still to die would leave the verifier alone.
+        for role in self.doomed:
+            self._replace(role, signal.SIGKILL)  # One that is still to die would leave the verifier alone.
         with exact_pair(spec.source_dsn, spec.target_dsn, spec.name) as pair:
             report = compare(pair.source, pair.target, tables.LENS.projections(Direction.TO_SERVICE), direction)
         assert report.differences == (), "\n".join([*map(str, report.differences[:9]), self.told()])
 
     def _compare(self, same: Sequence[tuple[str, str]]) -> None:
         found = []
-        for monolith, service in same:
-            is_forward = self.schedule.direction is Direction.TO_SERVICE
-            source, target = (monolith, service) if is_forward else (service, monolith)
-            there, here = (Counter(execute(*one)) for one in ((self.order.source, source), (self.order.target, target)))
-            found += [f"only the source has {row}" for row in there - here]
-            found += [f"only the target has {row}" for row in here - there]
+        with psycopg.connect(self.order.source) as source, psycopg.connect(self.order.target) as target:
+            sides = (source, target) if self.schedule.direction is Direction.TO_SERVICE else (target, source)
+            for queries in same:
+                monolith, service = (
+                    Counter(side.execute(query.encode()).fetchall()) for side, query in zip(sides, queries, strict=True)
+                )
+                found += [f"only the monolith has {row}" for row in monolith - service]
+                found += [f"only the service has {row}" for row in service - monolith]
         assert found == [], "\n".join([*(row[:200] for row in found[:9]), self.told()])
 
     def told(self) -> str:
-        """For a failure: what was done, and what the applier said."""
+        """For a failure: what was done, and what the processes said."""
         script = evidence_folder(f"schedule-{self.schedule.seed}") / "schedule.sql"
         script.parent.mkdir(parents=True, exist_ok=True)
         script.write_text(str(self.schedule))
-        said = self.log.read_text()[-3000:] if self.log.exists() else "(the applier said nothing)"
-        return f"seed {self.schedule.seed}; schedule: {script}; the applier:\n{said}"
+        said = self.log.read_text()[-3000:] if self.log.exists() else "(nothing was said)"
+        return f"seed {self.schedule.seed}; schedule: {script}; the stream:\n{said}"
 
 
 def crash(server: PostgresServer) -> None:

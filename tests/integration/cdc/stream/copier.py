@@ -1,6 +1,7 @@
 """A first copy in a process of its own, for tests that kill it: `python -m tests.integration.cdc.stream.copier JSON`.
 
-The tables have awkward keys: negative numbers, texts under different collations, uuids, several columns, partitions.
+The tables have awkward keys: negative numbers, texts under different collations, uuids, several columns, partitions;
+one refers to another that is copied after it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ SOURCE_TABLES = """
     create table token (id uuid primary key, v text);
     create table several (b text, a int, c date, v numeric, primary key (a, b, c));
     create table part (id int, day date, v text, primary key (id, day)) partition by range (day);
+    create table child (id int primary key, parent bigint references number on delete cascade on update cascade);
     create table part_old partition of part for values from (minvalue) to ('2026-01-01');
     create table part_new partition of part for values from ('2026-01-01') to (maxvalue);
 """
@@ -32,6 +34,7 @@ TARGET_TABLES = """
     create table token (id uuid primary key, v text);
     create table several (b varchar(40), a bigint, c date, v numeric, primary key (b, a, c));
     create table part (id bigint, day date, v text, primary key (day, id));
+    create table child (id int primary key, parent bigint references number on delete cascade on update cascade);
 """
 SEED = """
     insert into number select n, 'c' || n, repeat('x', 30) from generate_series(-{rows} / 2, {rows} / 2) n;
@@ -39,10 +42,25 @@ SEED = """
     insert into token select gen_random_uuid(), 'v' from generate_series(1, {rows} / 4) n;
     insert into several select 'é' || n % 10, n / 10, date '2026-01-01' + n % 3, n from generate_series(1, {rows} / 4) n;
     insert into part select n, date '2026-01-01' + (n % 100 - 50), 'v' from generate_series(1, {rows} / 4) n;
+    insert into child select n, n from generate_series(1, {rows} / 4) n;
     analyze
 """  # noqa: E501
-KEYS = {"number": ("id",), "word": ("k",), "token": ("id",), "several": ("a", "b", "c"), "part": ("id", "day")}
-COLUMNS = {"number": "id code v", "word": "k v", "token": "id v", "several": "a b c v", "part": "id day v"}
+KEYS = {
+    "child": ("id",),
+    "number": ("id",),
+    "word": ("k",),
+    "token": ("id",),
+    "several": ("a", "b", "c"),
+    "part": ("id", "day"),
+}
+COLUMNS = {
+    "child": "id parent",
+    "number": "id code v",
+    "word": "k v",
+    "token": "id v",
+    "several": "a b c v",
+    "part": "id day v",
+}
 PROJECTIONS = tuple(
     Projection(
         Table("public", name), Table("public", name), tuple((k, k) for k in key),

@@ -70,6 +70,7 @@ def test_a_crash_during_the_copy_leaves_nothing_half_and_the_next_call_completes
     [(rows, positions)] = pair.on_service("select (select count(*) from volume), (select count(*) from fig.position)")
     assert rows in (0, 100)
     assert (positions == 1) == (moment == "snapshot committed"), "only a whole copy lets a stream begin"
+    assert bool(slots(pair)) == (moment == "snapshot committed"), "nothing keeps the source's WAL for a failed copy"
     pair.on_monolith("insert into book (title) values ('between')")
     snapshot.copy(pair.forward)
     with pair.streaming():

@@ -1,4 +1,4 @@
-"""A first copy whose process or sessions are killed, anywhere, under a writer, is resumed and ends equal (I6)."""
+"""A first copy to the newest major, killed anywhere under a writer, is resumed and ends equal (I6)."""
 
 from __future__ import annotations
 
@@ -29,9 +29,16 @@ from tests.support.waiting import wait_until
 ROWS = 4000
 UNIT = 48 * 1024
 CHECKPOINTS = (
-    "attempt begun", "slot created", "planned", "table copied", "pruned", "unit compared", "filled",
+    "attempt begun",
+    "slot created",
+    "planned",
+    "table copied",
+    "pruned",
+    "filled",
+    "unit compared",
     "snapshot committed",
-)  # fmt: skip
+)
+"""In an order in which each one is reached: units are compared where rows are."""
 
 
 @dataclass
@@ -80,12 +87,12 @@ class Scene:
 
 @pytest.fixture
 def scene(
-    monolith_server: PostgresServer, services_server: PostgresServer, server_folder: Path,
+    monolith_server: PostgresServer, newest_server: PostgresServer, server_folder: Path,
     new_database: Callable[[PostgresServer], str],
 ) -> Iterator[Scene]:  # fmt: skip
-    made = Scene(new_database(monolith_server), new_database(services_server), server_folder / "copier.log", ROWS)
+    made = Scene(new_database(monolith_server), new_database(newest_server), server_folder / "copier.log", ROWS)
     make_side(monolith_server, made.source, copier.SOURCE_TABLES)
-    make_side(services_server, made.target, copier.TARGET_TABLES)
+    make_side(newest_server, made.target, copier.TARGET_TABLES)
     execute(made.source, copier.SEED.format(rows=ROWS))
     yield made
     install.remove(made.spec)
@@ -131,6 +138,34 @@ def test_killed_at_every_checkpoint_under_a_writer_it_ends_equal(scene: Scene) -
         with scene.streaming():
             before = written[0]
             wait_until(lambda: written[0] > before + 50, 20, "the writer goes on")
+    with scene.streaming():
+        pass
+    scene.assert_equal()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(1800)
+def test_killed_at_random_moments_it_ends_equal(scene: Scene) -> None:
+    chance = random.Random(7)
+    scene.rows = 25 * ROWS
+    execute(scene.source, "truncate number, word, token, several, part, child")
+    execute(scene.source, copier.SEED.format(rows=scene.rows))
+    given = {"source": scene.spec.source_dsn, "target": scene.spec.target_dsn, "unit_bytes": UNIT}
+    command = [sys.executable, "-m", "tests.integration.cdc.stream.copier", json.dumps(given)]
+    with writing(scene) as written:
+        for _ in range(20):
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                process.wait(chance.uniform(0.5, 5))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(20)
+            else:
+                execute(scene.source, "select pg_drop_replication_slot(%s)", scene.spec.slot)  # Once more.
+        assert scene.run() == 0
+        with scene.streaming():
+            before = written[0]
+            wait_until(lambda: written[0] > before + 500, 60, "the writer goes on")
     with scene.streaming():
         pass
     scene.assert_equal()

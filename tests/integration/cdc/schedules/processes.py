@@ -1,7 +1,7 @@
-"""Applier processes, started in a moment: `python -m tests.integration.cdc.schedules.appliers` forks one for each
+"""Processes of a stream, started in a moment: `python -m tests.integration.cdc.schedules.processes` forks one for each
 line of JSON that it reads. Each is a process of its own; whoever wants to kills it.
 
-Lines: an `Order` starts an applier and is answered by its pid; {"wait": pid} by its exit code, or null while it
+Lines: an `Order` starts one and is answered by its pid; {"wait": pid} by its exit code, or null while it
 runs; {"join": pid} by its exit code once it has ended.
 """
 
@@ -14,21 +14,29 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from types import TracebackType
 
+from cdc.kafka_transport import KafkaTransport
 from cdc.projection import Direction
 from cdc.session import Pace
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
+from cdc.topic_publisher import TopicPublisher
 from tests.integration.cdc.schedules.tables import LENS
+
+
+class Role(StrEnum):
+    APPLIER = "applier"
+    PUBLISHER = "publisher"
 
 
 @dataclass(frozen=True)
 class Order:
-    """What an applier is told."""
+    """What a process is told."""
 
+    role: Role
     source: str
     target: str
     direction: Direction
@@ -36,6 +44,8 @@ class Order:
     """Makes the names of slots and origins unique in their servers."""
     group_rows: int
     log: str
+    bootstrap: str = ""
+    """Of Kafka; without, the stream is direct and has an applier only."""
     die_at: str = ""
     """Name of a checkpoint."""
     die_after: int = 0
@@ -46,25 +56,25 @@ class Order:
         return StreamSpec(
             name=f"accounts_{self.direction}", domain="accounts", source_dsn=self.source, target_dsn=self.target,
             slot=f"fig_{name}", publication="fig_accounts", origin=f"fig_{name}", heartbeat=0.1,
-            projections=LENS.projections(self.direction),
+            projections=LENS.projections(self.direction), kafka=self._kafka(name),
         )  # fmt: skip
 
-    def dying(self, checkpoint: str, times: int) -> Order:
-        return replace(self, die_at=checkpoint, die_after=times)
+    def _kafka(self, name: str) -> KafkaTransport | None:
+        return KafkaTransport(self.bootstrap, name, replication=1, min_insync=1) if self.bootstrap else None
 
 
-class Applier:
-    """One running applier, seen from the test."""
+class Process:
+    """One that runs, seen from the test."""
 
-    def __init__(self, appliers: Appliers, pid: int) -> None:
-        self._appliers = appliers
+    def __init__(self, parent: Processes, pid: int) -> None:
+        self._parent = parent
         self.pid = pid
         self._ended: int | None = None
 
     def poll(self) -> int | None:
         """As Popen's: the exit code, negative for a signal; None while it runs."""
         if self._ended is None:
-            self._ended = self._appliers.ask({"wait": self.pid})
+            self._ended = self._parent.ask({"wait": self.pid})
         return self._ended
 
     def send(self, how: signal.Signals) -> None:
@@ -74,14 +84,14 @@ class Applier:
     def end(self, how: signal.Signals) -> int | None:
         self.send(how)
         if self._ended is None:
-            self._ended = self._appliers.ask({"join": self.pid})
+            self._ended = self._parent.ask({"join": self.pid})
         return self._ended
 
 
-class Appliers:
+class Processes:
     """The process that forks them."""
 
-    def __enter__(self) -> Appliers:
+    def __enter__(self) -> Processes:
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -92,10 +102,10 @@ class Appliers:
     ) -> None:
         self._process.communicate()
 
-    def start(self, order: Order) -> Applier:
+    def start(self, order: Order) -> Process:
         pid = self.ask(asdict(order))
         assert pid is not None
-        return Applier(self, pid)
+        return Process(self, pid)
 
     def ask(self, line: dict[str, object]) -> int | None:
         assert self._process.stdin is not None
@@ -118,7 +128,7 @@ def main() -> None:
             continue
         pid = os.fork()
         if pid == 0:
-            os._exit(_child(Order(**{**said, "direction": Direction(said["direction"])})))
+            os._exit(_child(Order(**{**said, "role": Role(said["role"]), "direction": Direction(said["direction"])})))
         children.add(pid)
         print(pid, flush=True)
     for pid in children:
@@ -126,8 +136,10 @@ def main() -> None:
 
 
 def _child(order: Order) -> int:
-    """The applier itself."""
-    logging.basicConfig(filename=order.log, level=logging.INFO, format=f"%(asctime)s {os.getpid()} %(message)s")
+    """The process itself."""
+    form = f"%(asctime)s {order.role} {os.getpid()} %(message)s"
+    logging.basicConfig(filename=order.log, level=logging.INFO, format=form)
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     passed = 0
@@ -140,10 +152,13 @@ def _child(order: Order) -> int:
             os.kill(os.getpid(), signal.SIGKILL)
 
     try:
-        logging.info("starts at %.3f", time.time())
-        Stream(order.spec, checkpoint=checkpoint, pace=Pace(group_rows=order.group_rows)).run(stop)
+        logging.info("starts")
+        if order.role is Role.PUBLISHER:
+            TopicPublisher(order.spec, checkpoint).run(stop)
+        else:
+            Stream(order.spec, checkpoint=checkpoint, pace=Pace(group_rows=order.group_rows)).run(stop)
     except BaseException:
-        logging.exception("the applier ends")
+        logging.exception("the %s ends", order.role)
         return 1
     return 0
 

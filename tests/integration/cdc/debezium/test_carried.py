@@ -1,0 +1,143 @@
+"""Rows carried with Debezium at one end: its sink takes our topics, our apply takes its topics, snapshot included."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+import pytest
+
+from cdc import install, parallel_install, snapshot
+from cdc.kafka_errors import DebeziumLoses
+from cdc.kafka_transport import KafkaTransport, Mode
+from cdc.parallel_stream import ParallelStream
+from cdc.spec import StreamSpec
+from tests.integration.cdc.debezium import sides
+from tests.integration.cdc.kafka.conftest import publishing
+from tests.integration.cdc.stream.conftest import execute
+from tests.support import debezium
+from tests.support.connect import Connect
+from tests.support.kafka import KafkaCluster
+from tests.support.postgres import PostgresServer
+from tests.support.waiting import wait_until
+
+
+def _change(dsn: str) -> None:
+    with psycopg.connect(dsn) as source:
+        for transaction in sides.CHANGES:
+            for statement in transaction:
+                source.execute(statement)
+            source.commit()
+
+
+@pytest.fixture
+def ours(
+    monolith_server: PostgresServer, services_server: PostgresServer, cluster: KafkaCluster
+) -> Iterator[StreamSpec]:
+    """Our snapshot is done."""
+    source, target = monolith_server.create_database("ours"), services_server.create_database("sunk")
+    sides.make_source(source, sides.SINK_CANNOT)
+    sides.make_target(target, sides.SINK_CANNOT)
+    transport = KafkaTransport(
+        cluster.bootstrap, "ours", Mode.PARALLEL, partitions=1, replication=1, min_insync=1, schemas=True
+    )
+    spec = sides.stream("ours", source, target, transport)
+    snapshot.copy(spec)
+    yield spec
+    install.remove(spec)
+
+
+def test_debeziums_sink_goes_on_with_our_topics_where_our_snapshot_ended(ours, connect: Connect):
+    with publishing(ours):
+        connect.create("sink", debezium.sink(ours.target_dsn, r"ours\.public\..*"))
+        _change(ours.source_dsn)
+
+        def is_same() -> bool:
+            connect.runs("sink")
+            return sides.contents(ours.source_dsn) == sides.contents(ours.target_dsn)
+
+        wait_until(is_same, 60, f"the sink's tables equal the source's; log: {connect.log}", every=0.2)
+        connect.delete("sink")
+
+
+@pytest.fixture
+def theirs(
+    monolith_server: PostgresServer, services_server: PostgresServer, cluster: KafkaCluster, connect: Connect
+) -> Iterator[StreamSpec]:
+    """Debezium's connector runs, and nobody applies yet."""
+    source, target = monolith_server.create_database("theirs"), services_server.create_database("applied")
+    sides.make_source(source, sides.SOURCE_LOSES)
+    sides.make_target(target, sides.SOURCE_LOSES)
+    transport = KafkaTransport(
+        cluster.bootstrap, "theirs", Mode.PARALLEL, partitions=1, replication=1, min_insync=1, debezium=True
+    )
+    spec = sides.stream("theirs", source, target, transport)
+    with psycopg.connect(source, autocommit=True) as admin:
+        tables = ", ".join(table.quoted for table in spec.source_tables)
+        admin.execute(f"create publication {spec.publication} for table {tables}")
+    names = [str(table) for table in spec.source_tables]
+    settings = debezium.source(source, "theirs", spec.publication, spec.slot, names, schemas=False)
+    connect.create("theirs", settings | debezium.LOSSLESS)
+    yield spec
+    connect.delete("theirs")
+    install.remove(spec)
+
+
+def test_our_apply_takes_debeziums_topics_unchanged_snapshot_included(theirs):
+    wait_until(lambda: _has_slot(theirs), 60, "Debezium has made its slot")
+    parallel_install.begin_after_debezium(theirs)
+    with _applying(theirs) as errors:
+        wait_until(lambda: errors or _is_same(theirs), 60, "the snapshot has arrived", every=0.1)
+        _change(theirs.source_dsn)
+        wait_until(lambda: errors or _is_same(theirs), 60, "the changes have arrived", every=0.1)
+        for statement in sides.OUT_OF_LINE:
+            execute(theirs.source_dsn, statement)
+        wait_until(lambda: errors or _is_same(theirs), 60, "what was not sent is kept", every=0.1)
+    assert not errors
+
+
+def test_columns_of_which_debezium_loses_values_are_refused_by_name(
+    monolith_server: PostgresServer, services_server: PostgresServer, cluster: KafkaCluster
+):
+    source, target = monolith_server.create_database("whole"), services_server.create_database("refused")
+    nothing = {"scalars": (), "arrays": ()}
+    sides.make_source(source, nothing)
+    sides.make_target(target, nothing)
+    transport = KafkaTransport(cluster.bootstrap, "whole", Mode.PARALLEL, debezium=True)
+    with pytest.raises(DebeziumLoses) as refused:
+        parallel_install.begin_after_debezium(sides.stream("whole", source, target, transport))
+    for column in ("carried.timetz", "carried.varbit", "carried arrays.time ", "carried arrays.timetz"):
+        assert column in refused.value.message
+
+
+def _has_slot(spec: StreamSpec) -> bool:
+    with psycopg.connect(spec.source_dsn, autocommit=True) as source:
+        found = source.execute("select 1 from pg_replication_slots where slot_name = %s and active", [spec.slot])
+        return found.fetchone() is not None
+
+
+def _is_same(spec: StreamSpec) -> bool:
+    return sides.contents(spec.source_dsn) == sides.contents(spec.target_dsn)
+
+
+@contextmanager
+def _applying(spec: StreamSpec) -> Iterator[list[BaseException]]:
+    """What stops the stream is in the list."""
+    stop, errors = threading.Event(), list[BaseException]()
+
+    def run() -> None:
+        try:
+            ParallelStream(spec).run(stop)
+        except BaseException as error:  # noqa: BLE001  Handed to the test.
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield errors
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive(), "the stream does not stop"
