@@ -151,12 +151,11 @@ class Binding:
         return (*changes, Change(self._put, self._insert_values(new), key))
 
     def _set(self, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
-        made = self._updates.get(unsent)
-        if made is None:
-            if unsent in self._updates:
-                return ()
+        if unsent not in self._updates:
             self._updates[unsent] = self._without(unsent, self._other_cells, self._set_keys, self._set_keys)
-            return self._set(new, unsent)
+        made = self._updates[unsent]
+        if made is None:
+            return ()
         shape, values = made
         return (Change(shape, values(new), self._row_key(new)),)
 
