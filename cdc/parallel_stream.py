@@ -196,7 +196,7 @@ class Applier:
 
     def _apply(self, polled: dict[Any, list[Any]]) -> None:
         """One transaction: the rows, the places of their partitions, the barriers they have passed."""
-        group = Group(lsn=self._target.sent_lsn, first="a batch of records", last="a batch of records")
+        group = Group(lsn=self._target.sent_lsn)
         moved: list[tuple[int, PartitionPlace]] = []
         barriers: list[tuple[PartitionPlace, Barrier]] = []
         for partition, records in polled.items():
