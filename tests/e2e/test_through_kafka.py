@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from kafka import KafkaConsumer
 
 from migration_plan.lifecycle import Side
 from tests.load.moving import Moving
@@ -30,3 +31,7 @@ def test_a_domain_goes_there_and_back_and_again_after_the_death_of_the_broker(ro
         moving.wait_until_settled()
         moving.switch(forward=forward)
     assert moving.differences() == 0
+    # There and back, by the broker and not past it.
+    consumer = KafkaConsumer(bootstrap_servers=f"127.0.0.1:{routed.ports['kafka']}")
+    assert len([topic for topic in consumer.topics() if "catalog" in topic]) == 2
+    consumer.close()
