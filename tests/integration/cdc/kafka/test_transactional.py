@@ -26,3 +26,17 @@ def test_rows_arrive_through_the_topic_and_both_sides_are_equal(routed: Pair) ->
         routed.caught_up()
     assert same(routed)
     assert routed.on_service("select count(*) from volume where id > 100000")[0][0] > 5
+
+
+def test_a_value_of_many_megabytes_arrives(routed: Pair) -> None:
+    with publishing(routed.forward), routed.streaming():
+        routed.on_monolith(
+            "insert into book (title, note)"
+            " select 'large', string_agg(md5(n::text), '') from generate_series(1, 400000) n"
+        )
+        routed.on_monolith("update book set stock = 3 where title = 'large'")
+        routed.caught_up(seconds=60)
+    [(size, available)] = routed.on_service(
+        "select length(note), available from volume v join shelf s on s.volume_id = v.id where name = 'large'"
+    )
+    assert (size, available) == (12_800_000, 3)
