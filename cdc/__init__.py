@@ -14,7 +14,13 @@ target's constraints refuse a single step, `attempts` says what is tried next: `
         install.accept_schema(spec) -> None             # after SchemaChanged, with a lens that fits
         install.remove(spec) -> None                    # slot, position, origin, publication
     from cdc import snapshot
-        snapshot.copy(spec, on_progress=..., patience=10.0) -> Position   # slot, rows and position, or nothing
+        snapshot.copy(spec, on_progress=..., afresh=False) -> Position   # slot and rows, by workers; then the position
+        snapshot.read(target_connection, stream) -> tuple[SnapshotProgress, ...]   # with an estimate, for anybody
+    from cdc.refill import refill                       # rows copied again while the stream runs, at exact points
+        refill(spec, table, Range(after, upto), on_progress=...) -> Refilled
+    from cdc.repair import explain, repair              # what `verify.compare` has found: why, and put right
+        explain(spec, projections, direction, differences) -> tuple[Named, ...]
+        repair(spec, projections, direction, differences) -> Repaired
     from cdc.stream import Stream
         Stream(spec, on_progress=...).run(stop: threading.Event) -> None   # until `stop`, or a StreamError
     from cdc import skip                                # a change that cannot be applied: `error.change` names it
