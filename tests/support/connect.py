@@ -95,6 +95,13 @@ class Connect:
         url = f"http://127.0.0.1:{self.port}{path}"
         return httpx.request(method, url, json=body, timeout=30, trust_env=False)
 
+    def kill(self) -> None:
+        """A crash. What its connectors had done since they last wrote their offsets they will do again."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+        self.process = None
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.terminate()

@@ -77,9 +77,7 @@ def theirs(
     with psycopg.connect(source, autocommit=True) as admin:
         tables = ", ".join(table.quoted for table in spec.source_tables)
         admin.execute(f"create publication {spec.publication} for table {tables}")
-    names = [str(table) for table in spec.source_tables]
-    settings = debezium.source(source, "theirs", spec.publication, spec.slot, names, schemas=False)
-    connect.create("theirs", settings | debezium.LOSSLESS)
+    connect.create("theirs", _connector(spec))
     yield spec
     connect.delete("theirs")
     install.remove(spec)
@@ -96,6 +94,41 @@ def test_our_apply_takes_debeziums_topics_unchanged_snapshot_included(theirs):
             execute(theirs.source_dsn, statement)
         wait_until(lambda: errors or _is_same(theirs), 60, "what was not sent is kept", every=0.1)
     assert not errors
+
+
+@pytest.mark.full
+def test_what_a_killed_connector_repeats_is_applied_once(theirs, connect: Connect):
+    wait_until(lambda: _has_slot(theirs), 60, "Debezium has made its slot")
+    parallel_install.begin_after_debezium(theirs)
+    # Rows that come twice would be counted twice.
+    execute(theirs.target_dsn, _COUNTING)
+    with _applying(theirs) as errors:
+        wait_until(lambda: errors or _is_same(theirs), 60, "the snapshot has arrived", every=0.1)
+        execute(theirs.target_dsn, "truncate counted")
+        for first in range(0, 3000, 1000):
+            execute(theirs.source_dsn, _ROWS, first + 1, first + 1000)
+            connect.kill()
+            connect.start()
+            connect.create("theirs", _connector(theirs))
+        wait_until(lambda: errors or _is_same(theirs), 120, "the changes have arrived", every=0.1)
+    assert not errors
+    assert execute(theirs.target_dsn, "select count(*), count(distinct nummer) from counted") == [(3000, 3000)]
+
+
+_ROWS = """insert into "Straßen" select 'Weg', n from generate_series(%s::int, %s::int) n"""
+_COUNTING = """
+    create table counted (nummer integer);
+    create function count_it() returns trigger language plpgsql as
+        $$ begin insert into public.counted values (new.nummer); return new; end $$;
+    create trigger count_it after insert or update on "Straßen" for each row execute function count_it();
+    alter table "Straßen" enable always trigger count_it
+"""
+
+
+def _connector(spec: StreamSpec) -> dict[str, str]:
+    names = [str(table) for table in spec.source_tables]
+    settings = debezium.source(spec.source_dsn, "theirs", spec.publication, spec.slot, names, schemas=False)
+    return settings | debezium.LOSSLESS
 
 
 def test_columns_of_which_debezium_loses_values_are_refused_by_name(
