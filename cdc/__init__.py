@@ -6,7 +6,7 @@ target's constraints refuse a single step, `attempts` says what is tried next: `
 
     from cdc.spec import StreamSpec, Progress, StreamState, Guard
         StreamSpec(name, domain, source_dsn, target_dsn, slot, publication, origin, projections,
-                   guard=None, heartbeat=0.1)
+                   guard=None, heartbeat=0.1, kafka=None)
         Guard: Callable[[psycopg.Connection], str]      # target connection -> statement, once for each session
     from cdc import install
         install.install(spec) -> None                   # its tables, publication, origin; again at any time
@@ -14,7 +14,13 @@ target's constraints refuse a single step, `attempts` says what is tried next: `
         install.accept_schema(spec) -> None             # after SchemaChanged, with a lens that fits
         install.remove(spec) -> None                    # slot, position, origin, publication
     from cdc import snapshot
-        snapshot.copy(spec, on_progress=..., patience=10.0) -> Position   # slot, rows and position, or nothing
+        snapshot.copy(spec, on_progress=..., afresh=False) -> Position   # slot and rows, by workers; then the position
+        snapshot.read(target_connection, stream) -> tuple[SnapshotProgress, ...]   # with an estimate, for anybody
+    from cdc.refill import refill                       # rows copied again while the stream runs, at exact points
+        refill(spec, table, Range(after, upto), on_progress=...) -> Refilled
+    from cdc.repair import explain, repair              # what `verify.compare` has found: why, and put right
+        explain(spec, projections, direction, differences) -> tuple[Named, ...]
+        repair(spec, projections, direction, differences) -> Repaired
     from cdc.stream import Stream
         Stream(spec, on_progress=...).run(stop: threading.Event) -> None   # until `stop`, or a StreamError
     from cdc import skip                                # a change that cannot be applied: `error.change` names it
@@ -26,6 +32,17 @@ target's constraints refuse a single step, `attempts` says what is tried next: `
         watch.look(source_connection, name, slot) -> Look
         watch.give_up(source_connection, name, slot, budget, look) -> str   # the slot away, the source's disk free
 
+Through Kafka (docs/kafka.md): `topic_publisher` (slot) -> `envelope` (Debezium's) -> topic -> `topic_reader` or
+`partition_reader` -> `envelope_reader` (messages again) -> the same apply. Spec: kafka=KafkaTransport(...).
+
+    from cdc.kafka_transport import KafkaTransport, Mode
+    from cdc.topic_publisher import TopicPublisher
+        TopicPublisher(spec).run(stop)                  # beside Stream(spec), which then reads the topic
+    from cdc.parallel_stream import ParallelStream
+        ParallelStream(spec, on_progress=...).run(stop) # instead of Stream, in parallel mode
+    from cdc import parallel_install
+        parallel_install.begin_after_debezium(spec) -> Position   # Debezium's connector fills the topics
+
 Beside the streams, events: inserts of an outbox table go to RabbitMQ (`outbox`, `broker`), each at least once.
 
     from cdc import outbox_install
@@ -33,7 +50,8 @@ Beside the streams, events: inserts of an outbox table go to RabbitMQ (`outbox`,
     from cdc.outbox import Publisher
         Publisher(OutboxSpec(name, domain, dsn, table, broker_url)).run(stop)
 
-Errors are `cdc.stream_errors` and `cdc.outbox_errors`; all are `CdcError` with `code`, `message`, `next_step`.
+Errors are `cdc.stream_errors`, `cdc.kafka_errors` and `cdc.outbox_errors`; all are `CdcError` with `code`, `message`,
+`next_step`.
 Delivery: exactly once, because rows and position commit together; loops are cut by replication
 origin, or by a message where origins are not allowed (`signature`).
 """

@@ -10,9 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from cdc.binding import ColumnTypes, SetUpColumns, differences
+from cdc.binding import ColumnTypes, SetUpColumns
 from cdc.pgoutput import Relation
 from cdc.projection import Column, Projection, Role, Table
+
+
+def differences(relation: Relation, expected: SetUpColumns) -> list[str]:
+    """What has changed in a source table since the stream was set up; order of columns does not matter."""
+    now = {column.name: (column.type_oid, column.modifier) for column in relation.columns}
+    was = {name: (type_oid, modifier) for name, type_oid, modifier in expected}
+    return [
+        *(f"column {name} is new" for name in now if name not in was),
+        *(f"column {name} is gone" for name in was if name not in now),
+        *(f"column {name} has another type" for name in now if name in was and now[name] != was[name]),
+    ]
 
 
 def fitting(

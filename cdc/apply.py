@@ -10,7 +10,6 @@ import select
 import time
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from psycopg import pq
 from cdc import position, refusals, signature, skip, source, target_tables, topic_place
 from cdc.binding import SetUpColumns
 from cdc.changes import Kept
+from cdc.group import Group
 from cdc.parking import ParkedRows, Parking
 from cdc.position import Position, commit_time, lsn_text, parse_lsn
 from cdc.projection import Table
@@ -28,7 +28,7 @@ from cdc.skip import Omission
 from cdc.spec import StreamSpec
 from cdc.statements import Shape, statement
 from cdc.stream_errors import NotSetUp
-from cdc.translate import Statement, Transaction, WholeTable
+from cdc.translate import Statement, WholeTable
 
 # Every statement of ours finds its rows by primary key, one after the other as they are listed. No plan may depend
 # on statistics of a table that was empty when the stream began.
@@ -47,43 +47,6 @@ _FIXED = {
     b"flushed": "select pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()",
 }
 _UNORIGINATED = {b"sign": signature.MESSAGE, b"advance": "select fig.advance_unoriginated($1, $2, $3, $4, $5, $6)"}
-
-
-@dataclass
-class Group:
-    """Whole source transactions that go into one target transaction."""
-
-    lsn: int = 0
-    """End of the last one."""
-    time: int = 0
-    first: Transaction | None = None
-    last: Transaction | None = None
-    last_lsn: int = 0
-    """Of the newest transaction's commit record."""
-    ordinal: int = 0
-    """Of the newest change in it."""
-    transactions: int = 0
-    rows: int = 0
-    is_news: bool = False
-    """Rows or messages of ours: worth a transaction of its own."""
-    probe: str | None = None
-    marker: str | None = None
-
-    def take(self, transaction: Transaction, time: int) -> None:
-        """One more complete transaction that is not an applier's."""
-        if time > self.time:
-            self.time = time
-        self.transactions += 1
-        if transaction.heartbeat or transaction.probe or transaction.marker:
-            self.is_news = True
-            self.probe = transaction.probe or self.probe
-            self.marker = transaction.marker or self.marker
-
-    @property
-    def place(self) -> str:
-        if self.last is None:
-            return ""
-        return str(self.last) if self.first is self.last else f"one of {self.first} to {self.last}"
 
 
 class _Sent(NamedTuple):

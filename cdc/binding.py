@@ -12,23 +12,11 @@ from cdc.runs import Change, RowKey
 from cdc.statements import Cell, Op, Shape
 from cdc.stream_errors import SchemaChanged, UnsentValue
 
-Gone = set[tuple[Table, RowKey]]
-"""Target rows whose primary source row was deleted, or got another key, earlier in the same transaction."""
+Gone = set[tuple[str, RowKey]]
+"""(table, key) of target rows whose primary source row went, or got another key, earlier in the same transaction."""
 
 SetUpColumns = Sequence[tuple[str, int, int]]
 """(name, type oid, modifier) of a source table's columns when the stream was set up."""
-
-
-def differences(relation: Relation, expected: SetUpColumns) -> list[str]:
-    """What has changed in a source table since the stream was set up; order of columns does not matter."""
-    now = {column.name: (column.type_oid, column.modifier) for column in relation.columns}
-    was = {name: (type_oid, modifier) for name, type_oid, modifier in expected}
-    return [
-        *(f"column {name} is new" for name in now if name not in was),
-        *(f"column {name} is gone" for name in was if name not in now),
-        *(f"column {name} has another type" for name in now if name in was and now[name] != was[name]),
-    ]
-
 
 ColumnTypes = Mapping[str, str]
 """Of a target table: its columns, and their types as SQL names them without modifiers."""
@@ -54,6 +42,7 @@ class Binding:
         """`fixed`: target columns that no UPDATE may set."""
         self._relation = f"{relation.schema}.{relation.name}"
         self._projection = projection
+        self._target = projection.target.quoted
         self._types = types
         self._index = {column.name: i for i, column in enumerate(relation.columns)}
         self._large = [i for i, column in enumerate(relation.columns) if column.type_oid not in FIXED_WIDTH]
@@ -97,7 +86,7 @@ class Binding:
         if self._only_with is not None and new[self._only_with] is None:
             return ()
         if gone:
-            gone.discard((self._projection.target, self._row_key(new)))
+            gone.discard((self._target, self._row_key(new)))
         return (Change(self._insert, self._insert_values(new)),)
 
     def put(self, new: Row) -> Iterable[Change]:
@@ -106,15 +95,18 @@ class Binding:
 
     def update(self, message: Update, gone: Gone) -> Iterable[Change]:
         """Columns whose value was not sent stay as they are."""
-        new = filled(message)
-        unsent = tuple([i for i in self._large if new[i] is UNCHANGED])
-        if unsent:
-            self._require_sent(self._key_cells, unsent, "it is part of the key")
+        new = filled(message) if message.old_is is OldRow.FULL else message.new
+        unsent: tuple[int, ...] = ()
+        for large in self._large:
+            if new[large] is UNCHANGED:
+                unsent = tuple(i for i in self._large if new[i] is UNCHANGED)
+                self._require_sent(self._key_cells, unsent, "it is part of the key")
+                break
         if self._only_with is not None:
             return self._update_optional(message, new, unsent)
         if message.old_is is OldRow.ABSENT:
             return self._set(new, unsent)
-        old, target = message.old, self._projection.target
+        old, target = message.old, self._target
         old_key, new_key = self._row_key(old), self._row_key(new)
         if old_key == new_key:
             return self._set(new, unsent)
@@ -133,9 +125,9 @@ class Binding:
         if self._only_with is not None:
             return (Change(self._discard, self._key_values(message.old), key),)
         if not self._is_part:
-            gone.add((self._projection.target, key))
+            gone.add((self._target, key))
             return (Change(self._delete, self._key_values(message.old), key),)
-        if (self._projection.target, key) in gone or not self._reset.cells:
+        if (self._target, key) in gone or not self._reset.cells:
             return ()
         return (Change(self._reset, self._key_values(message.old), key),)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +39,7 @@ class Gate:
         self._spec = spec
         self._request: _Request | None = None
         self._exports: dict[str, tuple[float, psycopg.Connection[Any]]] = {}
-        self._heard: deque[str] = deque()
         self._listener = source.connect(spec.target_dsn, "target", f"fig-gate {spec.name}")
-        # A request can arrive together with the result of an answer; psycopg takes it off the connection then.
-        self._listener.add_notify_handler(lambda notification: self._heard.append(notification.payload))
         self._listener.execute(sql.SQL("listen {}").format(sql.Identifier(request_channel(spec.name))))
 
     @property
@@ -61,9 +57,7 @@ class Gate:
         """Take the requests that have arrived, end what has lasted too long."""
         self._listener.pgconn.consume_input()
         while (notification := self._listener.pgconn.notifies()) is not None:
-            self._heard.append(notification.extra.decode())
-        while self._heard:
-            self._hear(*_request(self._heard.popleft()))
+            self._hear(*_request(notification.extra))
         now = time.monotonic()
         if self._request is not None and self._has_lasted_too_long(self._request, now):
             self._end_request()
@@ -135,7 +129,7 @@ class Gate:
             self._exports.pop(name)[1].close()
 
 
-def _request(content: str) -> tuple[str, str, str]:
+def _request(content: bytes) -> tuple[str, str, str]:
     """(id, what to do, LSN). Anybody may notify; what is no request asks for nothing."""
     try:
         said = json.loads(content)

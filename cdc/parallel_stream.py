@@ -19,9 +19,10 @@ from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
 from cdc import parallel_checks, parallel_places, parallel_rows, position, source, source_types, topics
-from cdc.apply import Group, TargetSession
+from cdc.apply import TargetSession
 from cdc.binding import SetUpColumns
 from cdc.envelope_reader import EnvelopeReader
+from cdc.group import Group
 from cdc.kafka_errors import TopicLost
 from cdc.kafka_transport import KafkaTransport
 from cdc.parallel_rows import ParallelRows

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import psycopg
 
-from cdc.apply import Group, TargetSession
+from cdc.apply import TargetSession
 from cdc.changes import ChangeSource, Keepalive
 from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
 from cdc.gate import Gate
+from cdc.group import Group
 from cdc.pgoutput import Begin, Commit, Message
 from cdc.projection import Table
 from cdc.slot_changes import SlotChanges

@@ -21,6 +21,7 @@ from cdc.pump import pump
 from cdc.snapshot_plan import Unit
 from cdc.snapshot_record import Attempt
 from cdc.spec import StreamSpec
+from cdc.stream_errors import SnapshotRunning
 from cdc.verify_view import Range
 
 Connection = psycopg.Connection[Any]
@@ -61,12 +62,16 @@ def origin_of(spec: StreamSpec, number: int) -> str:
 
 
 def connect_target(spec: StreamSpec, number: int, patience: float) -> Connection:
-    """A session that writes as a copier; no replication state left raises ConfigurationLimitExceeded."""
+    """A session that writes as a copier; no replication state left raises ConfigurationLimitExceeded. SnapshotRunning:
+    somebody else copies, and has lost only the session by which that is known."""
     target = source.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}")
     try:
         target.execute(_TARGET_SETTINGS)
         name = origin_of(spec, number)
         source.patiently(lambda: signature.claim(target, name), patience)
+    except psycopg.errors.ObjectInUse as error:
+        target.close()
+        raise SnapshotRunning(spec.name) from error
     except BaseException:
         target.close()
         raise

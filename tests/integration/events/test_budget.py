@@ -77,7 +77,7 @@ def test_a_paused_stream_gives_its_slot_up_past_its_budget_and_comes_back_by_its
         tight.execute(Side.MONOLITH, """insert into "order" values (1, 'new'), (2, 'new')""")
         wait_until(lambda: len(tight.execute(Side.SERVICE, ORDERS)) == 2, 10, "it streams")
         steering.pause(parts, steering.chosen(parts, "to_service"))
-        wait_until(lambda: slot_of(tight, Side.MONOLITH, name) == [(False,)], 3, "paused: nobody reads from its slot")
+        wait_until(lambda: slot_of(tight, Side.MONOLITH, name) == [(False,)], 10, "paused: nobody reads from its slot")
         assert "paused by" in halted(parts)[name]
         tight.execute(Side.MONOLITH, """delete from "order" where id = 1; insert into "order" values (3, 'new')""")
         fill(tight, Side.MONOLITH, lambda: slot_of(tight, Side.MONOLITH, name) == [])

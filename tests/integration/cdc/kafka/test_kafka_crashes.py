@@ -189,11 +189,11 @@ def test_nothing_is_lost_or_doubled_when_publisher_applier_target_and_source_cra
 @pytest.mark.parametrize(
     ("role", "checkpoint"),
     [
-        ("publisher", "sent"),
+        pytest.param("publisher", "sent", marks=pytest.mark.full),
         ("publisher", "acknowledged"),
-        ("publisher", "confirmed"),
-        ("applier", "written"),
-        ("applier", "before commit"),
+        pytest.param("publisher", "confirmed", marks=pytest.mark.full),
+        pytest.param("applier", "written", marks=pytest.mark.full),
+        pytest.param("applier", "before commit", marks=pytest.mark.full),
         ("applier", "commit sent"),
     ],
 )

@@ -47,15 +47,6 @@ def test_a_pair_of_snapshots_under_load_sees_the_same_rows(copied: Pair) -> None
     assert len({str(count) for *_, count in rounds}) == 5, "nothing was written meanwhile; the test shows nothing"
 
 
-def test_a_request_that_arrives_together_with_another_answer_is_heard(copied: Pair) -> None:
-    """The server delivers notifications before it says that a command is done: the driver takes them off with it."""
-    with closing(Gate(copied.forward)) as gate:
-        request = json.dumps({"id": "one", "do": "hold"})
-        gate._listener.execute("select pg_notify(%s, %s)", [request_channel(copied.forward.name), request])
-        gate.listen()
-        assert gate.stops(0)
-
-
 def test_an_idle_stream_reaches_the_point_too(copied: Pair) -> None:
     copied.on_monolith("insert into book (title) values ('b')")
     with copied.streaming():

@@ -93,6 +93,7 @@ def test_rows_that_are_there_already_are_replaced(pair: Pair) -> None:
     pair.on_service("insert into shelf values (99, 9)")
     pair.on_monolith("insert into book (title) values ('b')")
     snapshot.copy(pair.forward)
+    assert pair.on_service("select volume_id from shelf") == [(1,)]
     assert_same(pair)
 
 

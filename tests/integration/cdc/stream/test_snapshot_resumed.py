@@ -19,7 +19,7 @@ import pytest
 from cdc import install, snapshot, snapshot_progress
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.stream_errors import StreamError
+from cdc.stream_errors import SnapshotRunning, SnapshotSuperseded, StreamError
 from cdc.verify import compare
 from tests.integration.cdc.stream import copier
 from tests.integration.cdc.stream.conftest import Running, as_fig, execute, make_side
@@ -214,9 +214,38 @@ def test_a_worker_whose_session_ends_ends_the_copy_by_name_and_the_next_one_comp
     scene.assert_equal()
 
 
-def test_a_process_that_stands_still_is_not_taken_for_a_dead_one(scene: Scene) -> None:
-    from cdc.stream_errors import SnapshotRunning
+def test_a_copy_that_lost_the_lock_writes_nothing_after_a_later_one_has_begun(scene: Scene) -> None:
+    """A process that only seemed dead: its session with the lock is gone, its workers wake up again."""
+    reached, go_on, raised = threading.Event(), threading.Event(), list[BaseException]()
 
+    def stand(name: str) -> None:
+        if name == "planned":
+            reached.set()
+            assert go_on.wait(20)
+
+    def copy() -> None:
+        try:
+            snapshot.copy(scene.spec, checkpoint=stand)
+        except BaseException as error:  # noqa: BLE001  Looked at below.
+            raised.append(error)
+
+    first = threading.Thread(target=copy)
+    first.start()
+    assert reached.wait(20)
+    execute(scene.target, "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 2")
+    with pytest.raises(SnapshotRunning):
+        snapshot.copy(scene.spec, patience=0.3)
+    go_on.set()
+    first.join(30)
+    assert isinstance(raised[0], SnapshotSuperseded | psycopg.OperationalError | StreamError)
+    assert execute(scene.target, "select (select count(*) from number), (select count(*) from fig.position)") == [
+        (0, 0)
+    ]
+    snapshot.copy(scene.spec)
+    scene.assert_equal()
+
+
+def test_a_process_that_stands_still_is_not_taken_for_a_dead_one(scene: Scene) -> None:
     reached, go_on = threading.Event(), threading.Event()
 
     def stand(name: str) -> None:

@@ -47,9 +47,11 @@ def moved(old: int, new: int) -> Change:
 
 def test_a_chain_of_moved_keys_is_one_batch_and_a_key_that_was_made_is_not_found_in_it() -> None:
     assert sizes(batches([moved(n, n + 1) for n in range(16, 0, -1)], Runs())) == [16]
-    assert sizes(batches([moved(1, 9), moved(2, 1), moved(9, 2)], Runs())) == [1, 1, 1]
-    assert sizes(batches([moved(1, 5), moved(5, 6)], Runs())) == [1, 1]
-    assert sizes(batches([moved(1, 5), moved(2, 5)], Runs())) == [1, 1]
+    four = [moved(1, 9), moved(2, 1), moved(3, 2), moved(4, 3)]
+    assert sizes(batches(four, Runs())) == [4]
+    assert sizes(batches([*four[:3], moved(9, 4)], Runs())) == [1, 1, 1, 1]
+    assert sizes(batches([*four[:3], moved(4, 9)], Runs())) == [1, 1, 1, 1]
+    assert sizes(batches([*four[:3], moved(3, 5)], Runs())) == [1, 1, 1, 1]
 
 
 def test_another_kind_of_change_of_the_same_table_ends_the_batch() -> None:
