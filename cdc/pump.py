@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import select
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg
 from psycopg import pq
-
-from cdc.stream_errors import ConnectionLost
 
 CHUNK = 256 * 1024
 """Bytes that go to the target at once."""
@@ -31,7 +29,7 @@ def pump(
 ) -> int:
     """Rows copied. psycopg.Error as either server refuses; both connections are then good for closing only.
 
-    psycopg's own COPY wakes its event loop for each row; here a row costs one call.
+    psycopg's own COPY wakes its event loop for each row; here a row costs one call, and is joined with others in C.
     """
     reader, writer = source.pgconn, target.pgconn
     _begin(source, out, pq.ExecStatus.COPY_OUT)
@@ -54,30 +52,38 @@ def _begin(connection: psycopg.Connection[Any], command: bytes, expected: int) -
         raise _error(connection, result)
 
 
+class _Arrived:
+    """The rows that have arrived and not been taken, one after the other; never waits."""
+
+    def __init__(self, reader: pq.abc.PGconn) -> None:
+        self._get = reader.get_copy_data
+        self.has_ended = False
+
+    def __iter__(self) -> Iterator[memoryview]:
+        get = self._get
+        while True:
+            length, data = get(1)
+            if length <= 0:
+                self.has_ended = length < 0
+                return
+            yield data
+
+
 def _move(reader: pq.abc.PGconn, writer: pq.abc.PGconn, on_bytes: Callable[[int], None], stop: threading.Event) -> None:
-    get, rows, size = reader.get_copy_data, list[memoryview](), 0
-    while True:
-        length, data = get(1)
-        if length > 0:
-            rows.append(data)
-            size += length
-            if size >= CHUNK:
-                _put(writer, b"".join(rows), stop)
-                on_bytes(size)
-                rows.clear()
-                size = 0
-        elif length == 0:
+    arrived, chunks, size = _Arrived(reader), list[bytes](), 0
+    while not arrived.has_ended:
+        chunks.append(b"".join(arrived))
+        size += len(chunks[-1])
+        if size >= CHUNK or (arrived.has_ended and size):
+            _put(writer, b"".join(chunks), stop)
+            on_bytes(size)
+            chunks.clear()
+            size = 0
+        if not arrived.has_ended:
             _wait(reader, select.POLLIN)
             reader.consume_input()
-            if stop.is_set():
-                raise Stopped
-        elif length == -1:
-            break
-        else:
-            raise ConnectionLost("source", reader.get_error_message())
-    if rows:
-        _put(writer, b"".join(rows), stop)
-        on_bytes(size)
+        if stop.is_set():
+            raise Stopped
 
 
 def _put(writer: pq.abc.PGconn, data: bytes, stop: threading.Event) -> None:

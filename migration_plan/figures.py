@@ -6,6 +6,8 @@ scrape never waits for anybody.
 
 from __future__ import annotations
 
+import json
+import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +27,8 @@ from migration_plan.parts import Parts
 from migration_plan.publishers import PublisherKeeper
 from migration_plan.slot_watch import SlotWatch
 from migration_plan.stream_keeper import StreamKeeper
+
+_log = logging.getLogger("fig.figures")
 
 ASK_EVERY = 10.0
 RATE_OVER = 10.0
@@ -176,11 +180,17 @@ def served(address: str, lines: Sequence[Line], domains: Sequence[Parts], stop: 
         yield
         return
     asker = Asker(domains, stop)
-    asker.start()
     registry = CollectorRegistry()
     registry.register(StreamCollector(lines, asker))
     host, _, port = address.rpartition(":")
-    server, thread = start_http_server(int(port), addr=host, registry=registry)
+    try:
+        server, thread = start_http_server(int(port), addr=host, registry=registry)
+    except OSError as error:
+        # Streams that nobody can measure are better than none.
+        _log.error("%s", json.dumps({"alarm": "figures", "address": address, "message": str(error)}))
+        yield
+        return
+    asker.start()
     try:
         yield
     finally:

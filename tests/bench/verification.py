@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import psycopg
 
@@ -13,6 +15,9 @@ from tests.bench import wide
 from tests.bench.figure import Figure, Scale, in_turn
 from tests.bench.servers import PROGRAMS, run, servers
 from tests.bench.streams import Ends
+
+SESSIONS = max(1, min(4, (os.cpu_count() or 1) // 2))
+"""Of each side, as `fig sync verify` takes them."""
 
 
 def measure(scale: Scale) -> Sequence[Figure]:
@@ -31,8 +36,13 @@ def measure(scale: Scale) -> Sequence[Figure]:
 
 def _ours(ends: Ends) -> float:
     began = time.perf_counter()
-    with psycopg.connect(ends.source) as source, psycopg.connect(ends.target) as target:
-        report = compare(source, target, wide.PROJECTIONS)
+    with ExitStack() as opened:
+        pairs = [
+            tuple(opened.enter_context(psycopg.connect(dsn)) for dsn in (ends.source, ends.target))
+            for _ in range(SESSIONS)
+        ]
+        (source, target), *more = pairs
+        report = compare(source, target, wide.PROJECTIONS, more=[(one, other) for one, other in more])
     assert report.is_complete
     assert report.count == 0
     return time.perf_counter() - began

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
+import psycopg
+
+from cdc import install
+from cdc.verify_gate import exact_pair
 from tests.integration.cdc.kafka.conftest import publishing
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE
@@ -26,3 +32,55 @@ def test_rows_arrive_through_the_topic_and_both_sides_are_equal(routed: Pair) ->
         routed.caught_up()
     assert same(routed)
     assert routed.on_service("select count(*) from volume where id > 100000")[0][0] > 5
+
+
+def test_a_value_of_many_megabytes_arrives(routed: Pair) -> None:
+    with publishing(routed.forward), routed.streaming():
+        routed.on_monolith(
+            "insert into book (title, note)"
+            " select 'large', string_agg(md5(n::text), '') from generate_series(1, 400000) n"
+        )
+        routed.on_monolith("update book set stock = 3 where title = 'large'")
+        routed.caught_up(seconds=60)
+    [(size, available)] = routed.on_service(
+        "select length(note), available from volume v join shelf s on s.volume_id = v.id where name = 'large'"
+    )
+    assert (size, available) == (12_800_000, 3)
+
+
+def test_an_exact_pair_of_snapshots_is_to_be_had_through_the_topic(routed: Pair) -> None:
+    """The gate of verification stands in the same loop, wherever the messages come from."""
+    counted = "select count(*), coalesce(sum({}), 0)::bigint from {}"
+    stop = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(routed.monolith, autocommit=True) as connection:
+            while not stop.wait(0.005):
+                connection.execute("insert into book (stock) values (3)")
+
+    writer = threading.Thread(target=write)
+    spec = routed.forward
+    with publishing(spec), routed.streaming():
+        writer.start()
+        try:
+            for _ in range(3):
+                with exact_pair(spec.source_dsn, spec.target_dsn, spec.name, patience=20) as both:
+                    here = both.source.execute(counted.format("stock", "book").encode()).fetchone()
+                    there = both.target.execute(counted.format("available", "shelf").encode()).fetchone()
+                assert here == there
+        finally:
+            stop.set()
+            writer.join()
+
+
+def test_rows_that_came_through_one_topic_do_not_go_back_through_the_other(routed: Pair) -> None:
+    install.prepare_reverse(routed.backward)
+    forward, backward = publishing(routed.forward), publishing(routed.backward)
+    with forward, backward, routed.streaming(), routed.streaming(routed.backward):
+        routed.on_monolith("insert into book (title, stock) select 'b' || n, n from generate_series(1, 50) n")
+        routed.caught_up()
+        routed.on_service("update shelf set available = available + 1")
+        routed.caught_up(routed.backward)
+        routed.caught_up()
+        assert same(routed)
+    assert max(progress.rows for progress in routed.progress) == 100, "book to volume and shelf, or shelf to book"

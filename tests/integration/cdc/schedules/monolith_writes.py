@@ -87,6 +87,7 @@ def change_entries(chance: Random) -> Act:
     return [chance.choice([
         f"update entry set amount = amount + 1 where {owner}",
         f"update entry set n = n + 1000, amount = -amount where {owner} and n % 2 = 0",
+        f"update entry set n = n - 1 where {owner}",
         f"update entry set tag = n || 'x' || {chance.randrange(99)} where {owner}",
         f"delete from entry where {owner} and n % 3 = 0",
         f"update entry set amount = amount + 0.01 where n % 7 = {chance.randrange(7)}",
@@ -109,10 +110,12 @@ def change_memos(chance: Random) -> Act:
     """Replica identity full, large bodies, places that are unique."""
     i, j = chance.randrange(20), chance.randrange(20, 40)
     return chance.choice([
-        [f"insert into memo values ({i}, {chance.randrange(40)}, {large(chance)}) on conflict do nothing"],
+        [f"insert into memo values ({i}, {chance.randrange(40)}, {large(chance)}) on conflict (id) do nothing"],
         [f"insert into memo values ({i}, {i}, {large(chance)}, 'loud')"],
         [f"update memo set body = {large(chance)} where id < {i}"],
         ["update memo set kind = case kind when 'plain' then 'loud' else 'plain' end"],
+        ["update memo set place = place + 1"],  # Each takes its neighbour's, in one statement.
+        [f"update memo set place = {j} - place where place between 1 and {j - 1}"],
         ["update memo set place = -place - 1", "update memo set place = (37 - place) % 41 where place < 0"],
         [f"update memo set id = {j} where id = {i}"],
         [f"delete from memo where id = {i}", f"insert into memo values ({i}, null, {large(chance)})"],

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     STOP = "is stopped, and started again"
     FREEZE = "stands still"
     THAW = "goes on"
+    WIDEN = "both sides get one more column, the target first:"
     CRASH_TARGET = "the target crashes"
     CRASH_SOURCE = "the source crashes"
     CRASH_BROKER = "the broker crashes"
@@ -59,8 +60,8 @@ class Step:
     role: Role = Role.APPLIER
 
     def __str__(self) -> str:
-        if self.kind in TO_SERVERS:
-            return f"-- {self.kind}"
+        if self.kind in TO_SERVERS or self.kind is Kind.WIDEN:
+            return f"-- {self.kind} {self.text}".rstrip()
         if self.kind in TO_PROCESSES:
             return f"-- the {self.role} {self.kind} {self.text} {self.times or ''}".rstrip()
         return f"{self.writer}: {self.text or self.kind};"
@@ -94,6 +95,8 @@ def made(
         [step for _ in range(transactions) for step in _transaction(chance, writer, acts)] for writer in range(WRITERS)
     ]
     steps = list(_merged(chance, queues))
+    for number in range(chance.choice([0, 0, 1, 2])):
+        steps.insert(chance.randrange(len(steps)), Step(Kind.WIDEN, text=f"added_{number}"))
     for _ in range(chance.choice(counts)):
         _insert_fault(chance, steps, chance.choices(list(faults), list(faults.values()))[0], chance.choice(roles))
     return Schedule(seed, direction, chance.choice([0, 10, 2000]), tuple(steps))

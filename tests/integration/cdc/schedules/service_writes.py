@@ -81,8 +81,10 @@ def change_lines(chance: Random) -> Act:
 def change_remarks(chance: Random) -> Act:
     i = chance.randrange(40)
     return chance.choice([
-        [f"insert into remark values ({i}, {chance.randrange(40)}, {large(chance)}, 'calm') on conflict do nothing"],
+        [f"insert into remark values ({i}, {chance.randrange(40)}, {large(chance)}, 'calm')"
+         " on conflict (id) do nothing"],
         [f"update remark set mood = 'noisy' where id < {i}"],
+        ["update remark set place = place - 1"],  # Each takes its neighbour's, in one statement.
         ["update remark set place = -place - 1", "update remark set place = (37 - place) % 41 where place < 0"],
         [f"update remark set id = id + 100 where id = {i}"],
         [f"delete from remark where id = {i}"],

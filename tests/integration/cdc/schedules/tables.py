@@ -20,7 +20,9 @@ MONOLITH = """
         account_id bigint references account on update cascade on delete cascade, n int,
         amount numeric(12,2) not null default 0, tag text, primary key (account_id, n), unique (account_id, tag)
     );
-    create table memo (id int primary key, place int unique, body text, kind text not null default 'plain');
+    create table memo (
+        id int primary key, place int unique deferrable, body text, kind text not null default 'plain'
+    );
     alter table memo alter body set storage external;
     alter table memo replica identity full;
     create table setting (
@@ -49,7 +51,7 @@ SERVICE = """
         client_id bigint references client on update cascade on delete cascade, position int, cents bigint not null,
         label text, primary key (client_id, position), unique (client_id, label)
     );
-    create table remark (id int primary key, place int unique, body text, mood mood not null);
+    create table remark (id int primary key, place int unique deferrable, body text, mood mood not null);
     alter table remark alter body set storage external;
     create table greeting (account_id bigint primary key, since timestamptz not null default '2026-01-01');
     create table phrase (
@@ -142,3 +144,8 @@ PARTS = (
     ("select account_id from setting", "select account_id from phrase where kind = 'bye'"),
 )
 """A row that came from the monolith has all its parts; one that the service wrote may do without."""
+
+
+def entries_with(more: str) -> tuple[tuple[str, str], ...]:
+    """With the columns that both sides got on the way; `more` is empty or `, column …`."""
+    return ((f"select account_id, n{more} from entry", f"select client_id, position{more} from line"),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from tests.support.waiting import wait_until
 
 NOTHING_WAITS = "-c lock_timeout=20ms -c client_min_messages=error"
 """The writers' statements come one after the other: one that waits for the other writer's row is refused."""
+SOON = "-c lock_timeout=200ms"
 SETTLED_WITHIN = 60.0
 FIRST_ROWS = {Direction.TO_SERVICE: monolith_writes.FIRST_ROWS, Direction.TO_MONOLITH: service_writes.FIRST_ROWS}
 
@@ -101,6 +103,8 @@ class World:
     kafka: KafkaCluster | None = None
     writers: list[Writer] = field(default_factory=list)
     running: dict[Role, Process] = field(default_factory=dict)
+    added: list[str] = field(default_factory=list)
+    """Columns that both sides have got."""
     doomed: frozenset[Role] = frozenset()
     """Processes that will die by themselves."""
 
@@ -156,6 +160,8 @@ class World:
                 process.send(signal.SIGSTOP)
             case Kind.THAW:
                 process.send(signal.SIGCONT)
+            case Kind.WIDEN:
+                self._widen(step.text)
             case Kind.CRASH_TARGET:
                 crash(self.target)
             case Kind.CRASH_SOURCE:
@@ -165,6 +171,20 @@ class World:
                 self.kafka.start()
             case _:
                 self.writers[step.writer].take(step)
+
+    def _widen(self, column: str) -> None:
+        """A column that the lens lets through, and some values in it. A side that is busy does without: the schedule
+        goes on, and the column of the other side stays empty."""
+        tables_now = ("entry", "line") if self.schedule.direction is Direction.TO_SERVICE else ("line", "entry")
+        source, target = tables_now
+        number = "n" if source == "entry" else "position"
+        with suppress(psycopg.errors.LockNotAvailable):
+            with psycopg.connect(self.target.dsn(self.database), options=SOON) as there:
+                there.execute(f"alter table {target} add column {column} text".encode())
+            with psycopg.connect(self.source.dsn(self.database), options=SOON) as here:
+                here.execute(f"alter table {source} add column {column} text".encode())
+                here.execute(f"update {source} set {column} = 'w' || {number} where {number} % 3 = 0".encode())
+            self.added.append(column)
 
     def _start(self, role: Role, die_at: str = "", die_after: int = 0) -> None:
         self.doomed = (self.doomed | {role}) if die_at else (self.doomed - {role})
@@ -198,7 +218,8 @@ class World:
             self._compare(tables.SAME)
             execute(self.order.source, service_writes.COMPLETE)
             self.settle()
-        self._compare(tables.SAME + tables.PARTS)
+        more = "".join(f", {column}" for column in self.added)
+        self._compare((*tables.SAME, *tables.PARTS, *tables.entries_with(more)))
         for role in self.doomed:
             self._replace(role, signal.SIGKILL)  # One that is still to die would leave the verifier alone.
         with exact_pair(spec.source_dsn, spec.target_dsn, spec.name) as pair:
