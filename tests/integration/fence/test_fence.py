@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -241,11 +242,20 @@ def test_fence_and_grant_get_past_a_running_autovacuum_and_writers_go_on_meanwhi
         with pytest.raises(TablesBusy):
             fence_or_grant(fenced_side)
         before = writers.written + writers.fenced
-        fenced_side.side.settle(DOMAIN, 10.0)
+        moved = settle_and_move(fenced_side)
         assert writers.written + writers.fenced > before, "nobody waited while autovacuum was sent away"
-        assert fence_or_grant(fenced_side).epoch == 2
+        assert moved.epoch == 2
     record_property("worst_writer_seconds", writers.worst)
     fenced_side.side.close()
+
+
+def settle_and_move(fenced_side: FencedSide) -> Row:
+    """As a switch does: the next autovacuum may begin right behind the one that was sent away."""
+    for _ in range(4):
+        fenced_side.side.settle(DOMAIN, 10.0)
+        with suppress(TablesBusy):
+            return fence_or_grant(fenced_side)
+    return fence_or_grant(fenced_side)
 
 
 def test_a_long_transaction_is_named_and_holds_up_nobody_else(owner_side: FencedSide, record_property):

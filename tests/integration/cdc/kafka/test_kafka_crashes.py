@@ -12,6 +12,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -121,9 +122,9 @@ def servers(server_folder: Path) -> Iterator[tuple[PostgresServer, PostgresServe
     with ExitStack() as running:
         made = []
         for name, settings in (("source", {}), ("target", LATE)):
-            server = PostgresServer(
-                server_folder / f"pg-kafka-{name}", settings={**settings, "checkpoint_timeout": "1h"}
-            )
+            # Another module may take these fixtures too.
+            folder = Path(tempfile.mkdtemp(prefix=f"pg-kafka-{name}-", dir=server_folder))
+            server = PostgresServer(folder, settings={**settings, "checkpoint_timeout": "1h"})
             server.create()
             server.start()
             running.callback(server.stop, signal.SIGQUIT)
