@@ -49,6 +49,21 @@ class _Table(NamedTuple):
     schemas: Schemas | None
 
 
+class _InTransaction:
+    """What is the same in all envelopes of one table in one transaction, and how many there were."""
+
+    __slots__ = ("count", "lsn", "order", "sequence")
+
+    def __init__(self, sequence: bytes, lsn: bytes, order: bytes) -> None:
+        self.sequence = sequence
+        """From the source block's beginning to the row's LSN in its sequence."""
+        self.lsn = lsn
+        """From there to the row's LSN itself."""
+        self.order = order
+        """From there to the LSN in the transaction's id."""
+        self.count = 0
+
+
 class Envelopes:
     """Knows the relations that were announced, and the transaction that is being written."""
 
@@ -58,7 +73,7 @@ class Envelopes:
         self._schemas = schemas
         self._split = split_key_changes
         self._tables: dict[int, _Table] = {}
-        self._orders: dict[str, int] = {}
+        self._shared: dict[str, _InTransaction] = {}
         self._order = 0
         self._xid = self._commit = self._at = 0
         self._previous: int | None = None
@@ -75,14 +90,14 @@ class Envelopes:
         """A transaction begins."""
         self._xid, self._commit, self._at = message.xid, message.final_lsn, message.time + _EPOCH
         self._order = 0
-        self._orders.clear()
+        self._shared.clear()
         return self._boundary(b"BEGIN", self._commit, b"null", b"null")
 
     def end(self, end_lsn: int) -> Record:
         """It is complete."""
         counts = b",".join(
-            b'{"data_collection":%b,"event_count":%d}' % (orjson.dumps(name), count)
-            for name, count in self._orders.items()
+            b'{"data_collection":%b,"event_count":%d}' % (orjson.dumps(name), shared.count)
+            for name, shared in self._shared.items()
         )
         self._previous = end_lsn
         return self._boundary(b"END", end_lsn, b"%d" % self._order, b"[%b]" % counts)
@@ -127,10 +142,14 @@ class Envelopes:
         """One of pg_logical_emit_message."""
         prefix = orjson.dumps(message.prefix)
         content = b'{"prefix":%b,"content":"%b"}' % (prefix, b64encode(message.content))
-        place = self._transaction(MESSAGES, message.lsn) if message.transactional else b'"transaction":null'
-        now = time.time_ns()
-        payload = b'{"op":"m","ts_ms":%d,"ts_us":%d,"ts_ns":%d%b,"message":%b,%b}' % (
-            now // 1_000_000, now // 1000, now, self._origin(self._nowhere, message.lsn), content, place,
+        shared, lsn, place = self._of_transaction(self._nowhere, message.transactional), message.lsn, b"null"
+        if message.transactional:
+            place = b'{"id":"%d:%d","total_order":%d,"data_collection_order":%d}' % (
+                self._xid, lsn, self._order, shared.count,
+            )  # fmt: skip
+        now = b"%d" % time.time_ns()
+        payload = b'{"op":"m","ts_ms":%b,"ts_us":%b,"ts_ns":%b%b%d%b%d%b,"message":%b,"transaction":%b}' % (
+            now[:-6], now[:-3], now, shared.sequence, lsn, shared.lsn, lsn, _TAIL, content, place,
         )  # fmt: skip
         key = b'{"prefix":%b}' % prefix
         if self._schemas:
@@ -142,10 +161,14 @@ class Envelopes:
         self, table: _Table, lsn: int, op: bytes, before: bytes, after: bytes, key: bytes | None,
         headers: tuple[Header, ...] = (),
     ) -> Record:  # fmt: skip
-        now = time.time_ns()
-        payload = b'{"before":%b,"after":%b%b,%b,"op":"%b","ts_ms":%d,"ts_us":%d,"ts_ns":%d}' % (
-            before, after, self._origin(table, lsn), self._transaction(table.name, lsn), op,
-            now // 1_000_000, now // 1000, now,
+        shared = self._of_transaction(table)
+        now = b"%d" % time.time_ns()
+        payload = (
+            b'{"before":%b,"after":%b%b%d%b%d%b%d","total_order":%d,"data_collection_order":%d},'
+            b'"op":"%b","ts_ms":%b,"ts_us":%b,"ts_ns":%b}'
+        ) % (
+            before, after, shared.sequence, lsn, shared.lsn, lsn, shared.order, lsn, self._order, shared.count,
+            op, now[:-6], now[:-3], now,
         )  # fmt: skip
         if table.schemas is not None:
             payload = envelope_schemas.with_schema(table.schemas.envelope, payload)
@@ -156,19 +179,23 @@ class Envelopes:
             return key
         return envelope_schemas.with_schema(table.schemas.key, key)
 
-    def _origin(self, table: _Table, lsn: int) -> bytes:
-        previous = b"null" if self._previous is None else b'\\"%d\\"' % self._previous
-        at = self._at
-        return b'%b%d%b"[%b,\\"%d\\"]","ts_us":%d,"ts_ns":%d%b%d,"lsn":%d%b' % (
-            table.before, at // 1000, self._middle, previous, lsn, at, at * 1000, table.after, self._xid, lsn, _TAIL,
-        )  # fmt: skip
-
-    def _transaction(self, name: str, lsn: int) -> bytes:
-        self._order += 1
-        order = self._orders[name] = self._orders.get(name, 0) + 1
-        return b'"transaction":{"id":"%d:%d","total_order":%d,"data_collection_order":%d}' % (
-            self._xid, lsn, self._order, order,
-        )  # fmt: skip
+    def _of_transaction(self, table: _Table, counts: bool = True) -> _InTransaction:
+        """What the table's next envelope shares with the others; it is counted."""
+        name = table.name or MESSAGES
+        shared = self._shared.get(name) if counts else None
+        if shared is None:
+            at, previous = self._at, b"null" if self._previous is None else b'\\"%d\\"' % self._previous
+            shared = _InTransaction(
+                b'%b%d%b"[%b,\\"' % (table.before, at // 1000, self._middle, previous),
+                b'\\"]","ts_us":%d,"ts_ns":%d%b%d,"lsn":' % (at, at * 1000, table.after, self._xid),
+                b'%b,"transaction":{"id":"%d:' % (_TAIL, self._xid),
+            )
+            if counts:
+                self._shared[name] = shared
+        if counts:
+            self._order += 1
+            shared.count += 1
+        return shared
 
     def _source(self, schema: str, table: str) -> tuple[bytes, bytes]:
         before = b',"source":{"version":"%b","connector":"postgresql","name":%b,"ts_ms":' % (
