@@ -162,9 +162,10 @@ def stories(number: int, longest: int = 10) -> list[list[Step]]:
 
 @dataclass(frozen=True)
 class Said:
-    """One answer of the first telling; before a look at messages, how many were unread."""
+    """One answer of the first telling; of a step about messages also how many were unread before and after it."""
 
     answer: Answer
+    unread_before: int | None
     unread: int | None
 
 
@@ -185,12 +186,13 @@ class Telling:
         forget_limits()
 
     def first(self, steps: list[Step]) -> list[Said]:
-        return [Said(self._asked.send(one), self._unread(one)) for one in steps]
+        return [self._said(one) for one in steps]
 
     def again(self, steps: list[Step], said: list[Said]) -> None:
         """Raises Differs at the first answer that is another one."""
         counterparts = Counterparts()
         for number, (one, before) in enumerate(zip(steps, said, strict=True), 1):
+            self._wait_for_unread(one, before.unread_before)
             answer = self._asked.send(one)
             domain = DOMAINS[one.path.split("/")[2]]
             if domain.name == "notifications" and one.method == "GET":
@@ -200,6 +202,16 @@ class Telling:
                 found.append(f"unread messages: {before.unread} | {unread}")
             if found:
                 raise Differs(steps[:number], found)
+
+    def _said(self, one: Step) -> Said:
+        unread_before = self._unread(one)
+        return Said(self._asked.send(one), unread_before, self._unread(one))
+
+    def _wait_for_unread(self, one: Step, unread: int | None) -> None:
+        """Whoever marks messages as read, or counts them, has to have got them."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and self._unread(one) != unread:
+            time.sleep(0.1)
 
     def _in_time(self, one: Step, answer: Answer, before: Said) -> Answer:
         """What is told takes a moment where another service has to be told."""
