@@ -51,7 +51,7 @@ def _anybodys(right: Any) -> Any:
 
 
 def _unread(right: Any) -> Any:
-    return lambda message: {**right(message), "read_at": None}
+    return lambda message, event: {**right(message, event), "read_at": None}
 
 
 def _whole_euros(right: Any) -> Any:

@@ -67,7 +67,7 @@ class Around:
     def _event(self, number: int, kind: str, to: str, **facts: Any) -> dict[str, Any]:
         data = {"user_id": self.ids[to], **ORDER, "old_email": "old@example.org", **facts}
         event_id = f"{number:08x}-0000-4000-9000-000000000000"
-        return {"id": event_id, "type": kind, "occurred_at": "2026-01-01T12:00:00+00:00", "data": data}
+        return {"id": event_id, "type": kind, "occurred_at": f"2026-01-01T12:00:{number:02}+00:00", "data": data}
 
     @contextmanager
     def _in_trouble(self, trouble: str) -> Iterator[None]:
