@@ -23,6 +23,7 @@ class PublishedNotes:
         self._open: tuple[str, int] | None = None
         self._noted_at = 0.0
         self._noted = 0
+        self._is_settled = True
 
     def close(self) -> None:
         if self._connection is not None:
@@ -38,7 +39,10 @@ class PublishedNotes:
         if self._open is not None and confirmed >= self._open[1]:
             outbox_install.remember_published(self._connected(), self._spec, self._open[0])
             self._open = None
-        if self._open is None and published > self._noted and time.monotonic() - self._noted_at > EVERY:
+        is_news = published > self._noted or not self._is_settled
+        if self._open is None and is_news and time.monotonic() - self._noted_at > EVERY:
+            # A commit is in the log, and published, a moment before a snapshot sees it: the next note has it.
+            self._is_settled = published == self._noted
             self._open = outbox_install.mark(self._connected())
             self._noted, self._noted_at = published, time.monotonic()
 
