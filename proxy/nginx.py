@@ -39,6 +39,7 @@ from proxy.workers import workers
 
 FOLDERS = ("conf", "routes", "body", "answers", "identity")
 SOCKETS = ("admin.sock", "refusal.sock")
+DYING_SECONDS = 2.0
 
 
 def binary() -> Path:
@@ -185,18 +186,27 @@ def _check_routes(config: ProxyConfig) -> None:
 
 
 def _remove_stale_sockets(config: ProxyConfig) -> None:
-    """An nginx that was killed leaves its sockets behind, and the next one cannot bind them."""
+    """An nginx that was killed leaves its sockets behind, and the next one cannot bind them.
+
+    A killed process answers for some milliseconds longer, until the kernel has closed what it held.
+    """
     for name in SOCKETS:
         path = config.folder / name
-        with socket.socket(socket.AF_UNIX) as probe:
-            try:
-                probe.connect(str(path))
-            except FileNotFoundError:
-                continue
-            except ConnectionRefusedError:
-                path.unlink()
-                continue
-        raise NginxRefused("start", f"another one is running and answers on {path}")
+        deadline = time.monotonic() + DYING_SECONDS
+        while _answers(path):
+            if time.monotonic() > deadline:
+                raise NginxRefused("start", f"another one is running and answers on {path}")
+            time.sleep(0.02)
+        path.unlink(missing_ok=True)
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+    return True
 
 
 def _taken_over(old: set[int], now: dict[int, str]) -> bool:

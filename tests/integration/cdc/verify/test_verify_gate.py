@@ -13,7 +13,8 @@ import pytest
 
 from cdc import snapshot
 from cdc.errors import GateError
-from cdc.verify_gate import HOLD_SECONDS, answer_channel, exact_pair, request_channel
+from cdc.gate_exchange import Exchange
+from cdc.verify_gate import HOLD_SECONDS, exact_pair, request_channel
 from tests.integration.cdc.lens.shop import SEED, Shop, create_shop, execute, streaming, wait_until_caught_up
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
@@ -108,13 +109,10 @@ def test_a_verifier_that_fails_lets_the_stream_go_at_once(shop: Shop) -> None:
 
 
 def test_a_verifier_that_dies_holds_the_stream_for_seconds_only(shop: Shop) -> None:
-    with streaming(shop.forward), psycopg.connect(shop.service, autocommit=True) as listener:
+    with streaming(shop.forward), Exchange(shop.service, shop.forward.name) as dying:
         wait_until_caught_up(shop.forward)
-        listener.execute(f'listen "{answer_channel(shop.forward.name)}"'.encode())
         began = time.monotonic()
-        notify(shop, id=uuid4().hex, do="hold")
-        [answer] = listener.notifies(timeout=10, stop_after=1)
-        assert json.loads(answer.payload)["held"] is True
+        dying.hold(patience=30)
         shop.on_monolith("update products set title = 'held ' || id")
         wait_until_caught_up(shop.forward)
         assert time.monotonic() - began > 0.9 * HOLD_SECONDS
