@@ -17,11 +17,21 @@ import psycopg
 import pytest
 
 from tests.support.clients import Attempt, Client
+from tests.support.postgres import postgres_programs
 from tests.support.stack import PROJECT, Stack, evidence_folder, private_stack
 from tests.support.waiting import wait_until
 
 KEYS = ("Account_memberId_fkey", "statements_accountId_fkey")
+CROWDS = itertools.count()
 AWKWARD = Path(__file__).parents[1] / "awkward"
+
+
+def schema(dsn: str) -> list[str]:
+    """The whole database but its rows, in no order."""
+    dumped = subprocess.run(
+        [postgres_programs() / "pg_dump", "--schema-only", dsn], capture_output=True, text=True, timeout=60, check=True
+    )
+    return sorted(line for line in dumped.stdout.splitlines() if not line.startswith(("--", "\\")))
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +44,21 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
+Schemas = dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def untouched(stack: Stack) -> Schemas:
+    """What both databases were before anything of ours came into them."""
+    return {side: schema(stack.env[f"FIG_{side}_DSN"]) for side in ("ACME", "BOOK")}
+
+
 class People:
     """Members who book, transfer and read all the time; every attempt is made once and kept."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.crowd = next(CROWDS)
         self.attempts: list[Attempt] = []
         self.booked: dict[str, Decimal] = {}  # Account -> what was acknowledged.
         self.stale: list[str] = []
@@ -55,7 +75,7 @@ class People:
             client.close()
 
     def join(self, client: Client) -> str:
-        answer = client.post("/members", {"email": f"{next(self._numbers)}@example.org", "name": "N"})
+        answer = client.post("/members", {"email": f"{self.crowd}-{next(self._numbers)}@example.org", "name": "N"})
         assert answer.status == 201, answer
         return answer.json()["id"]
 
@@ -154,6 +174,7 @@ SERVICE_SUMS = """select a.id, a.balance_cents * 0.01, coalesce(sum(e.amount_cen
                   left join book.entry e on e.account_id = a.id group by a.id"""
 
 
+@pytest.mark.usefixtures("untouched")
 def test_a_domain_of_a_strange_monolith_goes_there_and_back_while_people_use_it(stack: Stack):
     people = People(stack.env["FIG_PUBLIC_URL"])
     with people.at_work():
@@ -180,3 +201,22 @@ def test_a_domain_of_a_strange_monolith_goes_there_and_back_while_people_use_it(
     monolith = sums(stack.env["FIG_ACME_DSN"], MONOLITH_SUMS)
     assert {account: monolith[account] for account in expected} == expected
     assert sums(stack.env["FIG_BOOK_DSN"], SERVICE_SUMS) == monolith
+
+
+def test_everything_of_ours_leaves_both_databases_and_the_monolith_goes_on(stack: Stack, untouched: Schemas):
+    people = People(stack.env["FIG_PUBLIC_URL"])
+    refused = stack.fig("eject", "--json")
+    assert refused.returncode == 4, refused
+    reasons = json.loads(refused.stdout)["refusals"]
+    assert {one["code"] for one in reasons} == {"moving", "running"}, reasons
+    with people.at_work():
+        fig(stack, "rollback", "ledger")
+        fig(stack, "stop", "streams", "controller")
+        planned = fig(stack, "eject", "--dry-run")["would_remove"]
+        removed = fig(stack, "eject")["removed"]
+        before = len(people.attempts)
+        wait_until(lambda: len(people.attempts) > before + 40, 30, "people go on with the monolith alone")
+    assert removed == planned
+    assert people.failures() == []
+    assert {side: schema(stack.env[f"FIG_{side}_DSN"]) for side in untouched} == untouched
+    assert fig(stack, "eject")["removed"] == []
