@@ -15,7 +15,7 @@ import orjson
 
 from cdc import envelope_schemas
 from cdc.binding import filled
-from cdc.envelope_rows import RowWriter, TableFacts
+from cdc.envelope_rows import NOT_SENT, RowWriter, TableFacts
 from cdc.envelope_schemas import Schemas
 from cdc.kafka_transport import topic_name
 from cdc.pgoutput import UNCHANGED, Begin, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Update
@@ -25,6 +25,12 @@ VERSION = "3.6.0.Final"
 _EPOCH = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970."""
 _TAIL = b',"xmin":null,"origin":null,"origin_lsn":null}'
+_BEHIND = (
+    b'%b%b%b%b%b%b","total_order":%d,"data_collection_order":%d},"op":"%b","ts_ms":%b,"ts_us":%b,"ts_ns":%b}'
+)
+"""Behind the rows of an envelope."""
+_ARGUMENTS = _BEHIND.count(b"%")
+_ROWS = b'{"before":%b,"after":'
 MESSAGES = "LOGICAL_DECODING_MESSAGE"
 
 Header = tuple[str, bytes]
@@ -40,13 +46,21 @@ class Record(NamedTuple):
     headers: tuple[Header, ...] = ()
 
 
-class _Table(NamedTuple):
-    name: str
-    rows: RowWriter
-    before: bytes
-    """Of the source block, up to the time."""
-    after: bytes
-    schemas: Schemas | None
+class _Table:
+    """One announced relation."""
+
+    __slots__ = ("after", "before", "name", "rows", "schemas", "shared", "write")
+
+    def __init__(self, name: str, rows: RowWriter, before: bytes, after: bytes, schemas: Schemas | None) -> None:
+        self.name = name
+        self.rows = rows
+        self.before = before
+        """Of the source block, up to the time."""
+        self.after = after
+        self.schemas = schemas
+        self.write = rows.within(_ROWS, _BEHIND, _ARGUMENTS)
+        self.shared: _InTransaction | None = None
+        """Once the transaction has a row of it."""
 
 
 class _InTransaction:
@@ -91,6 +105,8 @@ class Envelopes:
         self._xid, self._commit, self._at = message.xid, message.final_lsn, message.time + _EPOCH
         self._order = 0
         self._shared.clear()
+        for table in self._tables.values():
+            table.shared = None
         return self._boundary(b"BEGIN", self._commit, b"null", b"null")
 
     def end(self, end_lsn: int) -> Record:
@@ -103,28 +119,25 @@ class Envelopes:
         return self._boundary(b"END", end_lsn, b"%d" % self._order, b"[%b]" % counts)
 
     def create(self, lsn: int, message: Insert) -> Record:
-        table = self._tables[message.relation]
-        return self._row(table, lsn, b"c", b"null", table.rows.row(message.new), table.rows.key(message.new))
+        return self._whole(self._tables[message.relation], lsn, b"c", b"null", message.new)
 
     def read(self, lsn: int, message: Insert) -> Record:
         """A row of a snapshot."""
-        table = self._tables[message.relation]
-        return self._row(table, lsn, b"r", b"null", table.rows.row(message.new), table.rows.key(message.new))
+        return self._whole(self._tables[message.relation], lsn, b"r", b"null", message.new)
 
     def update(self, lsn: int, message: Update) -> Iterator[Record]:
         """One record; for another key, unless they are to stay together, deletion, tombstone and creation."""
         table, new, old = self._tables[message.relation], filled(message), message.old
         before = b"null" if message.old_is is OldRow.ABSENT else table.rows.old(message.old_is, old)
-        key = table.rows.key(_named(new, old) if old else new)
         if message.old_is is OldRow.ABSENT or table.rows.is_same_key(old, new) or not self._split:
-            yield self._row(table, lsn, b"u", before, table.rows.row(new), key)
+            yield self._whole(table, lsn, b"u", before, new, old)
             return
-        old_key = table.rows.key(old)
+        old_key, key = table.rows.key(old), table.rows.key(_named(new, old))
         moved: tuple[Header, ...] = (("__debezium.newkey", key or b""),)
         yield self._row(table, lsn, b"d", before, b"null", old_key, moved)
         yield Record(table.name, self._keyed(table, old_key), None, moved)
         came: tuple[Header, ...] = (("__debezium.oldkey", old_key or b""),)
-        yield self._row(table, lsn, b"c", b"null", table.rows.row(new), key, came)
+        yield self._whole(table, lsn, b"c", b"null", new, old, came)
 
     def delete(self, lsn: int, message: Delete) -> Record:
         table = self._tables[message.relation]
@@ -144,6 +157,8 @@ class Envelopes:
         content = b'{"prefix":%b,"content":"%b"}' % (prefix, b64encode(message.content))
         shared, lsn, place = self._of_transaction(self._nowhere, message.transactional), message.lsn, b"null"
         if message.transactional:
+            self._order += 1
+            shared.count += 1
             place = b'{"id":"%d:%d","total_order":%d,"data_collection_order":%d}' % (
                 self._xid, lsn, self._order, shared.count,
             )  # fmt: skip
@@ -157,18 +172,40 @@ class Envelopes:
             key = envelope_schemas.with_schema(envelope_schemas.MESSAGE_KEY, key)
         return Record("", key, payload)
 
+    def _whole(
+        self, table: _Table, lsn: int, op: bytes, before: bytes, new: Row, old: Row | None = None,
+        headers: tuple[Header, ...] = (),
+    ) -> Record:  # fmt: skip
+        """An envelope with a row behind the change: most of them. `old` has what of a key was not sent."""
+        if old is not None and UNCHANGED in new:
+            key = table.rows.key(_named(new, old) if old else new)
+            return self._row(table, lsn, op, before, table.rows.row(new), key, headers)
+        shared = table.shared or self._of_transaction(table)
+        place, now = b"%d" % lsn, b"%d" % time.time_ns()
+        try:
+            key, payload = table.write(
+                new, before, shared.sequence, place, shared.lsn, place, shared.order, place,
+                self._order + 1, shared.count + 1, op, now[:-6], now[:-3], now,
+            )  # fmt: skip
+        except NOT_SENT:
+            return self._row(table, lsn, op, before, table.rows.row(new), table.rows.key(new), headers)
+        self._order += 1
+        shared.count += 1
+        if table.schemas is not None:
+            payload, key = envelope_schemas.with_schema(table.schemas.envelope, payload), self._keyed(table, key)
+        return Record(table.name, key, payload, headers)
+
     def _row(
         self, table: _Table, lsn: int, op: bytes, before: bytes, after: bytes, key: bytes | None,
         headers: tuple[Header, ...] = (),
     ) -> Record:  # fmt: skip
-        shared = self._of_transaction(table)
-        now = b"%d" % time.time_ns()
-        payload = (
-            b'{"before":%b,"after":%b%b%d%b%d%b%d","total_order":%d,"data_collection_order":%d},'
-            b'"op":"%b","ts_ms":%b,"ts_us":%b,"ts_ns":%b}'
-        ) % (
-            before, after, shared.sequence, lsn, shared.lsn, lsn, shared.order, lsn, self._order, shared.count,
-            op, now[:-6], now[:-3], now,
+        shared = table.shared or self._of_transaction(table)
+        self._order += 1
+        shared.count += 1
+        place, now = b"%d" % lsn, b"%d" % time.time_ns()
+        payload = (_ROWS + b"%b" + _BEHIND) % (
+            before, after, shared.sequence, place, shared.lsn, place, shared.order, place,
+            self._order, shared.count, op, now[:-6], now[:-3], now,
         )  # fmt: skip
         if table.schemas is not None:
             payload = envelope_schemas.with_schema(table.schemas.envelope, payload)
@@ -180,7 +217,7 @@ class Envelopes:
         return envelope_schemas.with_schema(table.schemas.key, key)
 
     def _of_transaction(self, table: _Table, counts: bool = True) -> _InTransaction:
-        """What the table's next envelope shares with the others; it is counted."""
+        """What the table's envelopes in this transaction share."""
         name = table.name or MESSAGES
         shared = self._shared.get(name) if counts else None
         if shared is None:
@@ -192,9 +229,7 @@ class Envelopes:
             )
             if counts:
                 self._shared[name] = shared
-        if counts:
-            self._order += 1
-            shared.count += 1
+        table.shared = shared if counts else None
         return shared
 
     def _source(self, schema: str, table: str) -> tuple[bytes, bytes]:
