@@ -25,9 +25,7 @@ VERSION = "3.6.0.Final"
 _EPOCH = 946_684_800_000_000
 """2000-01-01 in microseconds since 1970."""
 _TAIL = b',"xmin":null,"origin":null,"origin_lsn":null}'
-_BEHIND = (
-    b'%b%b%b%b%b%b","total_order":%d,"data_collection_order":%d},"op":"%b","ts_ms":%b,"ts_us":%b,"ts_ns":%b}'
-)
+_BEHIND = b'%b%b%b%b%b%b","total_order":%d,"data_collection_order":%d},"op":"%b","ts_ms":%b,"ts_us":%b,"ts_ns":%b}'
 """Behind the rows of an envelope."""
 _ARGUMENTS = _BEHIND.count(b"%")
 _ROWS = b'{"before":%b,"after":'
