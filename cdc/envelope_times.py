@@ -22,6 +22,8 @@ ZEROS_BY_LENGTH = {22: b".000000", **{23 + digits: b"0" * (6 - digits) for digit
 
 _ANY = re.compile(r"(\d{4,})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?(?:\+00)?( BC)?")
 _ZONED = re.compile(r"([+-]?\d{4,})-(\d\d)-(\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d(?::?\d\d)?)")
+usual_text = re.compile(rb"((?!0000)\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d\.\d{6})Z").fullmatch
+"""Nearly all timestamps with a time zone, as JSON has them."""
 _CLOCK = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
 
 
