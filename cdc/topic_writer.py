@@ -83,7 +83,7 @@ class TopicWriter:
     def take(self, lsn: int, message: Message) -> Iterable[Outgoing]:
         """The records of one message."""
         if message.__class__ is Insert and self._has_begun and not self._is_ours:  # Most of them.
-            _, key, value, _ = self._envelopes.create(lsn, message)
+            key, value = self._envelopes.created(lsn, message)
             self._number = number = self._number + 1
             return (Outgoing(key, value, topic_format.data_header(self._session, number)),)
         if isinstance(message, Begin):
