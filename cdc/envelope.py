@@ -141,8 +141,9 @@ class Envelopes:
             place = b'{"id":"%d:%d","total_order":%d,"data_collection_order":%d}' % (
                 self._xid, lsn, self._order, shared.count,
             )  # fmt: skip
+        self._clock = clock()
         payload = b'{"op":"m",%b%b%d%b%d%b,"message":%b,"transaction":%b}' % (
-            clock(), shared.sequence, lsn, shared.lsn, lsn, TAIL, content, place,
+            self._clock, shared.sequence, lsn, shared.lsn, lsn, TAIL, content, place,
         )  # fmt: skip
         key = b'{"prefix":%b}' % prefix
         if self._schemas:

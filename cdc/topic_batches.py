@@ -144,6 +144,7 @@ class Batches:
         self._accumulator, self._send = producer._accumulator, producer._sender.wakeup
         self._wake = wake
         self._open: dict[TopicPartition, _Open] = {}
+        self._size = 0
 
     def __bool__(self) -> bool:
         """Whether records wait to be handed over."""
@@ -159,15 +160,17 @@ class Batches:
         found = self._open.get(place)
         if found is None:
             found = self._open[place] = _Open(place)
-        return found.add(key, value, header, more)
+        size = found.add(key, value, header, more)
+        self._size += size
+        return size
 
     def takes(self, size: int) -> bool:
         """Whether so much more goes into the batches that are open."""
-        return not self._open or sum(one.size for one in self._open.values()) + size <= BATCH
+        return not self._open or self._size + size <= BATCH
 
     def hand_over(self) -> Iterator[tuple[Acknowledgement, int]]:
         """Give all that waits to the producer, each partition's as one batch with its size."""
-        waiting, self._open = self._open, {}
+        waiting, self._open, self._size = self._open, {}, 0
         for found in waiting.values():
             batch = found.batch(self._accumulator.config["compression_attrs"])
             acknowledged = Acknowledgement(batch, self._wake)

@@ -173,7 +173,6 @@ class PublishingSession:
         self._bytes += self._batches.add(place, record.key, record.value, record.header, record.headers)
         if record.reaches:
             self._reaches = self._written = record.reaches
-        self._checkpoint("sent")
 
     def _hand_over(self) -> None:
         """The batches of all partitions at once: only with the last one everything before the LSN is handed over."""
@@ -181,6 +180,7 @@ class PublishingSession:
         last = len(handed) - 1
         self._pending += [(batch, size, self._reaches if i == last else 0) for i, (batch, size) in enumerate(handed)]
         self._reaches = 0
+        self._checkpoint("sent")
 
     def _idle(self, is_full: bool) -> None:
         """Nothing more has arrived: say so now and then, and do not let the last records wait for others. While a batch

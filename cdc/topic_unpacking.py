@@ -24,25 +24,26 @@ _ALONE = bytes((2, 2 * len(_HEADER))) + _HEADER
 
 def unpacked(consumer: Any) -> Any:
     """The consumer, whose `poll` gives TopicRecords from now on."""
-    consumer._fetcher.PartitionRecords = _PartitionRecords
+    consumer._fetcher.PartitionRecords = PartitionRecords
     return consumer
 
 
-class _PartitionRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
-    """What one partition's answer to a fetch has."""
+def _unpack(self: Any, place: TopicPartition, records: Any, *_deserializers: Any) -> Iterator[TopicRecord]:
+    while (batch := records.next_batch()) is not None:
+        if batch.magic != 2 or (self.check_crcs and not batch.validate_crc()):
+            raise CorruptRecordError(f"the batch at offset {batch.base_offset} of {place.topic} is damaged")
+        self.leader_epoch = batch.leader_epoch
+        if not batch.is_control_batch:
+            for record in _records(place, batch):
+                self.next_fetch_offset = record.offset + 1
+                yield record
+        # Also behind what was compacted away: the last offset of a batch stays.
+        self.next_fetch_offset = batch.next_offset
+    self.drain()
 
-    def _unpack_records(self, tp: TopicPartition, records: Any, *_deserializers: Any) -> Iterator[TopicRecord]:
-        while (batch := records.next_batch()) is not None:
-            if batch.magic != 2 or (self.check_crcs and not batch.validate_crc()):
-                raise CorruptRecordError(f"the batch at offset {batch.base_offset} of {tp.topic} is damaged")
-            self.leader_epoch = batch.leader_epoch
-            if not batch.is_control_batch:
-                for record in _records(tp, batch):
-                    self.next_fetch_offset = record.offset + 1
-                    yield record
-            # Also behind what was compacted away: the last offset of a batch stays.
-            self.next_fetch_offset = batch.next_offset
-        self.drain()
+
+PartitionRecords = type("PartitionRecords", (Fetcher.PartitionRecords,), {"_unpack_records": _unpack})
+"""What one partition's answer to a fetch has."""
 
 
 def _records(place: TopicPartition, batch: Any) -> Iterator[TopicRecord]:
