@@ -15,7 +15,7 @@ from cdc.errors import CdcError
 from cdc.lens import Lens
 from cdc.projection import Direction, Table
 from migration_plan import documents
-from migration_plan.lifecycle import FINAL, TRANSITIONS, Side, Stage
+from migration_plan.lifecycle import Side, Stage, problem_of
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -167,11 +167,8 @@ class Plan(_Part):
 
     @model_validator(mode="after")
     def _coherent(self) -> Plan:
-        if self.stages[:1] != (Stage.MONOLITH,):
-            raise ValueError(f'stages begin with "{Stage.MONOLITH}"')
-        for now, after in zip(self.stages, self.stages[1:], strict=False):
-            if (now, after) not in TRANSITIONS or (after is not FINAL and (after, now) not in TRANSITIONS):
-                raise ValueError(f'stage "{after}" cannot follow "{now}"')
+        if problem := problem_of(self.stages):
+            raise ValueError(problem)
         if self.sides.monolith.dsn == self.sides.service.dsn:
             raise ValueError("both sides name the same database")
         if self.limits.requests + self.limits.fence_lock + self.limits.drain >= self.limits.hold:
