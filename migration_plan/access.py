@@ -41,6 +41,7 @@ NEEDS: dict[str, Role] = {
     "dead-letters list": Role.VIEWER,
     "dead-letters replay": Role.OPERATOR,
     "dead-letters show": Role.OPERATOR,
+    "eject": Role.ADMIN,
     "history": Role.VIEWER,
     "journal admit": Role.ADMIN,
     "outbox prepare": Role.OPERATOR,

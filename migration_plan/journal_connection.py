@@ -23,6 +23,7 @@ class JournalConnection:
     """One connection for all threads of a process, made when it is used, by whoever acts."""
 
     def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
         self._dsn = make_conninfo(dsn, **CONNECT)
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
         self._connecting = threading.Lock()
