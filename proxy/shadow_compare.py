@@ -17,7 +17,7 @@ from typing import Any
 MISSING = object()
 """The value where there is none; JSON's null is None."""
 
-BODY, ORDER, STATUS = "(body)", "(order)", "(status)"
+BODY, ORDER, LENGTH, STATUS = "(body)", "(order)", "(length)", "(status)"
 LONGEST_PATH = 200
 DEEPEST = 100
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_-]{0,39}")
@@ -69,9 +69,9 @@ def compare(first: Answer, service: Answer, second: Answer, headers: Sequence[st
 
 def _noisy(path: str, noise: frozenset[str]) -> bool:
     """Is this path noise, or part of something that is?"""
-    if path in noise:
-        return True
-    return any(path.startswith((f"{above}.", f"{above}[]")) for above in noise)
+    # Of a list whose order or length is chance, no element has a counterpart.
+    places = {one.removesuffix(f".{ORDER}").removesuffix(f".{LENGTH}") for one in noise}
+    return any(path == place or path.startswith((f"{place}.", f"{place}[]")) for place in places)
 
 
 def _differences(one: Answer, other: Answer, headers: Sequence[str]) -> Iterator[Difference]:
@@ -129,7 +129,7 @@ def _walk(path: str, one: Any, other: Any) -> Iterator[Difference]:
 def _walk_lists(path: str, one: list[Any], other: list[Any]) -> Iterator[Difference]:
     if len(one) != len(other):
         # What is an element's counterpart is unknown from here on.
-        yield Difference(f"{path}.(length)", len(one), len(other))
+        yield Difference(f"{path}.{LENGTH}", len(one), len(other))
     elif one != other and sorted(map(_text, one)) == sorted(map(_text, other)):
         yield Difference(f"{path}.{ORDER}", MISSING, MISSING)
     else:

@@ -45,12 +45,12 @@ class Shielded:
     """The middleware itself; other requests pass it untouched."""
 
     def __init__(self, application: Application) -> None:
-        self._application = application
+        self.application = application
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         asked = environ.get("HTTP_X_FIG_SHADOW")
         if asked is None:
-            return self._application(environ, start_response)
+            return self.application(environ, start_response)
         if asked == "probe":
             start_response("204 No Content", [(_HEADER, "fenced")])
             return []
@@ -77,7 +77,7 @@ class Shielded:
 
         body: Iterable[bytes] = ()
         try:
-            body = self._application(environ, start)
+            body = self.application(environ, start)
             for piece in body:
                 pieces.append(piece)
                 if sum(map(len, pieces)) > LARGEST:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 
-from proxy.shadow_compare import MISSING, ORDER, STATUS
+from proxy.shadow_compare import LENGTH, MISSING, ORDER, STATUS
 
 LONGEST = 80
 
@@ -19,7 +19,7 @@ def kept(path: str, value: object, shown: Collection[str] = ()) -> str:
     """The value of this field as it may be stored and shown; `shown`: paths whose values are harmless."""
     if value is MISSING:
         return "in another order" if path.endswith(ORDER) else "missing"
-    plain = value is None or isinstance(value, bool) or path.endswith("(length)") or path == STATUS
+    plain = value is None or isinstance(value, bool) or path.endswith(LENGTH) or path == STATUS
     if isinstance(value, dict | list):
         return f"{'object' if isinstance(value, dict) else 'list'} of {len(value)}"
     text = json.dumps(value, ensure_ascii=False)

@@ -68,9 +68,7 @@ def shown(world, comparer):
     """A user whose reads are shown. A worker that had a comparer before loses one datagram on finding the new one."""
     user = world.user()
     wait_until(lambda: comparer._open, 10, "both sides are fenced")
-    wait_until(
-        lambda: user.get(NOWHERE) and comparer.intake.counts()["catalog", "undeclared"], 10, "samples are shown"
-    )
+    wait_until(lambda: user.get(NOWHERE) and comparer.intake.counts()["catalog", "undeclared"], 10, "samples are shown")
     return user
 
 
