@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -42,7 +42,6 @@ class Shop:
     dsns: dict[str, str]
     planted: bool = False
     writes: bool = False
-    seen: list[tuple[str, str]] = field(default_factory=list)
 
     def serve(self, side: str):
         def application(environ, start_response):
