@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from migration_plan.commands.daemons import until_stopped
+from migration_plan.exit_codes import Exit
 from migration_plan.terminal import json_option
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def run_comparer() -> None:
 @json_option
 def show_report(domain: str, as_json: bool) -> None:
     """Show where DOMAIN's service answers otherwise than the monolith: by route and field, values by their shape only
-    (letters are a, digits are 9); what is noise; and whether it is enough to go on.
+    (letters are a, digits are 9); what is noise; and whether it is enough to go on. Exit code 16 when more of them
+    differ than the plan allows.
 
     \b
     Examples:
@@ -55,6 +57,8 @@ def show_report(domain: str, as_json: bool) -> None:
         click.echo(json.dumps(found.as_json()))
     else:
         _show(found)
+    if found.differs:
+        raise SystemExit(Exit.SHADOW_DIFFERS)
 
 
 @click.command("reset")
@@ -73,9 +77,9 @@ def reset(domain: str, reason: str, as_json: bool) -> None:
     from migration_plan import bootstrap
     from migration_plan.shadow.store import ShadowStore
 
-    with bootstrap.opened(domain) as mover:
+    with bootstrap.opened(domain, reason=reason) as mover:
         journal = mover.parts.journal
-        journal.record(domain, "shadow-reset", reason=reason)
+        journal.record(domain, "shadow-reset")
         with closing(ShadowStore(journal.dsn)) as store:
             store.forget(domain)
     if as_json:

@@ -53,6 +53,11 @@ class Report:
         return all(one.is_good for one in self.verdicts)
 
     @property
+    def differs(self) -> bool:
+        """More than the plan allows, however much more is compared."""
+        return any(one.more is None or one.seen.impure for one in self.verdicts)
+
+    @property
     def next_steps(self) -> list[str]:
         if self.stage is Stage.SHADOW and self.is_good:
             return [f"fig advance {self.domain}"]
