@@ -15,6 +15,8 @@ from cdc.lens import Lens
 from cdc.projection import Direction, Table
 from migration_plan import documents
 from migration_plan.lifecycle import Side, Stage, problem_of
+from migration_plan.shadow.rules import ShadowRules
+from migration_plan.shadow.rules import problems as problems_of_shadow
 from migration_plan.units import Bytes, Duration, seconds
 
 QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
@@ -137,6 +139,7 @@ class Plan(_Part):
     limits: Limits = Limits()
     retire: Retire = Retire()
     budget: BudgetPlan = BudgetPlan()
+    shadow: ShadowRules | None = None
     personal: tuple[str, ...] = ()
     """Columns of keys, as schema.table.column of the service, that are personal themselves: hidden like all values."""
 
@@ -163,7 +166,8 @@ def load(path: Path, environment: Mapping[str, str]) -> Plan:
         _ = plan.lens
     except CdcError as error:
         raise documents.DocumentInvalid(path, [f"tables: {error}"]) from error
-    if problems := [*_outbox_problems(plan), *_personal_problems(plan)]:
+    shadow = problems_of_shadow(plan.shadow, Stage.SHADOW in plan.stages, plan.routes)
+    if problems := [*_outbox_problems(plan), *_personal_problems(plan), *shadow]:
         raise documents.DocumentInvalid(path, problems)
     return plan
 
