@@ -17,6 +17,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from migration_plan.errors import FigError, Refusal, SideUnreachable
+from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.parts import Parts
 from migration_plan.side import CONNECT
@@ -86,7 +87,7 @@ class EjectRefused(FigError):
     """All reasons at once; nothing was removed."""
 
     code = "eject-refused"
-    exit_code = 4
+    exit_code = Exit.REFUSED
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         lines = "\n".join(f"  - [{r.code}] {r.message} ({r.next_step})" for r in refusals)

@@ -20,6 +20,7 @@ const HELP = {
     fig_unexpected_fences_total: 'counter Requests refused by a fence that no switch explains.',
     fig_stale_waits_total: 'counter Requests that waited until the side they read had the user\'s own write.',
     fig_stale_refused_total: 'counter Those of them answered 503 because it took too long.',
+    fig_shadow_samples_total: 'counter Reads shown to the shadow comparer.',
     fig_figures_since_seconds: 'gauge When these figures were first asked for since this proxy began; another one: it began anew.',
     fig_figures_lost_total: 'counter Figures that could not be counted.',
     fig_inflight_writes: 'gauge Writes let in and not answered yet.',

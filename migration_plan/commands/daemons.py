@@ -22,7 +22,7 @@ def streams() -> None:
     from migration_plan import bootstrap
     from migration_plan.streaming import run
 
-    run(bootstrap.all_parts(), _until_stopped(), bootstrap.metrics_address())
+    run(bootstrap.all_parts(), until_stopped(), bootstrap.metrics_address())
 
 
 @click.command()
@@ -36,10 +36,10 @@ def controller() -> None:
     from migration_plan import bootstrap
     from migration_plan.controller import Controller
 
-    Controller(bootstrap.all_parts()).run(_until_stopped())
+    Controller(bootstrap.all_parts()).run(until_stopped())
 
 
-def _until_stopped() -> threading.Event:
+def until_stopped() -> threading.Event:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
