@@ -18,7 +18,11 @@ from migration_plan.parts import Parts, no_checkpoint
 from migration_plan.plan import Plan
 from migration_plan.settings import Settings
 from migration_plan.side import SideDatabase
+from migration_plan.stage_work import StageWork
 from proxy.client import ProxyClient
+
+STAGE_WORK: tuple[StageWork, ...] = ()
+"""What runs in the stages that have work of their own."""
 
 
 class UnknownDomain(FigError):
@@ -61,6 +65,7 @@ def parts_of(settings: Settings, plan: Plan, plans: Iterable[Plan]) -> Parts:
         settings.broker.url if settings.broker else "",
         tuple(plans),
         _transport(settings),
+        {work.stage: work for work in STAGE_WORK},
     )
 
 

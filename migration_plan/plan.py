@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,40 +14,16 @@ from cdc.errors import CdcError
 from cdc.lens import Lens
 from cdc.projection import Direction, Table
 from migration_plan import documents
-from migration_plan.lifecycle import FINAL, TRANSITIONS, Side, Stage
+from migration_plan.lifecycle import Side, Stage, problem_of
+from migration_plan.units import Bytes, Duration, seconds
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds(value: object) -> float:
-    """'100ms', '2s', '1h', '7d' -> seconds."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("a duration is a number and a unit, such as 100ms, 2s, 1h or 7d")
-    return float(match[1]) * _UNITS[match[2]]
+QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
+RoutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$")]
+Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def _age(value: object) -> float | None:
     return None if value == "never" else seconds(value)
-
-
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")
-
-
-def byte_count(value: object) -> int:
-    """'512MB', '4GB' -> bytes, as PostgreSQL counts them."""
-    match = _BYTES.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("an amount is a number and a unit, such as 512MB or 4GB")
-    return int(float(match[1]) * 1024 ** (2 if match[2] == "MB" else 3))
-
-
-Duration = Annotated[float, BeforeValidator(seconds)]
-Bytes = Annotated[int, BeforeValidator(byte_count)]
-QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
-RoutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$")]
-Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class _Part(documents.Part):
@@ -167,11 +142,8 @@ class Plan(_Part):
 
     @model_validator(mode="after")
     def _coherent(self) -> Plan:
-        if self.stages[:1] != (Stage.MONOLITH,):
-            raise ValueError(f'stages begin with "{Stage.MONOLITH}"')
-        for now, after in zip(self.stages, self.stages[1:], strict=False):
-            if (now, after) not in TRANSITIONS or (after is not FINAL and (after, now) not in TRANSITIONS):
-                raise ValueError(f'stage "{after}" cannot follow "{now}"')
+        if problem := problem_of(self.stages):
+            raise ValueError(problem)
         if self.sides.monolith.dsn == self.sides.service.dsn:
             raise ValueError("both sides name the same database")
         if self.limits.requests + self.limits.fence_lock + self.limits.drain >= self.limits.hold:

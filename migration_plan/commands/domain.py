@@ -59,7 +59,8 @@ def rollback(domain: str, to: str | None, dry_run: bool, as_json: bool) -> None:
 def _move(domain: str, forward: bool, to: str | None, dry_run: bool, as_json: bool) -> None:
     from migration_plan import bootstrap
     from migration_plan.lifecycle import possible
-    from migration_plan.moves import find_move, stage_named, steps
+    from migration_plan.moves import find_move, stage_named
+    from migration_plan.steps import steps
 
     say = _silent if as_json else _say
     with bootstrap.opened(domain, say=say) as mover, _ctrl_c(mover.cancelled):

@@ -19,7 +19,7 @@ from migration_plan.preflight import activity, border, moment, server, tables
 from migration_plan.preflight.facts import SideFacts, SwitchFacts
 from migration_plan.preflight.read import look, read_side
 
-__all__ = ["Inspection", "SwitchFacts", "inspect", "judge", "notes", "preflight"]
+__all__ = ["Inspection", "SwitchFacts", "inspect", "judge", "judge_databases", "notes", "preflight"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,16 @@ def _ask_lens(plan: Plan, monolith: psycopg.Connection[Any], service: psycopg.Co
 
 def judge(plan: Plan, act: Act, inspection: Inspection, switch: SwitchFacts | None = None) -> list[Refusal]:
     """The decision, from facts alone."""
+    refusals = judge_databases(plan, act, inspection)
+    if act is Act.SWITCH:
+        if switch is None:
+            raise ValueError("a switch is judged with its SwitchFacts")
+        refusals += moment.check_moment(switch, plan)
+    return refusals
+
+
+def judge_databases(plan: Plan, act: Act, inspection: Inspection) -> list[Refusal]:
+    """What both databases have against it: safety, which nobody may force."""
     refusals: list[Refusal] = []
     for side in inspection.sides:
         if side.unreachable:
@@ -95,10 +105,6 @@ def judge(plan: Plan, act: Act, inspection: Inspection, switch: SwitchFacts | No
         Refusal("lens", problem, "correct the plan's tables, or the schema that they describe")
         for problem in inspection.lens_problems
     ]
-    if act is Act.SWITCH:
-        if switch is None:
-            raise ValueError("a switch is judged with its SwitchFacts")
-        refusals += moment.check_moment(switch, plan)
     return refusals
 
 
