@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from cdc.kafka_transport import KafkaTransport, Mode
 from migration_plan import plan as plans
 from migration_plan import settings as settings_file
+from migration_plan.canary import work as canary
 from migration_plan.documents import DocumentInvalid
 from migration_plan.errors import FigError
 from migration_plan.journal import Journal
@@ -21,7 +22,7 @@ from migration_plan.side import SideDatabase
 from migration_plan.stage_work import StageWork
 from proxy.client import ProxyClient
 
-STAGE_WORK: tuple[StageWork, ...] = ()
+STAGE_WORK: tuple[StageWork, ...] = (canary.WORK,)
 """What runs in the stages that have work of their own."""
 
 

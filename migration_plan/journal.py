@@ -74,6 +74,7 @@ class Journal:
     """The port to the journal. Raises JournalUnreachable and nothing else when the database is away."""
 
     def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
         self._dsn = make_conninfo(dsn, **CONNECT)
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
         self._connecting = threading.Lock()

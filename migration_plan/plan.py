@@ -14,6 +14,8 @@ from cdc.errors import CdcError
 from cdc.lens import Lens
 from cdc.projection import Direction, Table
 from migration_plan import documents
+from migration_plan.canary.rules import CanaryRules
+from migration_plan.canary.rules import problems as canary_problems
 from migration_plan.lifecycle import Side, Stage, problem_of
 from migration_plan.units import Bytes, Duration, seconds
 
@@ -136,6 +138,7 @@ class Plan(_Part):
     gates: Gates = Gates()
     limits: Limits = Limits()
     retire: Retire = Retire()
+    canary: CanaryRules | None = None
     budget: BudgetPlan = BudgetPlan()
     personal: tuple[str, ...] = ()
     """Columns of keys, as schema.table.column of the service, that are personal themselves: hidden like all values."""
@@ -143,6 +146,8 @@ class Plan(_Part):
     @model_validator(mode="after")
     def _coherent(self) -> Plan:
         if problem := problem_of(self.stages):
+            raise ValueError(problem)
+        if problem := next(iter(canary_problems(self.canary, Stage.CANARY in self.stages)), ""):
             raise ValueError(problem)
         if self.sides.monolith.dsn == self.sides.service.dsn:
             raise ValueError("both sides name the same database")

@@ -53,6 +53,7 @@ def _domain(plan: Plan) -> config.Domain:
         monolith=plan.sides.monolith.upstream,
         service=plan.sides.service.upstream,
         read_by=plan.read_by,
+        canary=plan.canary.for_proxies if plan.canary else None,
     )
 
 

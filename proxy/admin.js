@@ -66,8 +66,9 @@ const ACTIONS = {
         }
         return table.alone(domain, function () {
             const route = current(domain, body.epoch, 'a canary');
+            // A new epoch has ended it, and the same decision begins it again.
             const isOlder = body.revision < route.revision ||
-                (body.revision === route.revision && body.share !== route.share);
+                (body.revision === route.revision && route.share && body.share !== route.share);
             if (isOlder || (body.share && route.owner !== 'monolith')) {
                 stale(domain, 'a canary of revision ' + body.revision);
             }

@@ -34,9 +34,14 @@ def controller() -> None:
       fig controller
     """
     from migration_plan import bootstrap
+    from migration_plan.canary.keeper import Keeper, KeeperThread
     from migration_plan.controller import Controller
 
-    Controller(bootstrap.all_parts()).run(_until_stopped())
+    stop = _until_stopped()
+    for parts in bootstrap.all_parts():
+        if parts.plan.canary is not None:
+            KeeperThread(Keeper(parts, parts.plan.canary), parts.domain, stop).start()
+    Controller(bootstrap.all_parts()).run(stop)
 
 
 def _until_stopped() -> threading.Event:
