@@ -12,6 +12,7 @@ from migration_plan import settings as settings_file
 from migration_plan.canary import work as canary
 from migration_plan.documents import DocumentInvalid
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 from migration_plan.journal import Journal
 from migration_plan.lifecycle import Side
 from migration_plan.moves import Mover
@@ -30,7 +31,7 @@ class UnknownDomain(FigError):
     """No plan file is about this domain."""
 
     code = "unknown-domain"
-    exit_code = 2
+    exit_code = Exit.NOT_MEANT
 
 
 def load_plans(settings: Settings, environment: Mapping[str, str]) -> dict[str, Plan]:
@@ -53,7 +54,7 @@ class UnknownUpstream(FigError):
     """A plan sends requests to an upstream that the settings do not have."""
 
     code = "unknown-upstream"
-    exit_code = 2
+    exit_code = Exit.NOT_MEANT
 
 
 def parts_of(settings: Settings, plan: Plan, plans: Iterable[Plan]) -> Parts:
@@ -109,9 +110,10 @@ def build(
 
 
 @contextmanager
-def opened(domain: str, say: Callable[[str], None] = no_checkpoint) -> Iterator[Mover]:
-    """`build` for the length of a command; every connection is closed afterwards."""
+def opened(domain: str, say: Callable[[str], None] = no_checkpoint, reason: str = "") -> Iterator[Mover]:
+    """`build` for the length of a command; every connection is closed afterwards. `reason`: why, for the journal."""
     mover = build(domain, say=say)
+    mover.parts.journal.reason = reason
     try:
         yield mover
     finally:

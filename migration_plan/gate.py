@@ -21,6 +21,8 @@ class Gate:
     """Whether `--force REASON` may pass it: only where being wrong costs answers or time, never rows."""
     reasons: tuple[Refusal, ...] = ()
     """Why it is not met, one by one; without any the figure says it."""
+    value: float | None = None
+    """The figure as a number, where it is one; seconds for times."""
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -33,6 +35,7 @@ class Gate:
     def as_json(self) -> dict[str, object]:
         return {
             "name": self.name, "is_met": self.is_met, "figure": self.figure, "limit": self.limit,
+            "value": self.value,
             "next_step": "" if self.is_met else self.next_step, "can_be_forced": self.can_be_forced,
             "reasons": [reason.as_json() for reason in self.refusals],
         }  # fmt: skip

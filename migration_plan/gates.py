@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from migration_plan import outboxes, retirement
 from migration_plan.gate import Gate
-from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Stage, reachable
+from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Side, Stage, reachable
 from migration_plan.parts import Parts
 from migration_plan.preflight import Inspection, inspect, judge_databases, moment
 from migration_plan.preparation import switch_facts
+from migration_plan.steps import Move
 
-__all__ = ["Gate", "gates_to_leave"]
+__all__ = ["Gate", "gates_of", "gates_to_leave"]
 
 
 def gates_to_leave(parts: Parts, stage: Stage) -> tuple[Gate, ...]:
@@ -29,8 +30,19 @@ def gates_to_leave(parts: Parts, stage: Stage) -> tuple[Gate, ...]:
     own = parts.work[stage].gates(parts) if stage in parts.work else ()
     if stage is not Stage.SYNC and act is not Act.SWITCH:
         return own
-    facts = switch_facts(parts, OWNER[stage])
-    return (*own, _preflight(parts, act, inspect(parts.plan)), *moment.gates(facts, parts.plan))
+    return (*own, *_of_switch(parts, OWNER[stage]))
+
+
+def gates_of(parts: Parts, move: Move) -> tuple[Gate, ...]:
+    """Those of one move: forward all of the stage, back only what a change of owner needs."""
+    if move.after.place > move.now.place:
+        return gates_to_leave(parts, move.now)
+    return _of_switch(parts, OWNER[move.now]) if move.act is Act.SWITCH else ()
+
+
+def _of_switch(parts: Parts, giver: Side) -> tuple[Gate, ...]:
+    facts = switch_facts(parts, giver)
+    return (_preflight(parts, Act.SWITCH, inspect(parts.plan)), *moment.gates(facts, parts.plan))
 
 
 def _preflight(parts: Parts, act: Act, inspection: Inspection) -> Gate:

@@ -79,6 +79,8 @@ class Journal:
         self._connection: psycopg.Connection[dict[str, Any]] | None = None
         self._connecting = threading.Lock()
         self.actor = actor()
+        self.reason = ""
+        """Why the person acts who gave the command; goes into each of its entries."""
 
     def close(self) -> None:
         if self._connection is not None:

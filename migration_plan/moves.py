@@ -17,16 +17,19 @@ from migration_plan.errors import (
     JournalUnreachable,
     LeaseHeld,
     PreflightRefused,
+    Refusal,
     SideUnreachable,
     StageRefused,
     SwitchAborted,
 )
-from migration_plan.gates import gates_to_leave
+from migration_plan.exit_codes import Exit
+from migration_plan.forecast import Cost, forecast_of
+from migration_plan.gates import gates_of
 from migration_plan.journal import Lease
+from migration_plan.judgement import Judgement
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
 from migration_plan.parts import Parts, no_checkpoint, read_rows
 from migration_plan.preparation import (
-    check_switch,
     drop_crossing_keys,
     restore_crossing_keys,
     start_sync,
@@ -43,7 +46,7 @@ class Unsettled(FigError):
     """A switch was begun and not finished, or a side cannot be read: recovery comes first."""
 
     code = "unsettled"
-    exit_code = 7
+    exit_code = Exit.MOVED_MEANWHILE
 
 
 @dataclass(frozen=True)
@@ -119,8 +122,11 @@ class Mover:
     checkpoint: Callable[[str], None] = no_checkpoint
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def move(self, forward: bool, to: Stage | None = None) -> MoveResult:
-        """Perform the move under the domain's lease; PreflightRefused with all reasons, nothing changed."""
+    def move(self, forward: bool, to: Stage | None = None, force: str = "") -> MoveResult:
+        """Perform the move under the domain's lease; PreflightRefused with all reasons, nothing changed.
+
+        `force`: why the gates that can be forced are passed though they do not hold; empty: they are not.
+        """
         domain, journal = self.parts.domain, self.parts.journal
         lease = journal.acquire(domain, LEASE_SECONDS)
         try:
@@ -137,10 +143,10 @@ class Mover:
             if move.act is Act.RETIRE:
                 left = retirement.retire(self.parts, move.owner, self.say, self.checkpoint)
                 return replace(result, leftovers=tuple(left))
+            self._pass_gates(move, force)
             if move.act is not Act.SWITCH:
-                self._change_stage(move, move.owner, forward)
+                self._change_stage(move, move.owner, lease)
                 return result
-            check_switch(self.parts, move.owner, self.say)
             done = self._switch(move.owner, lease)
             journal.set_stage(domain, move.after, done.epoch)
             self._work(move)
@@ -148,13 +154,30 @@ class Mover:
         finally:
             journal.give_back(lease)
 
-    def _change_stage(self, move: Move, owner: Row, forward: bool) -> None:
+    def _pass_gates(self, move: Move, force: str) -> None:
+        """Refuse here, all reasons at once, before anyone waits; what was forced is journaled with its figures."""
+        self.say("preflight" if move.act is Act.SWITCH else "gates")
+        judgement = Judgement(gates_of(self.parts, move), force)
+        foreseen = forecast_of(self.parts, move, judgement)
+        if foreseen is not None:
+            self.say(f"rollback, {foreseen}")
+        judgement.demand(self.parts.domain)
+        if foreseen is not None and foreseen.cost is Cost.REFUSED:
+            raise PreflightRefused(self.parts.domain, [Refusal("rollback-too-far", why) for why in foreseen.reasons])
+        if judgement.gates:
+            epoch = None if move.owner is None else move.owner.epoch
+            self.parts.journal.record(
+                self.parts.domain, "gates", epoch, was=move.now, stage=move.after, figures=judgement.figures,
+                forecast=None if foreseen is None else str(foreseen),
+            )  # fmt: skip
+            if judgement.overridden:
+                passed = [gate.as_json() for gate in judgement.overridden]
+                self.parts.journal.record(self.parts.domain, "forced", epoch, force=force, gates=passed)
+
+    def _change_stage(self, move: Move, owner: Row, lease: Lease) -> None:
         """The stage in the journal is the decision; the controller repeats what follows it, should we die here."""
-        if forward:
-            self.say("gates")
-            refusals = [reason for gate in gates_to_leave(self.parts, move.now) for reason in gate.refusals]
-            if refusals:
-                raise PreflightRefused(self.parts.domain, refusals)
+        if not self.parts.journal.renew(lease):
+            raise LeaseHeld(self.parts.domain, "another controller", 0.0)
         self.say("stage")
         self.parts.journal.record(self.parts.domain, "stage", owner.epoch, was=move.now, stage=move.after)
         self.parts.journal.set_stage(self.parts.domain, move.after, owner.epoch)

@@ -13,8 +13,9 @@ from cdc import install, snapshot
 from cdc.snapshot import SnapshotProgress
 from migration_plan import crossing, outboxes
 from migration_plan.errors import FigError, PreflightRefused, TablesBusy
+from migration_plan.exit_codes import Exit
 from migration_plan.journal import Lease
-from migration_plan.lifecycle import Act, Row, Side, Stage
+from migration_plan.lifecycle import Act, Side, Stage
 from migration_plan.parts import Parts
 from migration_plan.preflight import SwitchFacts, preflight
 from migration_plan.standing import halted
@@ -24,14 +25,6 @@ from proxy.errors import ProxyUnreachable
 PROBE_SECONDS = 5.0
 CATCH_UP_SECONDS = 60.0
 Say = Callable[[str], None]
-
-
-def check_switch(parts: Parts, owner: Row, say: Say) -> None:
-    """Refuse the switch here, all reasons at once, before anyone waits."""
-    say("preflight")
-    refusals = preflight(parts.plan, Act.SWITCH, switch_facts(parts, owner.side))
-    if refusals:
-        raise PreflightRefused(parts.domain, refusals)
 
 
 def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
@@ -77,7 +70,7 @@ class StreamsSilent(FigError):
     """The streams do not bring a probe: nobody runs them, or they lag."""
 
     code = "streams-silent"
-    exit_code = 8
+    exit_code = Exit.NOT_PROVEN
 
     def __init__(self, parts: Parts, took: dict[Side, float | None]) -> None:
         missing = ", ".join(parts.stream_to(side) for side, seconds in took.items() if seconds is None)

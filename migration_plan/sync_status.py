@@ -39,6 +39,9 @@ class LineStatus:
     times_given_up: int = 0
     snapshot: SnapshotProgress | None = None
     last_alarm: Mapping[str, Any] | None = None
+    source_lsn: str = ""
+    """The end of the source's WAL; `applied_lsn`: what the target has of it. Empty: not known."""
+    applied_lsn: str = ""
 
     def as_json(self) -> dict[str, object]:
         shown = {name: value for name, value in vars(self).items() if name != "snapshot"}
@@ -99,7 +102,7 @@ def _line(parts: Parts, line: Line, rate: float | None, alarm: Mapping[str, Any]
         line.name, line.direction, state, reason, follow, lag,
         max(0, seen.end - where.lsn) if where is not None else seen.slot.unconfirmed,
         rate, seen.slot.retained, limit(parts.plan.budget.value, seen.slot), seen.slot.wal_status, seen.control.times,
-        copied, alarm,
+        copied, alarm, position.lsn_text(seen.end), "" if where is None else position.lsn_text(where.lsn),
     )  # fmt: skip
 
 

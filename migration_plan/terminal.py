@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -14,6 +14,7 @@ import psycopg
 from cdc.errors import CdcError
 from cdc.masking import of_database
 from migration_plan.errors import FigError
+from migration_plan.gate import Gate
 from proxy.errors import ProxyError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -53,6 +54,19 @@ def _end_with(error: FigError) -> NoReturn:
 
 def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")(command)
+
+
+def reason_option(command: F) -> F:
+    return click.option("--reason", default="", metavar="TEXT", help="Why, for the journal.")(command)
+
+
+def show_gates(gates: Iterable[Gate]) -> None:
+    """One line a gate: what it is, green or red, figure and limit."""
+    for gate in gates:
+        word = "holds" if gate.is_met else "is shut"
+        follow = "" if gate.is_met else f"   ({gate.next_step}{'; can be forced' if gate.can_be_forced else ''})"
+        click.secho(f"  gate {gate.name:<17} {word:<8} {gate.figure}; wants {gate.limit}{follow}",
+                    fg="green" if gate.is_met else "red")  # fmt: skip
 
 
 def load_environment() -> None:

@@ -32,8 +32,11 @@ def gates(switch: SwitchFacts, plan: Plan) -> tuple[Gate, ...]:
     )
 
 
-def _gate(name: str, figure: str, limit: str, reasons: list[Refusal], next_step: str, forced: bool = False) -> Gate:
-    return Gate(name, not reasons, figure, limit, next_step, forced, tuple(reasons))
+def _gate(
+    name: str, figure: str, limit: str, reasons: list[Refusal], next_step: str, forced: bool = False,
+    value: float | None = None,
+) -> Gate:  # fmt: skip
+    return Gate(name, not reasons, figure, limit, next_step, forced, tuple(reasons), value)
 
 
 def _streams(switch: SwitchFacts, plan: Plan) -> Gate:
@@ -69,7 +72,7 @@ def _lag(switch: SwitchFacts, plan: Plan) -> Gate:
         reasons = [Refusal("lag", said, step)]
     figure = "unknown" if switch.lag is None else f"{switch.lag:.2f} s"
     within = switch.lag is not None and switch.lag <= plan.limits.drain
-    return _gate("lag", figure, f"{limit:g} s", reasons, step, within)
+    return _gate("lag", figure, f"{limit:g} s", reasons, step, within, switch.lag)
 
 
 def _clean(switch: SwitchFacts, plan: Plan) -> Gate:
@@ -91,7 +94,7 @@ def _fresh(switch: SwitchFacts, plan: Plan) -> Gate:
         said = f"the last verification is {age:.0f} s old; the plan allows {limit:g} s"
         reasons = [Refusal("verification-stale", said, command)]
     figure = "never" if age is None else f"{age:.0f} s ago"
-    return _gate("verification-age", figure, f"{limit:g} s", reasons, command, age is not None)
+    return _gate("verification-age", figure, f"{limit:g} s", reasons, command, age is not None, age)
 
 
 def _contract(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
@@ -110,7 +113,7 @@ def _contract(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
     if age > most and not ended:
         said = f"the contract command ran {age:.0f} s ago; the plan allows {most:g} s"
         stale = [Refusal("contract-stale", said, command)]
-    yield _gate("contract-age", f"{age:.0f} s ago", f"{most:g} s", stale, command, True)
+    yield _gate("contract-age", f"{age:.0f} s ago", f"{most:g} s", stale, command, True, age)
 
 
 def _outboxes(switch: SwitchFacts) -> Gate:
