@@ -15,7 +15,6 @@ from cdc.lens import Lens
 from cdc.projection import Direction, Table
 from migration_plan import documents
 from migration_plan.canary.rules import CanaryRules
-from migration_plan.canary.rules import problems as canary_problems
 from migration_plan.lifecycle import Side, Stage, problem_of
 from migration_plan.units import Bytes, Duration, seconds
 
@@ -138,7 +137,7 @@ class Plan(_Part):
     gates: Gates = Gates()
     limits: Limits = Limits()
     retire: Retire = Retire()
-    canary: CanaryRules | None = None
+    canary: CanaryRules = CanaryRules()
     budget: BudgetPlan = BudgetPlan()
     personal: tuple[str, ...] = ()
     """Columns of keys, as schema.table.column of the service, that are personal themselves: hidden like all values."""
@@ -146,8 +145,6 @@ class Plan(_Part):
     @model_validator(mode="after")
     def _coherent(self) -> Plan:
         if problem := problem_of(self.stages):
-            raise ValueError(problem)
-        if problem := next(iter(canary_problems(self.canary, Stage.CANARY in self.stages)), ""):
             raise ValueError(problem)
         if self.sides.monolith.dsn == self.sides.service.dsn:
             raise ValueError("both sides name the same database")

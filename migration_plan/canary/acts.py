@@ -8,25 +8,26 @@ from dataclasses import dataclass
 
 from migration_plan.canary.judge import Event, Mode, Verdict, judge
 from migration_plan.canary.proxies import CanaryProxies
-from migration_plan.canary.rules import CanaryRules, said
+from migration_plan.canary.rules import said
 from migration_plan.canary.store import CanaryStore, State
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import Stage
 from migration_plan.parts import Parts
 
 
 class NoCanary(FigError):
-    """The domain is not in stage `canary`, or its plan has none."""
+    """The domain is not in stage `canary`."""
 
     code = "no-canary"
-    exit_code = 3
+    exit_code = Exit.STAGE_REFUSED
 
 
 class CanaryBusy(FigError):
     """Somebody else changed it at the same moment; nothing was done."""
 
     code = "canary-busy"
-    exit_code = 5
+    exit_code = Exit.MOVED_MEANWHILE
 
 
 @dataclass(frozen=True)
@@ -60,20 +61,13 @@ class Report:
         }  # fmt: skip
 
 
-def rules_of(parts: Parts) -> CanaryRules:
-    """The plan's section; NoCanary without one."""
-    if parts.plan.canary is None:
-        raise NoCanary(f'the plan of "{parts.domain}" has no canary', "add `canary:` and the stage to the plan")
-    return parts.plan.canary
-
-
 def status(parts: Parts) -> Report:
     """The state, and what its present share has shown so far."""
     with opened(parts) as store:
         state = _present(parts, store)
     look = CanaryProxies(parts.domain, parts.proxies).look()
-    verdict = judge(rules_of(parts), look.seen(state, state.counted))
-    return Report(state, verdict, rules_of(parts).steps, look.silent)
+    verdict = judge(parts.plan.canary, look.seen(state, state.counted))
+    return Report(state, verdict, parts.plan.canary.steps, look.silent)
 
 
 def set_share(parts: Parts, share: int) -> Report:
@@ -93,7 +87,7 @@ def thaw(parts: Parts) -> Report:
 
 
 def _change(parts: Parts, event: Event, share: int | None, why: str) -> Report:
-    rules = rules_of(parts)
+    rules = parts.plan.canary
     proxies = CanaryProxies(parts.domain, parts.proxies)
     with opened(parts) as store:
         before, look = _present(parts, store), proxies.look()

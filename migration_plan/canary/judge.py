@@ -112,9 +112,10 @@ class Verdict:
 def judge(rules: CanaryRules, seen: Seen) -> Verdict:
     """One look."""
     recent, whole = checks(rules, seen, seen.recent), checks(rules, seen, seen.step)
-    bad = [check for check in recent if check.finding is Finding.BAD]
+    # The whole step tells what few reads a second hide from the last seconds.
+    bad = {check.name: check for check in (*whole, *recent) if check.finding is Finding.BAD}
     if seen.share and bad:
-        return _breach(rules, seen, bad, recent)
+        return _breach(rules, seen, list(bad.values()), recent)
     if not seen.share:
         why = "a breach brought it back" if seen.mode is Mode.BACK else "nobody's reads go to the service"
         return Verdict(None, 0, why, whole)

@@ -19,7 +19,7 @@ import psycopg
 
 from migration_plan.canary.judge import FEW, Event, Verdict, judge
 from migration_plan.canary.proxies import CanaryProxies, Look
-from migration_plan.canary.rules import CanaryRules, said
+from migration_plan.canary.rules import said
 from migration_plan.canary.store import CanaryStore, State, revision_after
 from migration_plan.canary.tally import Count
 from migration_plan.errors import FigError, JournalUnreachable
@@ -37,8 +37,8 @@ _log = logging.getLogger("fig.canary")
 class Keeper:
     """One domain's. What it remembers between two looks is only how much had been counted some seconds ago."""
 
-    def __init__(self, parts: Parts, rules: CanaryRules, checkpoint: Callable[[str], None] = no_checkpoint) -> None:
-        self._parts, self._rules, self._checkpoint = parts, rules, checkpoint
+    def __init__(self, parts: Parts, checkpoint: Callable[[str], None] = no_checkpoint) -> None:
+        self._parts, self._rules, self._checkpoint = parts, parts.plan.canary, checkpoint
         self._store = CanaryStore(parts.journal.dsn)
         self._proxies = CanaryProxies(parts.domain, parts.proxies)
         self._counts: deque[tuple[float, Mapping[str, Count]]] = deque()

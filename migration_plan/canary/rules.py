@@ -126,10 +126,3 @@ class CanaryRules(Part):
             always=tuple(rule.cohort for rule in self.always),
             never=tuple(rule.cohort for rule in self.never),
         )
-
-
-def problems(rules: CanaryRules | None, is_wanted: bool) -> list[str]:
-    """What does not fit to the rest of the plan. `is_wanted`: whether the plan's stages have `canary`."""
-    if rules is None and is_wanted:
-        return ['stage "canary" needs `canary:` with its steps (`canary: {}` takes the usual ones)']
-    return []

@@ -10,5 +10,6 @@ create table if not exists fig.canary (
     since     timestamptz not null default clock_timestamp(),
     counted   jsonb not null,   -- What each proxy had counted when this share began.
     reference jsonb,            -- The monolith's reads of an earlier step.
-    reason    text not null
+    reason    text not null,
+    check (mode <> 'back' or share = 0)
 );

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from migration_plan.canary.acts import opened, rules_of, status
+from migration_plan.canary.acts import opened, status
 from migration_plan.canary.judge import Finding, Mode
 from migration_plan.canary.proxies import CanaryProxies
 from migration_plan.canary.rules import said
@@ -18,7 +18,7 @@ def begin(parts: Parts) -> None:
     """At the first step; a canary that is there already goes on. A proxy that is away is told when it comes back."""
     proxies = CanaryProxies(parts.domain, parts.proxies)
     look = proxies.look()
-    first = rules_of(parts).steps[0]
+    first = parts.plan.canary.steps[0]
     with opened(parts) as store:
         state = State(
             parts.domain, first, Mode.RUNNING, revision_after(0), counted=look.counts, reason="the first step"

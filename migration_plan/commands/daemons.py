@@ -36,11 +36,12 @@ def controller() -> None:
     from migration_plan import bootstrap
     from migration_plan.canary.keeper import Keeper, KeeperThread
     from migration_plan.controller import Controller
+    from migration_plan.lifecycle import Stage
 
     stop = _until_stopped()
     for parts in bootstrap.all_parts():
-        if parts.plan.canary is not None:
-            KeeperThread(Keeper(parts, parts.plan.canary), parts.domain, stop).start()
+        if Stage.CANARY in parts.plan.stages:
+            KeeperThread(Keeper(parts), parts.domain, stop).start()
     Controller(bootstrap.all_parts()).run(stop)
 
 
