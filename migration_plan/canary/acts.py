@@ -66,7 +66,7 @@ def status(parts: Parts) -> Report:
     with opened(parts) as store:
         state = _present(parts, store)
     look = CanaryProxies(parts.domain, parts.proxies).look()
-    verdict = judge(parts.plan.canary, look.seen(state, state.counted))
+    verdict = judge(parts.plan.canary, look.seen(state))
     return Report(state, verdict, parts.plan.canary.steps, look.silent)
 
 
@@ -102,7 +102,7 @@ def _change(parts: Parts, event: Event, share: int | None, why: str) -> Report:
             reason=after.reason,
         )  # fmt: skip
         silent = proxies.bring(look, after.share, after.revision)
-    verdict = judge(rules, look.seen(after, after.counted))
+    verdict = judge(rules, look.seen(after))
     return Report(after, verdict, rules.steps, tuple(silent))
 
 

@@ -1,7 +1,8 @@
 """What becomes of a canary: a pure function of what was counted. The keeper measures, asks here, and acts.
 
-A breach is a bad check of the last seconds, and certain: the confidence interval's near end is past the limit. The next
-step wants every check good over the whole step: not only a low figure but enough of them.
+A breach is a bad check of the last seconds, and certain: the confidence interval's near end is past the limit, and it
+was seen at several looks, for requests that one hiccup of a machine hits are one case and not many. The next step wants
+every check good over the whole step: not only a low figure but enough of them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import sqrt
 
-from migration_plan.canary.rules import CanaryRules, said
+from migration_plan.canary.rules import CanaryLimits, CanaryRules, said
 from migration_plan.canary.tally import Count, Tally
 from migration_plan.lifecycle import Side
 
@@ -22,7 +23,11 @@ ENOUGH = 1.96
 FEW = 20
 """Reads of a side below which no latency is concluded from."""
 ALONE = 2
-"""Failures that could still be one accident."""
+"""Cases that could still be one accident."""
+LASTING = 3
+"""Looks at which cases have to be seen."""
+LONG = 30.0
+"""Seconds after which the whole step tells what few reads a second hide from the last ones."""
 
 
 class Mode(StrEnum):
@@ -88,7 +93,8 @@ class Seen:
     share: int
     mode: Mode
     step_seconds: float
-    recent: Count
+    recent: Sequence[Count]
+    """What came to it between two looks each, in the last seconds."""
     step: Count
     reference: Tally | None = None
     """The monolith's reads of an earlier step, for when it has hardly any left."""
@@ -111,11 +117,11 @@ class Verdict:
 
 def judge(rules: CanaryRules, seen: Seen) -> Verdict:
     """One look."""
-    recent, whole = checks(rules, seen, seen.recent), checks(rules, seen, seen.step)
-    # The whole step tells what few reads a second hide from the last seconds.
-    bad = {check.name: check for check in (*whole, *recent) if check.finding is Finding.BAD}
+    whole, recent = checks(rules, seen, [seen.step]), checks(rules, seen, seen.recent, LASTING)
+    looked_at = (*whole, *recent) if seen.step_seconds > LONG else recent
+    bad = {check.name: check for check in looked_at if check.finding is Finding.BAD}
     if seen.share and bad:
-        return _breach(rules, seen, list(bad.values()), recent)
+        return _breach(rules, seen, list(bad.values()), tuple(bad.get(check.name, check) for check in recent))
     if not seen.share:
         why = "a breach brought it back" if seen.mode is Mode.BACK else "nobody's reads go to the service"
         return Verdict(None, 0, why, whole)
@@ -130,12 +136,12 @@ def judge(rules: CanaryRules, seen: Seen) -> Verdict:
     return Verdict(Event.SET, following, f"{said(seen.share)} has all its evidence", whole, True)
 
 
-def _breach(rules: CanaryRules, seen: Seen, bad: list[Check], recent: tuple[Check, ...]) -> Verdict:
+def _breach(rules: CanaryRules, seen: Seen, bad: list[Check], found: tuple[Check, ...]) -> Verdict:
     why = "; ".join(map(str, bad))
     if rules.on_breach == "back":
-        return Verdict(Event.BREACH_BACK, 0, why, recent)
+        return Verdict(Event.BREACH_BACK, 0, why, found)
     event = Event.BREACH_FREEZE if seen.mode is Mode.RUNNING else None
-    return Verdict(event, seen.share, why, recent)
+    return Verdict(event, seen.share, why, found)
 
 
 def _missing(rules: CanaryRules, seen: Seen, whole: tuple[Check, ...]) -> str:
@@ -148,30 +154,36 @@ def _missing(rules: CanaryRules, seen: Seen, whole: tuple[Check, ...]) -> str:
     return "; ".join(f"{check} ({check.finding})" for check in whole if check.finding is not Finding.GOOD)
 
 
-def checks(rules: CanaryRules, seen: Seen, counts: Count) -> tuple[Check, ...]:
-    """Every figure of one stretch of time against its limit."""
-    service, monolith = counts[Side.SERVICE], _reference(seen, counts)
+def checks(rules: CanaryRules, seen: Seen, looks: Sequence[Count], lasting: int = 1) -> tuple[Check, ...]:
+    """Every figure of one stretch of time against its limit; bad only if cases were seen at `lasting` of its looks."""
+    service = [look[Side.SERVICE] for look in looks]
+    monolith = _reference(seen, sum((look[Side.MONOLITH] for look in looks), Tally()))
     limits = rules.limits
     return (
-        _rate("errors", service.failed, service.requests, monolith.failed, monolith.requests, limits.errors),
-        _rate("refused", service.refused, service.requests, monolith.refused, monolith.requests, limits.refused),
-        _latency("p95", 0.95, service, monolith, limits.latency, limits.slack),
-        _latency("p99", 0.99, service, monolith, limits.latency, limits.slack),
+        _rate("errors", [one.failed for one in service], service, monolith.failed, monolith, limits.errors, lasting),
+        _rate(
+            "refused", [one.refused for one in service], service, monolith.refused, monolith, limits.refused, lasting
+        ),
+        _latency("p95", 0.95, service, monolith, limits, lasting),
+        _latency("p99", 0.99, service, monolith, limits, lasting),
         _lag(seen.applied_age, min(limits.lag, limits.applied_age)),
     )
 
 
-def _reference(seen: Seen, counts: Count) -> Tally:
+def _reference(seen: Seen, now: Tally) -> Tally:
     """The monolith's reads of the same time; where those are few, of the whole step, or of an earlier one."""
-    found = (counts[Side.MONOLITH], seen.step[Side.MONOLITH], seen.reference or Tally())
+    found = (now, seen.step[Side.MONOLITH], seen.reference or Tally())
     return next((one for one in found if one.requests >= FEW), max(found, key=lambda one: one.requests))
 
 
-def _rate(name: str, cases: int, of: int, base: int, base_of: int, limit: float) -> Check:
+def _rate(
+    name: str, looks: Sequence[int], service: Sequence[Tally], base: int, monolith: Tally, limit: float, lasting: int
+) -> Check:
+    cases, of, base_of = sum(looks), sum(one.requests for one in service), monolith.requests
     low, high = interval(cases, of, SURE)
     usual = base / base_of if base_of else 0.0
     usual_high = interval(base, base_of, SURE)[1] if base_of else 0.0
-    if cases > ALONE and low > usual_high + limit:
+    if cases > ALONE and sum(map(bool, looks)) >= lasting and low > usual_high + limit:
         finding = Finding.BAD
     elif interval(cases, of, ENOUGH)[1] <= usual + limit:
         finding = Finding.GOOD
@@ -181,13 +193,15 @@ def _rate(name: str, cases: int, of: int, base: int, base_of: int, limit: float)
     return Check(name, finding, figure, f"the monolith's {usual:.2%} + {limit:.2%}")
 
 
-def _latency(name: str, q: float, service: Tally, monolith: Tally, ratio: float, slack: float) -> Check:
+def _latency(name: str, q: float, looks: Sequence[Tally], monolith: Tally, limits: CanaryLimits, lasting: int) -> Check:
+    service, ratio, slack = sum(looks, Tally()), limits.latency, limits.slack
     usual, ours = monolith.quantile(q), service.quantile(q)
     if usual is None or ours is None or min(service.requests, monolith.requests) < FEW:
         return Check(name, Finding.UNSURE, "too few reads", f"{ratio:g} times the monolith's + {slack * 1000:g} ms")
     limit = ratio * usual + slack
-    slower = service.slower_than(limit)
-    if slower > ALONE and interval(slower, service.requests, SURE)[0] > 1 - q:
+    each = [one.slower_than(limit) for one in looks]
+    slower = sum(each)
+    if slower > ALONE and sum(map(bool, each)) >= lasting and interval(slower, service.requests, SURE)[0] > 1 - q:
         finding = Finding.BAD
     else:
         finding = Finding.GOOD if slower <= (1 - q) * service.requests else Finding.UNSURE

@@ -21,7 +21,7 @@ from migration_plan.canary.judge import FEW, Event, Verdict, judge
 from migration_plan.canary.proxies import CanaryProxies, Look
 from migration_plan.canary.rules import said
 from migration_plan.canary.store import CanaryStore, State, revision_after
-from migration_plan.canary.tally import Count
+from migration_plan.canary.tally import Count, total
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.parts import Parts, no_checkpoint
@@ -41,7 +41,8 @@ class Keeper:
         self._parts, self._rules, self._checkpoint = parts, parts.plan.canary, checkpoint
         self._store = CanaryStore(parts.journal.dsn)
         self._proxies = CanaryProxies(parts.domain, parts.proxies)
-        self._counts: deque[tuple[float, Mapping[str, Count]]] = deque()
+        self._before: Mapping[str, Count] = {}
+        self._recent: deque[tuple[float, Count]] = deque()
         self._known: State | None = None
         self._ahead = 0
 
@@ -53,7 +54,7 @@ class Keeper:
         state = self._state()
         look = self._proxies.look()
         if state is None:
-            self._counts.clear()
+            self._forget()
             if any(route.share for route in look.routes.values()):
                 # A proxy that was away when the canary ended.
                 self._proxies.bring(look, 0, revision_after(_furthest(look)))
@@ -80,24 +81,30 @@ class Keeper:
                 raise
             return self._known
         if self._known is not None and (found is None or found.share != self._known.share):
-            self._counts.clear()
+            self._forget()
         self._known = found
         return found
 
-    def _since(self, state: State, look: Look) -> Mapping[str, Count]:
-        """What had been counted at the beginning of the last seconds."""
+    def _since(self, state: State, look: Look) -> list[Count]:
+        """What came between each two of the last looks."""
         now = time.monotonic()
-        self._counts.append((now, look.counts))
-        while len(self._counts) > 1 and self._counts[1][0] <= now - RECENT:
-            self._counts.popleft()
-        # A proxy that was not asked then had counted what it had at the beginning of the step.
-        return {**state.counted, **self._counts[0][1]}
+        # A proxy that was never asked had counted what it had at the beginning of the step.
+        self._recent.append((now, total(look.counts, {**state.counted, **self._before})))
+        self._before = {**self._before, **look.counts}
+        while self._recent[0][0] < now - RECENT:
+            self._recent.popleft()
+        return [count for _, count in self._recent]
+
+    def _forget(self) -> None:
+        """Another share has other figures."""
+        self._before = {}
+        self._recent.clear()
 
     def _follow(self, state: State, verdict: Verdict, look: Look) -> None:
         assert verdict.event is not None  # noqa: S101 - asked before.
         after = state.after(verdict.event, verdict.share, verdict.reason, look.counts)
         if verdict.event is Event.SET:
-            monolith = look.seen(state, {}).step[Side.MONOLITH]
+            monolith = look.seen(state).step[Side.MONOLITH]
             after = replace(after, reference=monolith if monolith.requests >= FEW else state.reference)
         else:
             self._alarm(verdict)
@@ -111,10 +118,13 @@ class Keeper:
 
     def _believe(self, state: State, look: Look) -> None:
         """Somebody took the canary back and could not write it down."""
+        revision = revision_after(_furthest(look))
+        if all(route.share == state.share for route in look.routes.values()):
+            # Two took it back at once; the one whose number is higher came second to the journal.
+            self._store.change(state, replace(state, revision=revision))
+            return
         reason = "it was brought back while the journal was away"
-        after = replace(
-            state.after(Event.BREACH_BACK, 0, reason, look.counts), revision=revision_after(_furthest(look))
-        )
+        after = replace(state.after(Event.BREACH_BACK, 0, reason, look.counts), revision=revision)
         if self._store.change(state, after):
             self._record(Event.BREACH_BACK, state, after, None)
             self._proxies.bring(look, 0, after.revision)

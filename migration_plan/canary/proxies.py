@@ -25,14 +25,14 @@ class Look:
     counts: Mapping[str, Count]
     silent: tuple[str, ...]
 
-    def seen(self, state: State, since: Mapping[str, Count]) -> Seen:
-        """What a decision rests on; `since`: what had been counted some seconds ago."""
+    def seen(self, state: State, recent: Sequence[Count] = ()) -> Seen:
+        """What a decision rests on; `recent`: what came between the last looks."""
         applied = {name: route.applied.get(Side.SERVICE) for name, route in self.routes.items()}
         return Seen(
             share=state.share,
             mode=state.mode,
             step_seconds=state.seconds,
-            recent=total(self.counts, since),
+            recent=recent,
             step=total(self.counts, state.counted),
             reference=state.reference,
             applied_age=oldest(applied, time.time() * 1000),

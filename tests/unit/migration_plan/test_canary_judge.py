@@ -28,6 +28,24 @@ def both(monolith, service):
     return {Side.MONOLITH: monolith, Side.SERVICE: service}
 
 
+def lasts(counts, looks=4):
+    """The same, seen at several looks."""
+
+    def part(number, look):
+        return number // looks + (look < number % looks)
+
+    return [
+        {
+            side: Tally(
+                part(one.requests, look), part(one.failed, look), part(one.refused, look),
+                {bound: part(count, look) for bound, count in one.up_to.items()},
+            )
+            for side, one in counts.items()
+        }
+        for look in range(looks)
+    ]  # fmt: skip
+
+
 WELL = both(tally(2000, 2), tally(1000, 1))
 FAILING = both(tally(2000), tally(1000, failed=100))
 MISSING = both(tally(2000), tally(1000, refused=400))
@@ -38,7 +56,7 @@ NONE = both(tally(), tally())
 
 
 def seen(**changes):
-    return Seen(**{"share": 100, "mode": Mode.RUNNING, "step_seconds": 61.0, "recent": WELL, "step": WELL,
+    return Seen(**{"share": 100, "mode": Mode.RUNNING, "step_seconds": 61.0, "recent": lasts(WELL), "step": WELL,
                    "applied_age": 0.2, **changes})  # fmt: skip
 
 
@@ -49,30 +67,35 @@ CASES = {
     "too early": (RULES, seen(step_seconds=59.0), None, 100, False),
     "too few reads": (RULES, seen(step=HARDLY_ANY), None, 100, False),
     "no errors, but not enough reads to know": (RULES, seen(step=both(tally(2000), tally(100))), None, 100, False),
-    "no reads at all": (RULES, seen(recent=NONE, step=NONE), None, 100, False),
+    "no reads at all": (RULES, seen(recent=lasts(NONE), step=NONE), None, 100, False),
     "frozen": (RULES, seen(mode=Mode.FROZEN), None, 100, True),
     "a proxy is away": (RULES, seen(silent=("two",)), None, 100, True),
     "nobody knows how far the copy is": (RULES, seen(applied_age=None), None, 100, False),
-    "errors now": (RULES, seen(recent=FAILING), Event.BREACH_BACK, 0, False),
-    "errors over the whole step, few a second": (RULES, seen(recent=NONE, step=FAILING), Event.BREACH_BACK, 0, False),
-    "answers that say no": (RULES, seen(recent=MISSING), Event.BREACH_BACK, 0, False),
-    "slow": (RULES, seen(recent=SLOW), Event.BREACH_BACK, 0, False),
-    "a slow tail": (RULES, seen(recent=TAIL), Event.BREACH_BACK, 0, False),
+    "errors now": (RULES, seen(recent=lasts(FAILING)), Event.BREACH_BACK, 0, False),
+    "errors over the whole step, few a second": (RULES, seen(recent=lasts(NONE), step=FAILING), Event.BREACH_BACK, 0, False),
+    "answers that say no": (RULES, seen(recent=lasts(MISSING)), Event.BREACH_BACK, 0, False),
+    "slow": (RULES, seen(recent=lasts(SLOW)), Event.BREACH_BACK, 0, False),
+    "a slow tail": (RULES, seen(recent=lasts(TAIL)), Event.BREACH_BACK, 0, False),
     "behind": (RULES, seen(applied_age=3.1), Event.BREACH_BACK, 0, False),
-    "errors, while a person has frozen it": (RULES, seen(mode=Mode.FROZEN, recent=SLOW), Event.BREACH_BACK, 0, False),
-    "the monolith fails as often": (RULES, seen(recent=both(tally(2000, failed=200), tally(1000, failed=100))),
+    "errors, while a person has frozen it": (RULES, seen(mode=Mode.FROZEN, recent=lasts(SLOW)), Event.BREACH_BACK, 0, False),
+    "the monolith fails as often": (RULES, seen(recent=lasts(both(tally(2000, failed=200), tally(1000, failed=100)))),
                                     Event.SET, 2500, True),
-    "the monolith is as slow": (RULES, seen(recent=both(tally(1400, 600), tally(700, 300))), Event.SET, 2500, True),
-    "two failures are an accident": (RULES, seen(step=HARDLY_ANY, recent=both(tally(9), tally(2, failed=2))),
+    "the monolith is as slow": (RULES, seen(recent=lasts(both(tally(1400, 600), tally(700, 300)))), Event.SET, 2500, True),
+    "two failures are an accident": (RULES, seen(step=HARDLY_ANY, recent=lasts(both(tally(9), tally(2, failed=2)))),
                                      None, 100, False),
-    "three are none": (RULES, seen(step=HARDLY_ANY, recent=both(tally(9), tally(3, failed=3))),
+    "three are none": (RULES, seen(step=HARDLY_ANY, recent=lasts(both(tally(9), tally(3, failed=3)))),
                        Event.BREACH_BACK, 0, False),
-    "freeze is the plan's answer": (FREEZING, seen(recent=SLOW), Event.BREACH_FREEZE, 100, False),
-    "frozen by it already": (FREEZING, seen(mode=Mode.FROZEN, recent=SLOW), None, 100, False),
-    "went back": (RULES, seen(share=0, mode=Mode.BACK, recent=FAILING), None, 0, False),
+    "slow once, many at a time": (RULES, seen(recent=[WELL, WELL, SLOW, WELL], step=SLOW, step_seconds=9.0),
+                                  None, 100, False),
+    "failed at once, many at a time": (RULES, seen(recent=[WELL, FAILING, FAILING], step=FAILING, step_seconds=9.0),
+                                       None, 100, False),
+    "failed for longer": (RULES, seen(recent=[FAILING, FAILING, FAILING]), Event.BREACH_BACK, 0, False),
+    "freeze is the plan's answer": (FREEZING, seen(recent=lasts(SLOW)), Event.BREACH_FREEZE, 100, False),
+    "frozen by it already": (FREEZING, seen(mode=Mode.FROZEN, recent=lasts(SLOW)), None, 100, False),
+    "went back": (RULES, seen(share=0, mode=Mode.BACK, recent=lasts(FAILING)), None, 0, False),
     "at nothing, by hand": (RULES, seen(share=0, mode=Mode.FROZEN), None, 0, False),
     "slow, and the monolith has hardly any reads left": (
-        RULES, seen(recent=both(tally(3), tally(700, 300)), step=both(tally(3), tally(700, 300)), reference=tally(500)),
+        RULES, seen(recent=lasts(both(tally(3), tally(700, 300))), step=both(tally(3), tally(700, 300)), reference=tally(500)),
         Event.BREACH_BACK, 0, False),
 }  # fmt: skip
 
@@ -85,7 +108,7 @@ def test_what_becomes_of_a_canary(case):
 
 
 def test_a_breach_says_figure_and_limit():
-    verdict = judge(RULES, seen(recent=FAILING))
+    verdict = judge(RULES, seen(recent=lasts(FAILING)))
     assert "errors 100 of 1000 (10.00%" in verdict.reason
     assert "limit the monolith's 0.00% + 1.00%" in verdict.reason
 
@@ -99,7 +122,7 @@ def test_no_figures_ever_raise_a_share_past_the_next_step_or_during_a_breach(
 ):
     assume(mode is not Mode.BACK or not now)
     counts = both(tally(a), tally(b, slow, min(failed, b + slow), min(refused, b + slow)))
-    verdict = judge(RULES, seen(share=now, mode=mode, recent=counts, step=counts, applied_age=age))
+    verdict = judge(RULES, seen(share=now, mode=mode, recent=lasts(counts), step=counts, applied_age=age))
     assert verdict.share in (0, now, RULES.step_after(now))
     if verdict.share > now:
         assert (mode, verdict.event) == (Mode.RUNNING, Event.SET)
