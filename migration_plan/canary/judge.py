@@ -7,10 +7,11 @@ every check good over the whole step: not only a low figure but enough of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import sqrt
+from operator import attrgetter
 
 from migration_plan.canary.rules import CanaryLimits, CanaryRules, said
 from migration_plan.canary.tally import Count, Tally
@@ -160,10 +161,8 @@ def checks(rules: CanaryRules, seen: Seen, looks: Sequence[Count], lasting: int 
     monolith = _reference(seen, sum((look[Side.MONOLITH] for look in looks), Tally()))
     limits = rules.limits
     return (
-        _rate("errors", [one.failed for one in service], service, monolith.failed, monolith, limits.errors, lasting),
-        _rate(
-            "refused", [one.refused for one in service], service, monolith.refused, monolith, limits.refused, lasting
-        ),
+        _rate("errors", attrgetter("failed"), service, monolith, limits.errors, lasting),
+        _rate("refused", attrgetter("refused"), service, monolith, limits.refused, lasting),
         _latency("p95", 0.95, service, monolith, limits, lasting),
         _latency("p99", 0.99, service, monolith, limits, lasting),
         _lag(seen.applied_age, min(limits.lag, limits.applied_age)),
@@ -177,13 +176,14 @@ def _reference(seen: Seen, now: Tally) -> Tally:
 
 
 def _rate(
-    name: str, looks: Sequence[int], service: Sequence[Tally], base: int, monolith: Tally, limit: float, lasting: int
+    name: str, cases_of: Callable[[Tally], int], service: Sequence[Tally], monolith: Tally, limit: float, lasting: int
 ) -> Check:
-    cases, of, base_of = sum(looks), sum(one.requests for one in service), monolith.requests
+    looks, base, base_of = [cases_of(one) for one in service], cases_of(monolith), monolith.requests
+    cases, of = sum(looks), sum(one.requests for one in service)
     low, high = interval(cases, of, SURE)
     usual = base / base_of if base_of else 0.0
     usual_high = interval(base, base_of, SURE)[1] if base_of else 0.0
-    if cases > ALONE and sum(map(bool, looks)) >= lasting and low > usual_high + limit:
+    if cases > ALONE and _over(looks, service, limit) >= lasting and low > usual_high + limit:
         finding = Finding.BAD
     elif interval(cases, of, ENOUGH)[1] <= usual + limit:
         finding = Finding.GOOD
@@ -201,12 +201,17 @@ def _latency(name: str, q: float, looks: Sequence[Tally], monolith: Tally, limit
     limit = ratio * usual + slack
     each = [one.slower_than(limit) for one in looks]
     slower = sum(each)
-    if slower > ALONE and sum(map(bool, each)) >= lasting and interval(slower, service.requests, SURE)[0] > 1 - q:
+    if slower > ALONE and _over(each, looks, 1 - q) >= lasting and interval(slower, service.requests, SURE)[0] > 1 - q:
         finding = Finding.BAD
     else:
         finding = Finding.GOOD if slower <= (1 - q) * service.requests else Finding.UNSURE
     figure = f"{ours * 1000:.1f} ms ({slower} of {service.requests} slower than the limit)"
     return Check(name, finding, figure, f"{ratio:g} times the monolith's {usual * 1000:.1f} ms + {slack * 1000:g} ms")
+
+
+def _over(cases: Sequence[int], looks: Sequence[Tally], limit: float) -> int:
+    """At how many looks the rate was past the limit."""
+    return sum(number > limit * look.requests for number, look in zip(cases, looks, strict=True))
 
 
 def _lag(age: float | None, limit: float) -> Check:
