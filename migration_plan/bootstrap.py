@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,9 +10,10 @@ from contextlib import contextmanager
 from cdc.kafka_transport import KafkaTransport, Mode
 from migration_plan import plan as plans
 from migration_plan import settings as settings_file
+from migration_plan.access import Role
 from migration_plan.canary import work as canary
 from migration_plan.documents import DocumentInvalid
-from migration_plan.errors import FigError
+from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.exit_codes import Exit
 from migration_plan.journal import Journal
 from migration_plan.lifecycle import Side
@@ -107,6 +109,23 @@ def build(
     if domain not in known:
         raise UnknownDomain(f'no plan is about domain "{domain}"', f"known domains: {', '.join(known) or 'none'}")
     return Mover(parts_of(settings, known[domain], known.values()), say, checkpoint)
+
+
+@contextmanager
+def journal(environment: Mapping[str, str] = os.environ) -> Iterator[Journal]:
+    """The journal alone."""
+    one = Journal(settings_file.load(environment).journal.dsn)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def demand(needed: Role, what: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Forbidden unless whoever acts may do `what`. Without a journal nobody can be asked, and who is away cannot be
+    what keeps a domain from being brought back: there the command itself meets the journal's absence."""
+    with journal(environment) as one, contextlib.suppress(JournalUnreachable):
+        one.demand(needed, what)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from migration_plan import commands
 from migration_plan.exit_codes import Exit
-from migration_plan.terminal import FigGroup, json_option, load_environment
+from migration_plan.terminal import FigGroup, guard, json_option, load_environment
 
 _STACK_COMMANDS = ("up", "down", "stop", "status", "logs")
 
@@ -191,3 +191,4 @@ def _add_commands() -> None:
 
 
 _add_commands()
+guard(main)

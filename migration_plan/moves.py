@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from migration_plan import outboxes, retirement
+from migration_plan.access import Role
 from migration_plan.controller import LEASE_SECONDS, open_intent, recover, stage_of
 from migration_plan.errors import (
     FigError,
@@ -128,6 +129,8 @@ class Mover:
         `force`: why the gates that can be forced are passed though they do not hold; empty: they are not.
         """
         domain, journal = self.parts.domain, self.parts.journal
+        if force:
+            journal.demand(Role.ADMIN, "--force")
         lease = journal.acquire(domain, LEASE_SECONDS)
         try:
             move = find_move(self.parts, forward, to)
@@ -141,6 +144,7 @@ class Mover:
             if move.owner is None:
                 raise StageRefused(f'domain "{domain}" has no owner', f"fig resume {domain}")
             if move.act is Act.RETIRE:
+                journal.demand(Role.ADMIN, "advance to retired")
                 left = retirement.retire(self.parts, move.owner, self.say, self.checkpoint)
                 return replace(result, leftovers=tuple(left))
             self._pass_gates(move, force)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -13,6 +14,7 @@ import psycopg
 
 from cdc.errors import CdcError
 from cdc.masking import of_database
+from migration_plan.access import NEEDS, Role
 from migration_plan.errors import FigError
 from migration_plan.gate import Gate
 from proxy.errors import ProxyError
@@ -32,6 +34,34 @@ class FigGroup(click.Group):
             _end_with(Underlying(error))
         except psycopg.Error as error:
             _end_with(FigError(f"a database refused what fig asked of it: {of_database(error)}", "fig status"))
+
+
+def commands(group: click.Group, above: str = "") -> Iterator[tuple[str, click.Command]]:
+    """Every command below a group, with the words that call it."""
+    for name, command in group.commands.items():
+        words = f"{above}{name}"
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{words} ")
+        else:
+            yield words, command
+
+
+def guard(group: click.Group) -> None:
+    """Before a command acts, whoever gives it must have the role that the table says."""
+    for words, command in commands(group):
+        if words in NEEDS and command.callback is not None:
+            command.callback = _guarded(words, NEEDS[words], command.callback)
+
+
+def _guarded(words: str, needed: Role, act: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(act)
+    def guarded(*arguments: Any, **options: Any) -> Any:
+        from migration_plan import bootstrap
+
+        bootstrap.demand(needed, f"fig {words}")
+        return act(*arguments, **options)
+
+    return guarded
 
 
 class Underlying(FigError):

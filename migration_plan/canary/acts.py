@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from migration_plan.access import Role
 from migration_plan.canary.judge import Event, Mode, Verdict, judge
 from migration_plan.canary.proxies import CanaryProxies
 from migration_plan.canary.rules import said
@@ -87,6 +88,7 @@ def thaw(parts: Parts) -> Report:
 
 
 def _change(parts: Parts, event: Event, share: int | None, why: str) -> Report:
+    parts.journal.demand(Role.OPERATOR, "to steer a canary")
     rules = parts.plan.canary
     proxies = CanaryProxies(parts.domain, parts.proxies)
     with opened(parts) as store:

@@ -80,29 +80,6 @@ def contract(domain: str, as_json: bool) -> None:
             raise SystemExit(Exit.CONTRACT_BROKEN)
 
 
-@click.command()
-@domain_argument
-@click.option("-n", "--last", default=50, show_default=True, help="How many of the newest lines.")
-@json_option
-def history(domain: str, last: int, as_json: bool) -> None:
-    """Show the journal of DOMAIN: who meant what, when, and what came of it.
-
-    \b
-    Example:
-      fig history catalog -n 20
-    """
-    from migration_plan import bootstrap
-
-    with bootstrap.opened(domain) as mover:
-        entries = mover.parts.journal.entries(domain, last)
-    if as_json:
-        click.echo(json.dumps({"domain": domain, "entries": [entry.as_json() for entry in entries]}))
-        return
-    for entry in entries:
-        detail = " ".join(f"{key}={value}" for key, value in entry.detail.items() if value not in (None, [], ""))
-        click.echo(f"{entry.at:%Y-%m-%d %H:%M:%S.%f}  epoch {entry.epoch or '-':<4} {entry.kind:<13} {detail}")
-
-
 def say(message: str) -> None:
     click.echo(f"  {message}")
 

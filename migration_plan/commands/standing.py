@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from migration_plan.access import Role
 from migration_plan.exit_codes import Exit
 from migration_plan.terminal import show_gates
 
@@ -20,6 +21,7 @@ def show_domains(domains: Sequence[str], as_json: bool) -> None:
     from migration_plan import bootstrap
     from migration_plan.domain_status import standing
 
+    bootstrap.demand(Role.VIEWER, "fig status DOMAIN")
     found = []
     for domain in domains:
         with bootstrap.opened(domain) as mover:
