@@ -37,6 +37,7 @@ class Role(StrEnum):
 
 NEEDS: dict[str, Role] = {
     "advance": Role.OPERATOR,
+    "canary": Role.VIEWER,  # And the role operator for whoever changes something.
     "contract": Role.OPERATOR,
     "dead-letters list": Role.VIEWER,
     "dead-letters replay": Role.OPERATOR,

@@ -14,6 +14,7 @@ from cdc.errors import CdcError
 from cdc.lens import Lens
 from cdc.projection import Direction, Table
 from migration_plan import documents
+from migration_plan.canary.rules import CanaryRules
 from migration_plan.lifecycle import Side, Stage, problem_of
 from migration_plan.shadow.rules import ShadowRules
 from migration_plan.shadow.rules import problems as problems_of_shadow
@@ -138,6 +139,7 @@ class Plan(_Part):
     gates: Gates = Gates()
     limits: Limits = Limits()
     retire: Retire = Retire()
+    canary: CanaryRules = CanaryRules()
     budget: BudgetPlan = BudgetPlan()
     shadow: ShadowRules | None = None
     personal: tuple[str, ...] = ()
