@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 STAMPS := $(VENV)/.stamps
 PACKAGES := postgresql-15 rabbitmq-server chromium
+# For measurements alone.
+MEASURING := wrk
 # For Kafka; not when others are in the PATH.
 JAVA := $(if $(shell command -v java),,default-jre-headless) $(if $(shell command -v mvn),,maven)
 KAFKA := build/kafka
@@ -76,7 +78,8 @@ demo: setup ## The whole story with live traffic; the stack stays up until `fig 
 	@$(BIN)/python -m tests.load.demo
 
 bench: setup ## Measure; misses of time limits are reported, nothing is asserted away.
-	@$(BIN)/python -m tests.bench
+	@scripts/install-packages $(MEASURING)
+	$(BIN)/python -m tests.bench
 
 lock: ## Take in new versions of all dependencies.
 	@scripts/lock
