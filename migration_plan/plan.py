@@ -90,6 +90,7 @@ class Gates(_Part):
     lag: Duration = 2.0
     verification_age: Duration = 3600.0
     contract_age: Annotated[float | None, BeforeValidator(_age)] = 86400.0  # None, written `never`: nobody asks.
+    rehearsal_age: Annotated[float | None, BeforeValidator(_age)] = None
 
 
 class Limits(_Part):
