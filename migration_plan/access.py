@@ -49,6 +49,7 @@ NEEDS: dict[str, Role] = {
     "outbox skip": Role.OPERATOR,
     "plan check": Role.VIEWER,
     "plan show": Role.VIEWER,
+    "rehearse": Role.OPERATOR,
     "resume": Role.OPERATOR,
     "rollback": Role.OPERATOR,
     "shadow report": Role.VIEWER,

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -57,7 +58,7 @@ def untouched(stack: Stack) -> Schemas:
     return {side: schema(stack.env[f"FIG_{side}_DSN"]) for side in ("ACME", "BOOK")}
 
 
-def fig(stack: Stack, *arguments: str) -> dict[str, object]:
+def fig(stack: Stack, *arguments: str) -> dict[str, Any]:
     done = stack.fig(*arguments, "--json")
     assert done.returncode == 0, f"fig {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
     return json.loads(done.stdout.splitlines()[-1])
