@@ -14,6 +14,7 @@ from cdc.errors import CdcError
 from cdc.lens import Lens
 from cdc.projection import Direction, Table
 from migration_plan import documents
+from migration_plan.canary.rules import CanaryRules
 from migration_plan.lifecycle import Side, Stage, problem_of
 from migration_plan.shadow.rules import ShadowRules
 from migration_plan.shadow.rules import problems as problems_of_shadow
@@ -89,6 +90,7 @@ class Gates(_Part):
     lag: Duration = 2.0
     verification_age: Duration = 3600.0
     contract_age: Annotated[float | None, BeforeValidator(_age)] = 86400.0  # None, written `never`: nobody asks.
+    rehearsal_age: Annotated[float | None, BeforeValidator(_age)] = None
 
 
 class Limits(_Part):
@@ -138,6 +140,7 @@ class Plan(_Part):
     gates: Gates = Gates()
     limits: Limits = Limits()
     retire: Retire = Retire()
+    canary: CanaryRules = CanaryRules()
     budget: BudgetPlan = BudgetPlan()
     shadow: ShadowRules | None = None
     personal: tuple[str, ...] = ()
