@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from proxy.config import Side
-from proxy.shadow_comparer import Comparer, Kind, Target
+from proxy.shadow_comparer import Comparer, Kind, Outcome, Target
 from tests.integration.proxy.origin import Answer
 from tests.support.waiting import wait_until
 
@@ -44,7 +44,7 @@ def both(world, monolith, service):
 @contextmanager
 def comparing(world, **changes):
     """A comparer at work on all reads of the catalog; yields what it records."""
-    outcomes = []
+    outcomes: list[Outcome] = []
     target = Target(
         "catalog",
         (PRODUCT, LISTING),
@@ -153,7 +153,7 @@ def test_a_comparer_that_died_is_shown_nothing_after_a_while_and_a_new_one_finds
     for _ in range(2):
         with comparing(world) as (outcomes, comparer):
             shown(world, comparer).get(LISTING)
-            wait_until(lambda outcomes=outcomes: outcomes, 10, "it compares")
+            wait_until(outcomes.__len__, 10, "it compares")
     world.client.sample("catalog", 1.0, 0.05)
     user, before = world.user(), world.figure(SAMPLES)
 
