@@ -51,6 +51,8 @@ NEEDS: dict[str, Role] = {
     "plan show": Role.VIEWER,
     "resume": Role.OPERATOR,
     "rollback": Role.OPERATOR,
+    "shadow report": Role.VIEWER,
+    "shadow reset": Role.OPERATOR,
     "sync repair": Role.OPERATOR,
     "sync skip": Role.OPERATOR,
     "sync snapshot": Role.OPERATOR,
@@ -65,7 +67,9 @@ NEEDS: dict[str, Role] = {
 }
 """Of every command that opens the journal. `--force`, and advancing to `retired`, need an admin besides."""
 
-OPEN = frozenset({"controller", "down", "help exit-codes", "help life", "logs", "status", "stop", "streams", "up"})
+OPEN = frozenset(
+    {"controller", "down", "help exit-codes", "help life", "logs", "shadow run", "status", "stop", "streams", "up"}
+)
 """Commands of the local stack, daemons, and printed tables: they ask for no token."""
 
 

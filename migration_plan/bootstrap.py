@@ -21,11 +21,12 @@ from migration_plan.moves import Mover
 from migration_plan.parts import Parts, no_checkpoint
 from migration_plan.plan import Plan
 from migration_plan.settings import Settings
+from migration_plan.shadow import work as shadow
 from migration_plan.side import SideDatabase
 from migration_plan.stage_work import StageWork
 from proxy.client import ProxyClient
 
-STAGE_WORK: tuple[StageWork, ...] = (canary.WORK,)
+STAGE_WORK: tuple[StageWork, ...] = (shadow.WORK, canary.WORK)
 """What runs in the stages that have work of their own."""
 
 

@@ -3,6 +3,7 @@
 import settings from 'settings.js';
 import table from 'table.js';
 import figures from 'figures.js';
+import shadow from 'shadow.js';
 
 const applied = ngx.shared.fig_applied;
 const SIDES = ['monolith', 'service'];
@@ -55,6 +56,13 @@ const ACTIONS = {
             table.hold(domain, current(domain, body.epoch, 'the end of a hold'), 0);
             return state(domain);
         });
+    },
+    'POST /shadow/': async function (domain, body) {
+        fields(body, ['parts', 'ttl_ms']);
+        whole(body, 'parts', 0, 10000);
+        whole(body, 'ttl_ms', 1, 60000);
+        shadow.ask(domain, body.parts, Date.now() + body.ttl_ms);
+        return {};
     },
     'POST /canary/': async function (domain, body) {
         fields(body, ['epoch', 'revision', 'share']);

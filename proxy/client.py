@@ -8,6 +8,7 @@
       .canary(domain: str, epoch: int, revision: int, share: int) -> RouteState   # share in 1/100 %; RouteRefused
       .inflight(domain: str) -> int                                         # writes, living workers only
       .applied({domain: {side: unix ms}}) -> None                                 # how far copies have come
+      .sample(domain: str, share: float, ttl: float) -> None  # of reads, for the shadow comparer; ttl in seconds
       .metrics() -> str                                                           # Prometheus text
     RouteState(epoch, owner, hold: Hold | None, writes_in_flight, applied: {Side: unix ms}, share, revision)
     Hold(epoch: the one that is awaited, left: seconds)
@@ -67,7 +68,7 @@ class RouteState:
         )
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket. (httpx can as well, but leaks the socket of a refused connection.)"""
 
     def __init__(self, path: str, timeout: float) -> None:
@@ -116,6 +117,10 @@ class ProxyClient:
         """How far copies have come: by domain and side, up to which moment (ms since 1970) it has applied all."""
         self._call("POST", "/applied", news)
 
+    def sample(self, domain: str, share: float, ttl: float) -> None:
+        """Show this share (0 to 1) of the domain's reads to the shadow comparer, for `ttl` seconds."""
+        self._call("POST", f"/shadow/{domain}", {"parts": round(share * 10_000), "ttl_ms": round(ttl * 1000)})
+
     def metrics(self) -> str:
         return self._send("GET", "/metrics", None)[1].decode()
 
@@ -137,7 +142,7 @@ class ProxyClient:
         return dict(document)
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
-        connection = _UnixConnection(self.socket_path, self.timeout)
+        connection = UnixConnection(self.socket_path, self.timeout)
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {"Content-Type": "application/json"})

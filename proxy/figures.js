@@ -20,6 +20,7 @@ const HELP = {
     fig_unexpected_fences_total: 'counter Requests refused by a fence that no switch explains.',
     fig_stale_waits_total: 'counter Requests that waited until the side they read had the user\'s own write.',
     fig_stale_refused_total: 'counter Those of them answered 503 because it took too long.',
+    fig_shadow_samples_total: 'counter Reads shown to the shadow comparer.',
     fig_canary_share: 'gauge Share of the users whose reads of the domain the service answers while the monolith owns.',
     fig_canary_fallbacks_total: 'counter Reads that the service failed or was too slow with, and the owner answered.',
     fig_canary_own_writes_total: 'counter Reads that the owner answered as the service had not yet the user\'s own write.',

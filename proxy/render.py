@@ -17,12 +17,12 @@ import jinja2
 from proxy.canary import Canary, Cohort
 from proxy.config import Domain, ProxyConfig, Route, Side, Static, Upstream
 
-SCRIPTS = ("router.js", "table.js", "marks.js", "figures.js", "canary.js", "admin.js")
+SCRIPTS = ("router.js", "table.js", "marks.js", "figures.js", "shadow.js", "canary.js", "admin.js")
 
 # Request headers that only we may set are replaced or dropped on the way in. nginx knows no wildcard here, so
 # these are the names that any server or framework gives a meaning to.
 DROPPED = (
-    "X-Fig-Fenced", "X-Fig-Mark", "X-Fig-Epoch", "X-Fig-Side", "X-Original-Method", "X-Original-URI",
+    "X-Fig-Fenced", "X-Fig-Shadow", "X-Fig-Mark", "X-Fig-Epoch", "X-Fig-Side", "X-Original-Method", "X-Original-URI",
     "Forwarded",
     "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
     "X-Forwarded-Protocol", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Uri",
@@ -59,6 +59,7 @@ def nginx_conf(config: ProxyConfig, user_line: str = "") -> str:
         domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
         upstreams=[{"name": u.name, "servers": _server_lines(u)} for u in config.upstreams],
         identity=_identity(config),
+        identity_value="$fig_identity" if config.identity else "",
         canaries=[
             {"domain": domain.name, "first_byte_ms": domain.canary.first_byte_ms}
             for domain in config.domains

@@ -4,6 +4,7 @@ import settings from 'settings.js';
 import table from 'table.js';
 import marks from 'marks.js';
 import figures from 'figures.js';
+import shadow from 'shadow.js';
 import canary from 'canary.js';
 
 const FENCED = /^([a-z][a-z0-9_-]{0,62}) (0|[1-9][0-9]{0,14})$/;
@@ -242,6 +243,7 @@ function done(r) {
     try {
         figures.leave(vs.fig_inflight);
         figures.answered(r, vs);
+        vs.fig_sampled = shadow.sampled(r, vs);
     } catch (e) {
         r.error('fig: ' + e.message);
     }
