@@ -37,6 +37,7 @@ class Role(StrEnum):
 
 NEEDS: dict[str, Role] = {
     "advance": Role.OPERATOR,
+    "canary": Role.VIEWER,  # And the role operator for whoever changes something.
     "contract": Role.OPERATOR,
     "dead-letters list": Role.VIEWER,
     "dead-letters replay": Role.OPERATOR,
@@ -48,8 +49,11 @@ NEEDS: dict[str, Role] = {
     "outbox skip": Role.OPERATOR,
     "plan check": Role.VIEWER,
     "plan show": Role.VIEWER,
+    "rehearse": Role.OPERATOR,
     "resume": Role.OPERATOR,
     "rollback": Role.OPERATOR,
+    "shadow report": Role.VIEWER,
+    "shadow reset": Role.OPERATOR,
     "sync repair": Role.OPERATOR,
     "sync skip": Role.OPERATOR,
     "sync snapshot": Role.OPERATOR,
@@ -64,7 +68,9 @@ NEEDS: dict[str, Role] = {
 }
 """Of every command that opens the journal. `--force`, and advancing to `retired`, need an admin besides."""
 
-OPEN = frozenset({"controller", "down", "help exit-codes", "help life", "logs", "status", "stop", "streams", "up"})
+OPEN = frozenset(
+    {"controller", "down", "help exit-codes", "help life", "logs", "shadow run", "status", "stop", "streams", "up"}
+)
 """Commands of the local stack, daemons, and printed tables: they ask for no token."""
 
 

@@ -11,6 +11,7 @@ from cdc.kafka_transport import KafkaTransport, Mode
 from migration_plan import plan as plans
 from migration_plan import settings as settings_file
 from migration_plan.access import Role
+from migration_plan.canary import work as canary
 from migration_plan.documents import DocumentInvalid
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.exit_codes import Exit
@@ -20,11 +21,12 @@ from migration_plan.moves import Mover
 from migration_plan.parts import Parts, no_checkpoint
 from migration_plan.plan import Plan
 from migration_plan.settings import Settings
+from migration_plan.shadow import work as shadow
 from migration_plan.side import SideDatabase
 from migration_plan.stage_work import StageWork
 from proxy.client import ProxyClient
 
-STAGE_WORK: tuple[StageWork, ...] = ()
+STAGE_WORK: tuple[StageWork, ...] = (shadow.WORK, canary.WORK)
 """What runs in the stages that have work of their own."""
 
 

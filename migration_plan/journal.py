@@ -85,7 +85,8 @@ class Journal(JournalConnection):
             found = connection.execute(
                 "insert into fig.stage as s (domain, stage, epoch) values (%s, %s, %s)"
                 " on conflict (domain) do update set stage = excluded.stage, epoch = excluded.epoch,"
-                " changed_at = clock_timestamp() where s.epoch <= excluded.epoch returning 1",
+                " changed_at = case when s.stage = excluded.stage then s.changed_at else clock_timestamp() end"
+                " where s.epoch <= excluded.epoch returning 1",
                 [domain, stage, epoch],
             ).fetchone()
         if found is None:

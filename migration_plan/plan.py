@@ -14,7 +14,10 @@ from cdc.errors import CdcError
 from cdc.lens import Lens
 from cdc.projection import Direction, Table
 from migration_plan import documents
+from migration_plan.canary.rules import CanaryRules
 from migration_plan.lifecycle import Side, Stage, problem_of
+from migration_plan.shadow.rules import ShadowRules
+from migration_plan.shadow.rules import problems as problems_of_shadow
 from migration_plan.units import Bytes, Duration, seconds
 
 QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
@@ -104,6 +107,7 @@ class Gates(_Part):
     lag: Duration = 2.0
     verification_age: Duration = 3600.0
     contract_age: Annotated[float | None, BeforeValidator(_age)] = 86400.0  # None, written `never`: nobody asks.
+    rehearsal_age: Annotated[float | None, BeforeValidator(_age)] = None
 
 
 class Limits(_Part):
@@ -154,7 +158,9 @@ class Plan(_Part):
     gates: Gates = Gates()
     limits: Limits = Limits()
     retire: Retire = Retire()
+    canary: CanaryRules = CanaryRules()
     budget: BudgetPlan = BudgetPlan()
+    shadow: ShadowRules | None = None
     personal: tuple[str, ...] = ()
     """Columns of keys, as schema.table.column of the service, that are personal themselves: hidden like all values."""
 
@@ -181,7 +187,8 @@ def load(path: Path, environment: Mapping[str, str]) -> Plan:
         _ = plan.lens
     except CdcError as error:
         raise documents.DocumentInvalid(path, [f"tables: {error}"]) from error
-    if problems := [*_outbox_problems(plan), *_personal_problems(plan)]:
+    shadow = problems_of_shadow(plan.shadow, Stage.SHADOW in plan.stages, plan.routes)
+    if problems := [*_outbox_problems(plan), *_personal_problems(plan), *shadow]:
         raise documents.DocumentInvalid(path, problems)
     return plan
 

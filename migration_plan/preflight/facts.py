@@ -196,4 +196,6 @@ class SwitchFacts:
     halted: Mapping[str, str] = field(default_factory=dict)  # Stream or publisher -> why it stands still.
     stage: str = ""  # Why the stage cannot follow; empty: it can.
     contract_age: float | None = None  # Seconds; None: the contract command has never run.
+    rehearsal_age: float | None = None  # Seconds; None: it has never been rehearsed.
+    rehearsal_problems: tuple[str, ...] = ()  # Of the last one; empty: it was good.
     contract_exit: int = 0

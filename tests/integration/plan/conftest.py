@@ -132,6 +132,13 @@ def _plan(dsns: dict[str, str], stages: list[str]) -> dict[str, Any]:
         "sides": {side: {"dsn": as_fig(dsns[side]), "upstream": side} for side in ("monolith", "service")},
         "tables": [{"monolith": "public.parcel", "service": {"public.parcel": {"id": "id", "place": "place"}}}],
         "limits": {"drain": "1s", "patience": "10s", "quiet": "50ms"},
+        "shadow": {
+            "routes": ["/api/parcels", "/api/parcels/{id}"],
+            "sample": "100%",
+            "rate": 100,
+            "comparisons": 30,
+            "mismatches": "10%",
+        },
     }
 
 

@@ -358,7 +358,7 @@ plain = make_application("plain")
 
 @pytest.mark.parametrize("name", ["make_application", "make_application()", "plain"])
 def test_a_target_is_a_factory_or_an_application(name):
-    assert isinstance(guard(f"{__name__}:{name}").application, flask.Flask)
+    assert isinstance(guard(f"{__name__}:{name}").application.application, flask.Flask)
 
 
 def test_a_target_that_is_neither_is_refused():
