@@ -37,6 +37,7 @@ class Role(StrEnum):
 
 NEEDS: dict[str, Role] = {
     "advance": Role.OPERATOR,
+    "canary": Role.VIEWER,  # And the role operator for whoever changes something.
     "contract": Role.OPERATOR,
     "dead-letters list": Role.VIEWER,
     "dead-letters replay": Role.OPERATOR,
@@ -48,6 +49,7 @@ NEEDS: dict[str, Role] = {
     "outbox skip": Role.OPERATOR,
     "plan check": Role.VIEWER,
     "plan show": Role.VIEWER,
+    "rehearse": Role.OPERATOR,
     "resume": Role.OPERATOR,
     "rollback": Role.OPERATOR,
     "shadow report": Role.VIEWER,

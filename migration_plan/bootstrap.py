@@ -11,6 +11,7 @@ from cdc.kafka_transport import KafkaTransport, Mode
 from migration_plan import plan as plans
 from migration_plan import settings as settings_file
 from migration_plan.access import Role
+from migration_plan.canary import work as canary
 from migration_plan.documents import DocumentInvalid
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.exit_codes import Exit
@@ -25,7 +26,7 @@ from migration_plan.side import SideDatabase
 from migration_plan.stage_work import StageWork
 from proxy.client import ProxyClient
 
-STAGE_WORK: tuple[StageWork, ...] = (shadow.WORK,)
+STAGE_WORK: tuple[StageWork, ...] = (shadow.WORK, canary.WORK)
 """What runs in the stages that have work of their own."""
 
 

@@ -6,9 +6,11 @@ import importlib
 import json
 import os
 import pkgutil
+from dataclasses import asdict
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from migration_plan import commands
@@ -114,7 +116,8 @@ def stop(names: tuple[str, ...], as_json: bool) -> None:
 @click.argument("domains", nargs=-1, metavar="[DOMAIN]...")
 @json_option
 def status(domains: tuple[str, ...], as_json: bool) -> None:
-    """Show every process of the local stack: pid, ports, health, uptime. Exit code 1 when one is not well.
+    """Show every process of the local stack: pid, ports, health, uptime; and every stream that cannot go on.
+    Exit code 1 when something is not well.
 
     With DOMAINs: their stage, owner, epoch, gates and the next command. Exit code 1 when a switch is not settled.
 
@@ -127,24 +130,31 @@ def status(domains: tuple[str, ...], as_json: bool) -> None:
     from migration_plan.commands.standing import show_domains
     from migration_plan.local.site import Place, open_site
     from migration_plan.local.status import status
+    from migration_plan.troubles import troubles
 
     if domains:
         load_environment()
         show_domains(domains, as_json)
         return
     site = open_site(Place.of(os.environ), os.environ, make=False)
-    found = status(site)
+    found, stuck = status(site), troubles({**os.environ, **site.environment})
     well = all(one.well for one in found)
+    follow = list(dict.fromkeys(f"fig sync status {one.domain}" for one in stuck))
+    follow = follow or ["fig status DOMAIN" if well else "fig logs"]
     if as_json:
-        processes, follow = [one.as_json() for one in found], ["fig status DOMAIN" if well else "fig logs"]
-        click.echo(json.dumps({"state": str(site.state), "processes": processes, "next_steps": follow}))
+        shown = {"processes": [one.as_json() for one in found], "streams": [asdict(one) for one in stuck]}
+        click.echo(json.dumps({"state": str(site.state), **shown, "next_steps": follow}))
     else:
         table = Table("process", "pid", "ports", "health", "uptime", "page", box=None)
         for one in found:
             ports = " ".join(str(port) for port in one.ports.values())
-            table.add_row(one.name, str(one.pid or "-"), ports, one.health, f"{one.uptime} s", one.url)
+            health = one.health if one.well else f"[red]{escape(one.health)}"
+            table.add_row(one.name, str(one.pid or "-"), ports, health, f"{one.uptime} s", one.url)
         Console().print(table)
-    if not well:
+        for trouble in stuck:
+            click.secho(f"stream {trouble} (it cannot go on; the others do)", fg="red")
+        click.echo(f"next: {'; '.join(follow)}")
+    if stuck or not well:
         raise SystemExit(Exit.NOT_WELL)
 
 

@@ -25,6 +25,7 @@ class Exit(IntEnum):
     CONTRACT_BROKEN = 14
     JOURNAL_CHANGED = 15
     SHADOW_DIFFERS = 16
+    REHEARSAL_FAILED = 17
     PORT_TAKEN = 20
     UNHEALTHY = 21
     STEP_FAILED = 22
@@ -55,6 +56,7 @@ MEANINGS: dict[Exit, str] = {
     Exit.CONTRACT_BROKEN: "the contract command ran, and failed",
     Exit.JOURNAL_CHANGED: "the journal was changed behind fig's back; the entries are named",
     Exit.SHADOW_DIFFERS: "answers of both sides were compared, and differ by more than the plan allows",
+    Exit.REHEARSAL_FAILED: "a rehearsal was finished, and requests failed or rows differed",
     Exit.PORT_TAKEN: "local stack: a port is taken by another program; nothing was started",
     Exit.UNHEALTHY: "local stack: a process did not become healthy in time",
     Exit.STEP_FAILED: "local stack: a preparation step failed",

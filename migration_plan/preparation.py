@@ -30,6 +30,7 @@ Say = Callable[[str], None]
 def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
     """Measure what a switch depends on: both streams by a probe, the verification's age, every proxy."""
     verification, contract = parts.journal.last_verification(parts.domain), parts.journal.last_contract(parts.domain)
+    rehearsed = parts.journal.last(parts.domain, "rehearsed")
     took = probe_streams(parts)
     silent: dict[str, str] = {}
     for proxy in parts.proxies:
@@ -49,6 +50,8 @@ def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
         proxies=silent,
         contract_age=None if contract is None else contract.age,
         contract_exit=0 if contract is None else contract.exit_code,
+        rehearsal_age=None if rehearsed is None else (parts.journal.now() - rehearsed.at).total_seconds(),
+        rehearsal_problems=() if rehearsed is None else tuple(rehearsed.detail["report"]["problems"]),
     )
 
 

@@ -34,9 +34,15 @@ def controller() -> None:
       fig controller
     """
     from migration_plan import bootstrap
+    from migration_plan.canary.keeper import Keeper, KeeperThread
     from migration_plan.controller import Controller
+    from migration_plan.lifecycle import Stage
 
-    Controller(bootstrap.all_parts()).run(until_stopped())
+    stop = until_stopped()
+    for parts in bootstrap.all_parts():
+        if Stage.CANARY in parts.plan.stages:
+            KeeperThread(Keeper(parts), parts.domain, stop).start()
+    Controller(bootstrap.all_parts()).run(stop)
 
 
 def until_stopped() -> threading.Event:

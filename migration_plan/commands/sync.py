@@ -188,15 +188,14 @@ def _done(domain: str, what: str, names: list[str], follow: str, as_json: bool) 
 def _show(found: DomainStatus) -> None:
     table = Table("stream", "state", "lag", "behind", "rows/s", "WAL kept", "of", box=None)
     for line in found.lines:
-        table.add_row(
-            line.direction, line.state, _seconds(line.lag_seconds), _bytes(line.lag_bytes),
-            "-" if line.rows_per_second is None else f"{line.rows_per_second:,.0f}", _bytes(line.retained_wal),
-            _bytes(line.wal_budget),
-        )  # fmt: skip
+        state = f"[{'green' if line.is_well else 'red'}]{line.state}"
+        rate = "-" if line.rows_per_second is None else f"{line.rows_per_second:,.0f}"
+        sizes = (_bytes(line.lag_bytes), rate, _bytes(line.retained_wal), _bytes(line.wal_budget))
+        table.add_row(line.direction, state, _seconds(line.lag_seconds), *sizes)
     Console().print(table)
     for line in found.lines:
         for text in _remarks(line):
-            click.echo(f"  {line.direction}: {text}")
+            click.secho(f"  {line.direction}: {text}", fg=None if line.is_well else "red")
     age = "never verified" if found.verified_age is None else f"verified {found.verified_age:.0f} s ago"
     click.echo(f"{found.domain}: {age}" + (f", {found.differences} difference(s)" if found.differences else ""))
     click.echo("next: " + "; ".join(found.next_steps))

@@ -27,6 +27,7 @@ def gates(switch: SwitchFacts, plan: Plan) -> tuple[Gate, ...]:
         _clean(switch, plan),
         _fresh(switch, plan),
         *_contract(switch, plan),
+        *_rehearsal(switch, plan),
         *([_outboxes(switch)] if switch.outboxes else []),
         _proxies(switch),
     )
@@ -114,6 +115,24 @@ def _contract(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
         said = f"the contract command ran {age:.0f} s ago; the plan allows {most:g} s"
         stale = [Refusal("contract-stale", said, command)]
     yield _gate("contract-age", f"{age:.0f} s ago", f"{most:g} s", stale, command, True, age)
+
+
+def _rehearsal(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
+    """On the way to the service only. May be forced: it says what people would feel, and nothing is lost without it."""
+    command, age, most = f"fig rehearse {plan.domain}", switch.rehearsal_age, plan.gates.rehearsal_age
+    if most is None or switch.giver is Side.SERVICE:
+        return
+    reasons = []
+    if age is None:
+        reasons = [Refusal("rehearsal-missing", "the switch has not been rehearsed", command)]
+    elif switch.rehearsal_problems:
+        said = f"the last rehearsal was not good: {'; '.join(switch.rehearsal_problems)}"
+        reasons = [Refusal("rehearsal-bad", said, command)]
+    elif age > most:
+        said = f"the last rehearsal was {age:.0f} s ago; the plan allows {most:g} s"
+        reasons = [Refusal("rehearsal-stale", said, command)]
+    figure = "never" if age is None else f"{age:.0f} s ago"
+    yield _gate("rehearsal", figure, f"a good one within {most:g} s", reasons, command, True, age)
 
 
 def _outboxes(switch: SwitchFacts) -> Gate:

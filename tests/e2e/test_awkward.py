@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -57,7 +58,7 @@ def untouched(stack: Stack) -> Schemas:
     return {side: schema(stack.env[f"FIG_{side}_DSN"]) for side in ("ACME", "BOOK")}
 
 
-def fig(stack: Stack, *arguments: str) -> dict[str, object]:
+def fig(stack: Stack, *arguments: str) -> dict[str, Any]:
     done = stack.fig(*arguments, "--json")
     assert done.returncode == 0, f"fig {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
     return json.loads(done.stdout.splitlines()[-1])
@@ -83,6 +84,15 @@ def crossing_keys(stack: Stack) -> dict[str, bool]:
 def sums(dsn: str, query: str) -> dict[str, tuple[Decimal, Decimal]]:
     with psycopg.connect(dsn) as connection:
         return {str(account): (balance, total) for account, balance, total in connection.execute(query)}
+
+
+def rows(dsn: str) -> dict[str, int]:
+    """Of every table that is not ours."""
+    tables = "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('acme', 'book')"
+    with psycopg.connect(dsn) as connection:
+        names = [name for (name,) in connection.execute(tables)]
+        counts = {name: connection.execute(f"select count(*) from {name}".encode()).fetchone() for name in names}
+    return {name: found[0] for name, found in counts.items() if found}
 
 
 MONOLITH_SUMS = """select a."accountId", a.balance, coalesce(sum(e.amount), 0) from acme."Account" a
@@ -118,6 +128,23 @@ def test_a_domain_of_a_strange_monolith_goes_there_and_back_while_people_use_it(
     monolith = sums(stack.env["FIG_ACME_DSN"], MONOLITH_SUMS)
     assert {account: monolith[account] for account in expected} == expected
     assert sums(stack.env["FIG_BOOK_DSN"], SERVICE_SUMS) == monolith
+
+
+def test_a_rehearsal_switches_copies_under_recorded_reads_and_touches_nothing_live(stack: Stack):
+    live = {side: rows(stack.env[f"FIG_{side}_DSN"]) for side in ("ACME", "BOOK")}
+    before = fig(stack, "history", "ledger", "-n", "1")["entries"]
+    report = fig(stack, "rehearse", "ledger", "--rounds", "2")
+    assert report["good"] is True, report
+    assert [(one["giver"], one["taker"]) for one in report["rounds"]] == [
+        ("monolith", "service"),
+        ("service", "monolith"),
+    ] * 2
+    assert report["requests"] > 100
+    assert report["rows"] == sum(live["BOOK"].values())
+    assert {side: rows(stack.env[f"FIG_{side}_DSN"]) for side in live} == live
+    entries = fig(stack, "history", "ledger", "-n", "2")["entries"]
+    assert [one["kind"] for one in entries] == [before[-1]["kind"], "rehearsed"]
+    assert not stack.state.with_name("rehearsal").exists()
 
 
 @pytest.mark.parametrize(("checkpoint", "giver"), [("after-hold", Side.MONOLITH), ("after-release", Side.SERVICE)])

@@ -131,7 +131,7 @@ def test_workers_of_a_master_that_was_killed_alone_make_room_for_the_next_one(st
     world.process = subprocess.Popen(command(world), process_group=0)
     wait_until(lambda: answers(world) and len(world.workers()) == 2, 10, "the next one answers")
     for worker in left:
-        wait_until(lambda worker=worker: not Path(f"/proc/{worker}").exists(), 5, "the former worker is gone")
+        wait_until(lambda worker=worker: not Path(f"/proc/{worker}").exists(), 5, "the former worker is gone")  # type: ignore[misc]
 
 
 def test_a_silence_without_a_death_is_waited_for(stopped_world):
