@@ -84,6 +84,23 @@ class Crossing(_Part):
     triggers: dict[str, str] = Field(default_factory=dict)
 
 
+Why = Annotated[str, Field(pattern=r"\S")]
+
+
+class Writers(_Part):
+    """Everybody and everything that writes the domain's tables on either side, each with the reason why that is known.
+
+    A plan with this section is refused while anything else writes; one without it is only told who does.
+    """
+
+    roles: dict[str, Why] = Field(default_factory=dict)  # Who may write, by grant or as the tables' owner.
+    applications: dict[str, Why] = Field(default_factory=dict)  # application_name of sessions; none: roles are enough.
+    functions: dict[str, Why] = Field(default_factory=dict)  # As PostgreSQL writes them: shop.close(integer).
+    views: dict[str, Why] = Field(default_factory=dict)  # Through which the tables can be written.
+    rules: dict[str, Why] = Field(default_factory=dict)  # NAME on TABLE: of other tables, writing these.
+    policies: dict[str, Why] = Field(default_factory=dict)  # NAME on TABLE: row-level security, which hides rows.
+
+
 class Gates(_Part):
     """Figures that must hold before a switch."""
 
@@ -135,6 +152,7 @@ class Plan(_Part):
     outbox: OutboxPlan | None = None
     inbox: InboxPlan | None = None
     crossing: Crossing = Crossing()
+    writers: Writers | None = None
     contract: tuple[str, ...] = ()
     """A command that ends with 0 only if both sides keep the domain's contract; empty: none is asked for."""
     gates: Gates = Gates()

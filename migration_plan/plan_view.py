@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from migration_plan.lifecycle import Side
 from migration_plan.plan import Plan
-from migration_plan.preflight import Inspection, inspect
+from migration_plan.preflight import Inspection, inspect, writers
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,16 @@ def view(plan: Plan) -> PlanView:
         tuple(
             f"{name}: {what}" for name, what in [*plan.crossing.foreign_keys.items(), *plan.crossing.triggers.items()]
         ),
-        _writers(inspect(plan)),
+        _writers(plan, inspect(plan)),
     )
 
 
-def _writers(inspection: Inspection) -> tuple[str, ...]:
+def _writers(plan: Plan, inspection: Inspection) -> tuple[str, ...]:
     lines = []
     for side in inspection.sides:
         if side.unreachable:
             lines.append(f"{side.side}: its database does not answer: {side.unreachable}")
+        lines += writers.notes(side, plan)
         lines += [
             f"{side.side}: {one.sessions} session(s) of {one.application or 'no application_name'} as {one.user}"
             for one in side.writers

@@ -25,6 +25,8 @@ from proxy.shadow_compare import Answer
 from proxy.shadow_sample import Sample
 
 HEADER = "x-fig-shadow"
+PROBE_SECONDS = 1.0
+"""Who does not answer a probe so soon would not answer much else."""
 LARGEST_BODY = 1024 * 1024
 """Of an answer that is compared; a longer one is left out, and counted."""
 
@@ -73,7 +75,7 @@ class Asker:
         """False, too, where a process of the side does not answer: nobody knows what it would do."""
         try:
             return all(
-                _get(address, "/", {"Host": "shadow", "X-Fig-Shadow": "probe"}, self._timeout).headers.get(HEADER)
+                _get(address, "/", {"Host": "shadow", "X-Fig-Shadow": "probe"}, PROBE_SECONDS).headers.get(HEADER)
                 == "fenced"
                 for address in self._servers[side]
             )

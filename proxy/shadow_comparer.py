@@ -97,6 +97,7 @@ class Comparer:
         """Domains that are not compared because this side does not fence shadow requests."""
         self._impure: set[tuple[str, str]] = set()
         self._open: frozenset[str] = frozenset()
+        self._silent: set[str] = set()
 
     def run(self, stopped: threading.Event) -> None:
         """Until told to stop. An error in a part of it ends all of it, for the supervisor to start it again."""
@@ -131,8 +132,11 @@ class Comparer:
             for proxy in self._proxies:
                 try:
                     proxy.sample(domain, self._targets[domain].share, ASKED_FOR)
+                    self._silent.discard(proxy.name)
                 except ProxyError as error:
-                    log.warning("no samples: %s", error)
+                    if proxy.name not in self._silent:
+                        log.warning("no samples: %s", error)
+                    self._silent.add(proxy.name)
 
     def _is_fenced(self, domain: str) -> bool:
         """Whether both sides may be asked; looked at now and then, as processes are exchanged."""

@@ -32,10 +32,10 @@ def _check() -> click.Command:
         if refusals:
             raise PreflightRefused(domain, refusals)
         if as_json:
-            click.echo(json.dumps({"domain": domain, "refusals": [], "notes": notes(inspection),
+            click.echo(json.dumps({"domain": domain, "refusals": [], "notes": notes(inspection, plan),
                                    "next_steps": [f"fig advance {domain} --dry-run"]}))  # fmt: skip
             return
-        for note in notes(inspection):
+        for note in notes(inspection, plan):
             click.echo(f"  {note}")
         click.secho(f"{domain}: nothing against it", fg="green")
         click.echo(f"next: fig advance {domain} --dry-run")

@@ -117,6 +117,11 @@ def read_side(
         sessions=tuple(facts.Session(**row) for row in reader.rows("sessions")),
         maintenance=tuple(facts.Maintenance(**row) for row in reader.rows("maintenance")),
         writers=tuple(facts.Writer(**row) for row in reader.rows("writers")),
+        writer_roles=reader.names("writer roles"),
+        writer_functions=reader.names("writer functions"),
+        writer_views=reader.names("writer views"),
+        writer_rules=reader.names("writer rules"),
+        policies=reader.names("policies"),
     )
 
 

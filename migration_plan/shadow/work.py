@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from migration_plan.errors import Refusal
+from migration_plan.errors import FigError, Refusal
+from migration_plan.exit_codes import Exit
 from migration_plan.gate import Gate
 from migration_plan.lifecycle import Stage
 from migration_plan.parts import Parts
@@ -18,11 +19,21 @@ from migration_plan.stage_work import StageWork
 from proxy.errors import ProxyError
 
 
+class NotCompared(FigError):
+    """The plan does not say what to compare."""
+
+    code = "not-compared"
+    exit_code = Exit.NOT_MEANT
+
+
 def rules_of(parts: Parts) -> ShadowRules:
-    """The plan's section; it is there, because the plan could not have the stage without it."""
+    """The plan's section; a plan with the stage has one. NotCompared: this plan has none."""
     rules = parts.plan.shadow
     if rules is None:
-        raise ValueError(f'the plan of "{parts.domain}" has no section `shadow`')
+        raise NotCompared(
+            f'the plan of "{parts.domain}" has no section `shadow`',
+            "name the reads that change nothing: shadow: {routes: [...]}",
+        )
     return rules
 
 
@@ -64,7 +75,7 @@ def gates(parts: Parts) -> tuple[Gate, ...]:
         Gate(
             "shadow", not bad, figure,
             f"{rules.comparisons} comparisons of each route, and under {rules.mismatches:.2%} of them differ (95 %)",
-            follow, True, tuple(Refusal("shadow", f"{one.route}: {one.why}", follow) for one in bad),
+            follow, True, tuple(Refusal("shadow", f"{one.route}: {one.why}", follow) for one in bad), worst.upper,
         ),
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -28,9 +29,10 @@ from migration_plan.shadow.report import report
 from migration_plan.shadow.store import ShadowStore
 from migration_plan.shadow.work import WORK
 from proxy.middleware import guard
-from tests.integration.plan.conftest import PROJECT, World
+from tests.integration.plan.conftest import World
 from tests.support.waiting import wait_until
 
+PROJECT = Path(__file__).parents[3]
 PARCEL = "/api/parcels/{id}"
 ALICE = "Alice Liddell, 221b Baker Street"
 
@@ -57,7 +59,7 @@ class Shop:
                 number = int(request.path.rpartition("/")[2])
                 found = connection.execute("select id, place from parcel where id = %s", [number]).fetchone()
                 now = connection.execute("select clock_timestamp()::text").fetchone()
-            body = {"at": now[0], "parcel": None}
+            body: dict[str, Any] = {"at": now and now[0], "parcel": None}
             if found:
                 place = found[1].upper() if self.planted and side == "service" else found[1]
                 body["parcel"] = {"id": found[0], "place": place, "by": {"alice@example.org": len(place)}}
@@ -124,13 +126,13 @@ def people(world: World) -> httpx.Client:
     return httpx.Client(base_url=f"http://{address}", timeout=20, trust_env=False)
 
 
-def found(world: World) -> dict[str, object]:
+def found(world: World) -> Any:
     """What `fig shadow report --json` prints."""
     with bootstrap.opened("parcels") as mover:
         return report(mover.parts).as_json()
 
 
-def route(world: World):
+def route(world: World) -> Any:
     return next(one for one in found(world)["routes"] if one["route"] == PARCEL)
 
 

@@ -260,7 +260,7 @@ def test_who_may_write_and_which_views_read_is_told_and_not_refused(trial: Trial
     acme = trial.databases.acme
     with acme.connect("acme_app", application_name="forgotten-cron"), acme.connect("acme_owner"):
         assert trial.refusals() == []
-        told = "\n".join(notes(inspect(trial.plan())))
+        told = "\n".join(notes(inspect(trial.plan()), trial.plan()))
     assert "forgotten-cron as acme_app may write" in told
     assert "as acme_owner may write the domain's tables, whose role could also take the fence away" in told
     assert "view acme.rich reads" in told

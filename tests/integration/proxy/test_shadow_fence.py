@@ -70,7 +70,7 @@ def way(request, dsn):
         watch(psycopg2.connect(dsn)) if driver == "psycopg2" else psycopg.connect(dsn, autocommit=bool(autocommit))
     )
 
-    def run(*statements):
+    def run_on_connection(*statements):
         try:
             rows = []
             for one in statements:
@@ -82,7 +82,7 @@ def way(request, dsn):
         finally:
             connection.rollback()
 
-    yield run
+    yield run_on_connection
     connection.close()
 
 
