@@ -41,7 +41,8 @@ $(STAMPS)/dependencies: requirements.lock scripts/make-venv
 	mkdir -p $(STAMPS)
 	touch $@
 
-$(STAMPS)/project: pyproject.toml $(STAMPS)/dependencies
+# Compiles cdc/_tuples.c where it can; without a compiler the stream decodes in Python.
+$(STAMPS)/project: pyproject.toml cdc/_tuples.c $(STAMPS)/dependencies
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
 	touch $@
 
