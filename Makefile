@@ -87,5 +87,5 @@ lock: ## Take in new versions of all dependencies.
 
 clean: ## Stop the stack and remove everything that was made here.
 	@if [ -x $(BIN)/fig ]; then $(BIN)/fig down --wipe; fi
-	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) var build cdc/_tuples*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +
