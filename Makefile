@@ -43,7 +43,8 @@ $(STAMPS)/dependencies: requirements.lock scripts/make-venv
 	mkdir -p $(STAMPS)
 	touch $@
 
-$(STAMPS)/project: pyproject.toml $(STAMPS)/dependencies
+# Compiles cdc/_tuples.c where it can; without a compiler the stream decodes in Python.
+$(STAMPS)/project: pyproject.toml cdc/_tuples.c $(STAMPS)/dependencies
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
 	touch $@
 
@@ -86,5 +87,5 @@ lock: ## Take in new versions of all dependencies.
 
 clean: ## Stop the stack and remove everything that was made here.
 	@if [ -x $(BIN)/fig ]; then $(BIN)/fig down --wipe; fi
-	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) var build cdc/_tuples*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

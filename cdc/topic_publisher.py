@@ -23,13 +23,14 @@ from psycopg.conninfo import conninfo_to_dict
 from cdc import source, source_types, topics
 from cdc.changes import Keepalive
 from cdc.confirm import ASK_AFTER_SILENCE, GONE_AFTER_SILENCE, STATUS_EVERY
+from cdc.decoding import decode
 from cdc.envelope import Envelopes
 from cdc.envelope_rows import TableFacts
 from cdc.heartbeat import Heartbeat
 from cdc.kafka_transport import KafkaTransport, Mode, abandon
 from cdc.losses import SlotInvalidated, SlotMissing
 from cdc.parallel_writer import ParallelWriter
-from cdc.pgoutput import Relation, decode
+from cdc.pgoutput import Relation
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ConnectionLost, SetUpError

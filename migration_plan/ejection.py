@@ -41,7 +41,7 @@ _STRANGERS: LiteralString = """
       on d.refclassid = ours.class and d.refobjid = ours.oid
     cross join lateral pg_identify_object(d.classid, d.objid, d.objsubid) what
     where d.deptype in ('n', 'a') and what.schema is distinct from 'fig' and what.identity !~ '(on|for) fig\\.'
-      and what.identity !~ '^(a_fig_fence on |fig_sentry$)'
+      and what.identity !~ '^(a_fig_fence on |fig_sentry(_[a-z]+)?$)'
     order by 1"""
 
 
@@ -81,6 +81,8 @@ class Found:
     strangers: tuple[str, ...]
     dropped_keys: tuple[str, ...]
     """Foreign keys whose only definition is in our schema."""
+    missing_indexes: tuple[str, ...] = ()
+    """Indexes whose only definition is in our schema: a first copy that died has taken them."""
 
 
 class EjectRefused(FigError):
@@ -122,12 +124,17 @@ def inspect(place: Place, streams: Sequence[str]) -> Found:
         keys = []
         if connection.execute("select from pg_class where oid = to_regclass('fig.crossing_key')").fetchone():
             keys = connection.execute("select name || ' of ' || relation from fig.crossing_key order by 1").fetchall()
+        indexes = []
+        if connection.execute("select from pg_class where oid = to_regclass('fig.snapshot_index')").fetchone():
+            query = b"select name || ' of ' || relation from fig.snapshot_index order by 1"
+            indexes = connection.execute(query).fetchall()
     return Found(
         place,
         tuple(Trace(place.name, *row) for row in traces),
         tuple(row[0] for row in sessions),
         tuple(row[0] for row in strangers),
         tuple(row[0] for row in keys),
+        tuple(row[0] for row in indexes),
     )
 
 
@@ -169,10 +176,14 @@ def _in_the_way(found: Found) -> Iterator[Refusal]:
         yield Refusal(
             "keys-away", f"{name}: foreign keys that fig has dropped are not back: {', '.join(found.dropped_keys)}",
             "fig history names the rows that refer to nothing; mend them, then fig resume")  # fmt: skip
+    if found.missing_indexes:
+        yield Refusal(
+            "indexes-away", f"{name}: what a copy has taken away is not back: {', '.join(found.missing_indexes)}",
+            "let the copy end: fig advance the domain, then fig rollback it")  # fmt: skip
     if not found.place.admin_dsn and any(trace.kind == "event trigger" for trace in found.traces):
         yield Refusal(
-            "superuser", f"{name}: only a superuser can drop the event trigger fig_sentry",
-            "drop event trigger fig_sentry; or give admin_dsn in the plan")  # fmt: skip
+            "superuser", f"{name}: only a superuser can drop the event triggers fig_sentry…",
+            "drop event trigger fig_sentry, and those whose names begin so; or give admin_dsn in the plan")  # fmt: skip
 
 
 def remove(found: Found) -> Iterator[Trace]:

@@ -3,7 +3,7 @@
 -- those of the named streams are taken. %(streams)s: an array of names.
 select kind, name, statement from (
     select 1 as place, 'event trigger' as kind, evtname::text as name, format('drop event trigger %%I', evtname) as statement
-    from pg_event_trigger where evtname = 'fig_sentry'
+    from pg_event_trigger where evtname in ('fig_sentry', 'fig_sentry_rewrite', 'fig_sentry_drop')
     union all
     select 2, 'replication slot', slot_name::text, format('select pg_drop_replication_slot(%%L)', slot_name)
     from pg_replication_slots where database = current_database() and slot_name like 'fig\_%%'

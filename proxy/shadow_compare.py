@@ -57,13 +57,12 @@ class Comparison:
 def compare(first: Answer, service: Answer, second: Answer, headers: Sequence[str]) -> Comparison:
     """`headers`: names, in lower case, of those that have to be equal as well.
 
-    A difference counts only where the service agrees with neither of the monolith's answers and those agree; a field
-    below one that is noise (an element of a list whose order is chance) is noise, too.
+    A difference counts only where the monolith's answers agree; a field below one that is noise (an element of a list
+    whose order is chance) is noise, too.
     """
     raw = {one.path: one for one in _differences(first, service, headers)}
     noise = frozenset(one.path for one in _differences(first, second, headers))
-    late = {one.path for one in _differences(second, service, headers)}
-    real = tuple(raw[path] for path in sorted(raw) if path in late and not _noisy(path, noise))
+    real = tuple(raw[path] for path in sorted(raw) if not _noisy(path, noise))
     return Comparison(frozenset(raw), noise, real)
 
 

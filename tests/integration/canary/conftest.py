@@ -53,12 +53,13 @@ class Canary:
 
     def use_and_look(self) -> Verdict:
         """Users go on for some looks of the controller; what the last one of them says."""
+        verdict = None
         for _ in range(LASTING):
             self.use(80)
             verdict = self.keeper.look()
-            assert verdict
-            if verdict.event:
+            if verdict and verdict.event:
                 break
+        assert verdict
         return verdict
 
     def fresh(self) -> None:

@@ -173,7 +173,7 @@ def test_evidence_outlives_the_controller_that_saw_it(canary):
 def test_a_breach_while_the_journal_is_away_is_answered_and_written_down_later(canary):
     canary.use(8)
     canary.keeper.look()
-    name = conninfo_to_dict(canary.parts.journal.dsn)["dbname"]
+    name = str(conninfo_to_dict(canary.parts.journal.dsn)["dbname"])
     with psycopg.connect(make_conninfo(canary.parts.journal.dsn, dbname="postgres"), autocommit=True) as server:
         server.execute(sql.SQL("alter database {} allow_connections false").format(sql.Identifier(name)))
         server.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])

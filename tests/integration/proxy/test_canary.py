@@ -47,7 +47,8 @@ def figure(world, name, labels=""):
 
 
 def test_as_many_users_as_asked_for_are_in_and_a_larger_share_only_adds_some(world):
-    visitors, before = [visitor(n) for n in range(2000)], set()
+    visitors: list[str] = [visitor(n) for n in range(2000)]
+    before: set[str] = set()
     for share in (0, 1, 100, 2500, 10_000):
         begin(world, share)
         inside = {one for one, side in zip(visitors, sides(world, visitors), strict=True) if side == "catalog"}

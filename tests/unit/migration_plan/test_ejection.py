@@ -32,6 +32,7 @@ def trace(kind: str) -> Trace:
         ({"catalog": Stage.MONOLITH}, [], found(sessions=("fig-stream catalog_to_service",)), ["running"]),
         ({"catalog": Stage.MONOLITH}, [], found(strangers=("view report",)), ["depended-on"]),
         ({"catalog": Stage.MONOLITH}, [], found(dropped_keys=("a_key of orders",)), ["keys-away"]),
+        ({"catalog": Stage.MONOLITH}, [], found(missing_indexes=("a_pkey of public.a",)), ["indexes-away"]),
         ({"catalog": Stage.MONOLITH}, [], found(traces=(trace("event trigger"),)), ["superuser"]),
         ({"catalog": Stage.SYNC, "users": Stage.SERVICE}, [], found(sessions=("x",)), ["moving", "moving", "running"]),
     ],

@@ -112,12 +112,12 @@ def test_the_longest_route_whose_method_fits_decides_in_python_and_in_nginx(meth
             ({"domains": (Domain("x", (Route("/x"),), "monolith", "catalog", canary=canary),)}, word)
             for canary, word in (
                 (Canary(applied_age_ms=0), "applied_age_ms"),
-                (Canary(first_byte_ms=1.5), "first_byte_ms"),
+                (Canary(first_byte_ms=-1), "first_byte_ms"),
                 (Canary(always=(Cohort("header", "x"),)), "cohort header"),
                 (Canary(never=(Cohort("cookie", "x", "a-b"),)), "cohort cookie"),
                 (Canary(never=(Cohort("host", "Shop:80"),)), "cohort host"),
                 (Canary(never=(Cohort("path", "x"),)), "cohort path"),
-                (Canary(never=(Cohort("user", "x", "x"),)), "cohort user"),
+                (Canary(never=(Cohort("cookie", "", "x"),)), "cohort cookie"),
             )
         ),
         ({"identity": Identity(path="/x y")}, "identity path"),
