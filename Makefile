@@ -13,6 +13,8 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 STAMPS := $(VENV)/.stamps
 PACKAGES := postgresql-15 rabbitmq-server chromium gcc libc6-dev spin
+# For measurements alone.
+MEASURING := wrk
 # For Kafka; not when others are in the PATH.
 JAVA := $(if $(shell command -v java),,default-jre-headless) $(if $(shell command -v mvn),,maven)
 KAFKA := build/kafka
@@ -41,7 +43,8 @@ $(STAMPS)/dependencies: requirements.lock scripts/make-venv
 	mkdir -p $(STAMPS)
 	touch $@
 
-$(STAMPS)/project: pyproject.toml $(STAMPS)/dependencies
+# Compiles cdc/_tuples.c where it can; without a compiler the stream decodes in Python.
+$(STAMPS)/project: pyproject.toml cdc/_tuples.c $(STAMPS)/dependencies
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check -e .
 	touch $@
 
@@ -79,12 +82,13 @@ demo: setup ## The whole story with live traffic; the stack stays up until `fig 
 	@$(BIN)/python -m tests.load.demo
 
 bench: setup ## Measure; misses of time limits are reported, nothing is asserted away.
-	@$(BIN)/python -m tests.bench
+	@scripts/install-packages $(MEASURING)
+	$(BIN)/python -m tests.bench
 
 lock: ## Take in new versions of all dependencies.
 	@scripts/lock
 
 clean: ## Stop the stack and remove everything that was made here.
 	@if [ -x $(BIN)/fig ]; then $(BIN)/fig down --wipe; fi
-	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) var build cdc/_tuples*.so *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

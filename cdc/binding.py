@@ -48,7 +48,7 @@ class Binding:
         self._large = [i for i, column in enumerate(relation.columns) if column.type_oid not in FIXED_WIDTH]
         self._require_columns(relation)
         key = identity_key(relation, projection)
-        self._row_key = pick([self._index[source] for source, _target in key])
+        self._row_key: Callable[[Row], RowKey] = row_key([self._index[source] for source, _target in key])
         found_by = [target for _source, target in key] + [target for target, _label in projection.pinned]
         columns = {column.target: column for column in projection.columns}
         self._key_cells = tuple(self._cell(columns[name]) for name in found_by)
@@ -87,11 +87,11 @@ class Binding:
             return ()
         if gone:
             gone.discard((self._target, self._row_key(new)))
-        return (Change(self._insert, self._insert_values(new)),)
+        return ((self._insert, self._insert_values(new), None, None),)
 
     def put(self, new: Row) -> Iterable[Change]:
         """The row as it is, whether it was there or not."""
-        return (Change(self._put, self._insert_values(new), (self._row_key(new),)),)
+        return ((self._put, self._insert_values(new), self._row_key(new), None),)
 
     def update(self, message: Update, gone: Gone) -> Iterable[Change]:
         """Columns whose value was not sent stay as they are."""
@@ -117,19 +117,19 @@ class Binding:
         if (target, old_key) in gone:
             return self._set(new, unsent)
         self._require_sent(self._other_cells, unsent, _ELSEWHERE)
-        return (Change(self._reset, self._key_values(old), old_key), *self._set(new, unsent))
+        return ((self._reset, self._key_values(old), old_key, None), *self._set(new, unsent))
 
     def delete(self, message: Delete, gone: Gone) -> Iterable[Change]:
         """PRIMARY: the row goes. PART: its columns are reset, unless the row has gone before."""
         key = self._row_key(message.old)
         if self._only_with is not None:
-            return (Change(self._discard, self._key_values(message.old), key),)
+            return ((self._discard, self._key_values(message.old), key, None),)
         if not self._is_part:
             gone.add((self._target, key))
-            return (Change(self._delete, self._key_values(message.old), key),)
+            return ((self._delete, self._key_values(message.old), key, None),)
         if (self._target, key) in gone or not self._reset.cells:
             return ()
-        return (Change(self._reset, self._key_values(message.old), key),)
+        return ((self._reset, self._key_values(message.old), key, None),)
 
     def require_whole(self, new: Row) -> None:
         """Of a row that is written as a whole, though it came as an update."""
@@ -141,14 +141,14 @@ class Binding:
         key = self._row_key(new)
         if message.old_is is not OldRow.ABSENT and (old_key := self._row_key(message.old)) != key:
             self._require_sent(self._all_cells, unsent, _ELSEWHERE)
-            changes.append(Change(self._discard, self._key_values(message.old), old_key))
+            changes.append((self._discard, self._key_values(message.old), old_key, None))
         needed = {name for cell in self._all_cells for name in cell.column.sources}
         if any(name in needed and i in unsent for name, i in self._index.items()):
             # What was not sent has not changed and is not NULL, and neither are those that are NULL together with it.
             return self._set(new, unsent)
         if new[self._only_with or 0] is None:
-            return (*changes, Change(self._discard, self._key_values(new), key))
-        return (*changes, Change(self._put, self._insert_values(new), key))
+            return (*changes, (self._discard, self._key_values(new), key, None))
+        return (*changes, (self._put, self._insert_values(new), key, None))
 
     def _set(self, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._updates:
@@ -157,7 +157,7 @@ class Binding:
         if made is None:
             return ()
         shape, values = made
-        return (Change(shape, values(new), self._row_key(new)),)
+        return ((shape, values(new), self._row_key(new), None),)
 
     def _move(self, old: Row, new: Row, unsent: tuple[int, ...]) -> Iterable[Change]:
         if unsent not in self._moves:
@@ -166,7 +166,7 @@ class Binding:
         if made is None:
             return ()
         shape, values = made
-        return (Change(shape, values(new) + self._key_values(old), self._row_key(old), self._row_key(new)),)
+        return ((shape, values(new) + self._key_values(old), self._row_key(old), self._row_key(new)),)
 
     def _without(
         self, unsent: tuple[int, ...], cells: tuple[Cell, ...], keys: tuple[Cell, ...], taken: tuple[Cell, ...]
@@ -242,6 +242,11 @@ def pick(indexes: Sequence[int]) -> Pick:
     if len(indexes) == 1:
         only = indexes[0]
         return lambda row: (row[only],)
+    return itemgetter(*indexes) if indexes else lambda row: ()
+
+
+def row_key(indexes: Sequence[int]) -> Callable[[Row], RowKey]:
+    """Of a row; a single value is its own key, because bytes remember their hash."""
     return itemgetter(*indexes) if indexes else lambda row: ()
 
 

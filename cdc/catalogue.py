@@ -10,6 +10,7 @@ from psycopg import Connection, DataError, sql
 
 from cdc.errors import CatalogueError
 from cdc.projection import Table
+from cdc.snapshot_indexes import missing_key
 
 _COLUMNS = """
     select a.attname,
@@ -170,4 +171,4 @@ class Catalogue:
         rows = self._connection.execute(_COLUMNS, [found[0]]).fetchall()
         columns = {row[0]: LiveColumn(*row) for row in rows}
         key = tuple(row[0] for row in self._connection.execute(_PRIMARY_KEY, [found[0]]).fetchall())
-        return LiveTable(table, found[0], columns, key)
+        return LiveTable(table, found[0], columns, key or missing_key(self._connection, table))

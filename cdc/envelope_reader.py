@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, cast
 
 import orjson
 
-from cdc import envelope_texts, envelope_values
+from cdc import envelope_texts, envelope_times, envelope_values
 from cdc.envelope_types import Kind, ValueType
 from cdc.kafka_errors import MalformedEnvelope
 from cdc.pgoutput import UNCHANGED, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Truncate, Update
@@ -156,20 +156,36 @@ def _is_unavailable(value: ValueType, said: Any) -> bool:
 def _compiled(
     columns: Sequence[str], types: Sequence[ValueType], readers: Sequence[envelope_texts.Read]
 ) -> Callable[[dict[str, Any]], Row]:
-    """A function of the JSON object. Nothing but column numbers gets into its text."""
-    scope: dict[str, Any] = {}
-    values = []
-    for i, value in enumerate(types):
-        scope[f"n{i}"], scope[f"r{i}"] = columns[i], readers[i]
-        values.append(f"None if (v := said[n{i}]) is None else {_expression(i, value)}")
-    text = f"def row(said):\n    return [{', '.join(values)}]\n"
+    """A function of the JSON object, whose members are the columns in their order (else KeyError). Nothing but column
+    numbers gets into its text."""
+    scope: dict[str, Any] = {"names": tuple(columns), "moment": envelope_times.usual_text}
+    scope |= {f"r{i}": read for i, read in enumerate(readers)}
+    taken = ", ".join(f"v{i}" for i in range(len(columns)))
+    values = ", ".join(f"None if v{i} is None else {_expression(i, value)}" for i, value in enumerate(types))
+    text = (
+        "def row(said):\n"
+        "    if tuple(said) != names:\n"
+        "        raise KeyError\n"
+        f"    [{taken}] = said.values()\n"
+        f"    return [{values}]\n"
+    )
     exec(text, scope)  # noqa: S102  Made of numbers only.
     return cast(Callable[[dict[str, Any]], Row], scope["row"])
 
 
+_TEXTS = (Kind.TEXT, Kind.DECIMAL, Kind.MONEY)
+
+
 def _expression(i: int, value: ValueType) -> str:
+    """What most values need, without a call of ours."""
     if value.is_array:
-        return f"r{i}(v)"
+        return f"r{i}(v{i})"
     if value.kind in (Kind.INT16, Kind.INT32, Kind.INT64):
-        return f"(b'%d' % v if v.__class__ is int else r{i}(v))"
-    return f"r{i}(v)"
+        return f"(b'%d' % v{i} if v{i}.__class__ is int else r{i}(v{i}))"
+    if value.kind in _TEXTS:
+        return f"(v{i}.encode() if v{i}.__class__ is str and '\\0' not in v{i} else r{i}(v{i}))"
+    if value.kind is Kind.BOOL:
+        return f"(b't' if v{i} is True else b'f' if v{i} is False else r{i}(v{i}))"
+    if value.kind is Kind.TIMESTAMP_TZ:
+        return f"(b'%b %b+00' % said.groups() if (said := moment(v{i}.encode())) else r{i}(v{i}))"
+    return f"r{i}(v{i})"

@@ -17,8 +17,13 @@ _MOST = 2**63 - 1
 INFINITY, MINUS_INFINITY = 9223372036825200000, -9223372036832400000
 """What Debezium counts for PostgreSQL's infinite timestamps, in microseconds; in milliseconds it is the same number."""
 
+ZEROS_BY_LENGTH = {22: b".000000", **{23 + digits: b"0" * (6 - digits) for digits in range(1, 7)}}
+"""What a fraction of a second lacks, by the length of `2026-01-31 12:00:00.5+00`."""
+
 _ANY = re.compile(r"(\d{4,})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?(?:\+00)?( BC)?")
 _ZONED = re.compile(r"([+-]?\d{4,})-(\d\d)-(\d\d)[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(Z|[+-]\d\d(?::?\d\d)?)")
+usual_text = re.compile(rb"((?!0000)\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d\.\d{6})Z").fullmatch
+"""Nearly all timestamps with a time zone, as JSON has them."""
 _CLOCK = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?")
 
 

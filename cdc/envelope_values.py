@@ -18,6 +18,9 @@ UNAVAILABLE = "__debezium_unavailable_value"
 
 Write = Callable[[bytes], bytes]
 
+BOOLS = {b"t": b"true", b"f": b"false"}
+_BITS = {b"1": b"true", b"0": b"false"}
+
 _INTERVAL = re.compile(
     r"(?:([-+]?\d+) years? ?)?(?:([-+]?\d+) mons? ?)?(?:([-+]?\d+) days? ?)?(?:([-+]?)(\d+):(\d\d):(\d\d)(?:\.(\d+))?)?"
 )
@@ -63,7 +66,7 @@ def _float(value: bytes) -> bytes:
 
 
 def _bool(value: bytes) -> bytes:
-    return b"true" if value == b"t" else b"false"
+    return BOOLS[value]
 
 
 def _money(value: bytes) -> bytes:
@@ -109,7 +112,7 @@ def _interval(value: bytes) -> bytes:
 
 
 def _bit(value: bytes) -> bytes:
-    return b"true" if value == b"1" else b"false"
+    return _BITS[value]
 
 
 def _bits(value: bytes) -> bytes:

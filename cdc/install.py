@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import control, position, signature, skip, slots, source, topics
+from cdc import control, position, signature, skip, slots, snapshot_indexes, source, topics
 from cdc.losses import SlotAhead, loss_of
 from cdc.position import Position
 from cdc.projection import Table
@@ -58,7 +58,7 @@ def _require_identity(connection: psycopg.Connection[Any], spec: StreamSpec) -> 
         ).fetchone()
         if row is None:
             raise SetUpError(f"source table {table} does not exist", "Correct the plan's lens")
-        if not row[0]:
+        if not row[0] and not snapshot_indexes.missing_key(connection, table):
             raise SetUpError(
                 f"source table {table} has no primary key (or a deferred one): publishing it would break its updates",
                 f"Run: ALTER TABLE {table} ADD PRIMARY KEY (…), or ALTER TABLE {table} REPLICA IDENTITY FULL",
@@ -94,6 +94,7 @@ def prepare_reverse(spec: StreamSpec, patience: float = 10.0) -> Position:
         if (found := complete(monitor, target, spec)) is not None:
             return found
         forget(target, spec)
+        snapshot_indexes.bring_all_back(target, spec.name)
         slots.drop(monitor, spec.slot)
         replication = SourceConnection(spec.source_dsn, f"fig-install {spec.name}")
         try:
@@ -164,6 +165,7 @@ def remove(spec: StreamSpec) -> None:
         known = target.execute("select to_regclass('fig.position')").fetchone()
         if known and known[0]:
             forget(target, spec)
+            snapshot_indexes.bring_all_back(target, spec.name)
             forget_copies(target, spec)
         if spec.kafka is not None:
             for name in spec.kafka.topics(spec.source_tables):

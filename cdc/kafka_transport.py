@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from cdc.projection import Table
-from cdc.stream_errors import ConnectionLost, SetUpError
+from cdc.stream_errors import ConnectionLost
 
 LARGEST = 96 * 1024 * 1024
 """Bytes of one record: what a broker takes in one request (socket.request.max.bytes), less its wrapping."""
 BATCH = 512 * 1024
-LINGER_MS = 20
-"""While there is a backlog. The last records of a turn are sent at once."""
+"""Bytes that are handed over together, before they are compressed."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -68,10 +67,10 @@ class KafkaTransport:
         return [self.table_topic(table) for table in tables]
 
     def producer(self) -> Any:
-        """Idempotent, acknowledged by all replicas."""
+        """Idempotent, acknowledged by all replicas. It gets whole batches (`cdc.topic_batches`), to be sent at once."""
         return _made(
             KafkaProducer, bootstrap_servers=self._servers, acks="all", enable_idempotence=True,
-            compression_type="lz4", linger_ms=LINGER_MS, batch_size=BATCH, max_request_size=LARGEST,
+            compression_type="lz4", linger_ms=0, max_request_size=LARGEST,
             metrics_enabled=False, allow_auto_create_topics=False, max_block_ms=10_000, **self._patience,
         )  # fmt: skip
 
@@ -98,25 +97,6 @@ class KafkaTransport:
             "reconnect_backoff_max_ms": 1000, "retry_backoff_ms": 50, "bootstrap_timeout_ms": 5000,
             **dict(self.security),
         }  # fmt: skip
-
-
-def sender(producer: Any) -> Callable[[TopicPartition, bytes | None, bytes | None, list[tuple[str, bytes]]], Any]:
-    """`producer.send` for records that are known to be right and know their partition: half of what it costs goes into
-    looking at them. The future is the same."""
-    append, wake = producer._accumulator.append, producer._sender.wakeup
-
-    def send(place: TopicPartition, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> Any:
-        if len(value or b"") > LARGEST:
-            raise SetUpError(
-                f"a record of topic {place.topic} is larger than {LARGEST} bytes, which Kafka does not take",
-                "Leave the large column out of the plan, or use the direct transport",
-            )
-        future, is_full, is_new, _ = append(place, None, key, value, headers)
-        if is_full or is_new:
-            wake()
-        return future
-
-    return send
 
 
 def abandon(producer: Any) -> None:

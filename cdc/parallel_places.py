@@ -12,6 +12,7 @@ from cdc.changes import Kept
 from cdc.kafka_errors import TopicLost
 from cdc.partition_reader import Barrier, PartitionPlace
 from cdc.position import lsn_text, parse_lsn
+from cdc.stream_errors import RowsRewritten
 from cdc.topics import Topic
 
 _UNREACHED = 2**62
@@ -89,4 +90,6 @@ def _messages(said: Iterable[str], domain: str) -> tuple[str | None, Any]:
             probe = str(message.get("id"))
         elif message.get("kind") in ("fence", "grant"):
             marker = message
+        elif message.get("kind") == "rewritten":
+            raise RowsRewritten(str(message.get("what")))
     return probe, marker

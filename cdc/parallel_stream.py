@@ -26,14 +26,13 @@ from cdc.group import Group
 from cdc.kafka_errors import TopicLost
 from cdc.kafka_transport import KafkaTransport
 from cdc.parallel_rows import ParallelRows
-from cdc.partition_reader import Barrier, PartitionPlace, PartitionReader, where_of
+from cdc.partition_reader import Barrier, PartitionPlace, PartitionReader
 from cdc.projection import Table
 from cdc.session import Checkpoint, Pace
 from cdc.spec import OnProgress, Progress, StreamSpec, StreamState
 from cdc.stream_errors import ConnectionLost, GuardRefused, NotSetUp, StalePosition, StreamError
-from cdc.topic_format import HEADER
 from cdc.topic_publisher import require_transport
-from cdc.topic_reader import TopicRecord
+from cdc.topic_unpacking import unpacked
 
 _log = logging.getLogger(__name__)
 
@@ -138,10 +137,11 @@ class Applier:
         self._rows = ParallelRows(spec, self._target.tables, self._target.fixed, known, Pace().longest_run)
         self._envelopes = _reader(spec, self._target.set_up)
         try:
-            self._consumer = self._transport.consumer(
+            consumer = self._transport.consumer(
                 group_id=f"fig-{spec.name}", session_timeout_ms=10_000, heartbeat_interval_ms=1000,
                 max_poll_interval_ms=60_000, client_id=f"fig-apply-{spec.name}-{number}",
             )  # fmt: skip
+            self._consumer = unpacked(consumer)
             self._consumer.subscribe([topic.name for topic in found], listener=self)
         except BaseException:
             self._target.close()
@@ -206,8 +206,7 @@ class Applier:
                 continue
             before = reader.place.next
             for record in records:
-                header = next((value for name, value in record.headers if name == HEADER), None)
-                found = reader.take(TopicRecord(where_of(record), header, record.value))
+                found = reader.take(record)
                 if isinstance(found, Barrier):
                     barriers.append((reader.place, found))
                 elif found is not None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from cdc import topic_format
-from cdc.envelope_reader import Change, EnvelopeReader, Where
+from cdc.envelope_reader import Change, EnvelopeReader
 from cdc.kafka_errors import MalformedEnvelope, TopicLost
 from cdc.pgoutput import UNCHANGED, Insert, LogicalMessage
 from cdc.position import Identity, lsn_text
@@ -154,7 +154,3 @@ def _foreign_order(said: Mapping[str, Any]) -> Order:
     transaction = said.get("transaction") or {}
     half = 1 if said["op"] == "c" else 0
     return int(before or 0), int(lsn), int(transaction.get("total_order") or half)
-
-
-def where_of(record: Any) -> Where:
-    return Where(record.topic, record.partition, record.offset)

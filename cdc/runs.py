@@ -9,9 +9,9 @@ done again by way of a table without constraints (`cdc.parking`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from cdc.projection import Table
 from cdc.statements import BATCHES, Shape
@@ -21,19 +21,13 @@ MOST_PARAMETERS = 65535
 
 Params = Sequence[Any]
 """bytes or None, in the order of the statement's placeholders."""
-RowKey = tuple[Any, ...]
+RowKey: TypeAlias = Hashable
+"""The value of a key's only column, else a tuple of its columns' values."""
 
-
-class Change(NamedTuple):
-    """One change of one target row."""
-
-    shape: Shape
-    params: Params
-    found: RowKey | None = None
-    """The row it finds; None for an insert."""
-    made: RowKey | None = None
-    """The row that there is afterwards, where it has another key; None also for an insert, where the target's own
-    key decides."""
+Change: TypeAlias = tuple[Shape, Params, RowKey | None, RowKey | None]
+"""One change of one target row: its shape, its values, the row it finds (None for an insert), and the row that there
+is afterwards, where it has another key (None also for an insert, where the target's own key decides). A plain tuple,
+because there is one for every row."""
 
 
 class Batch(NamedTuple):
@@ -59,16 +53,11 @@ class _Run:
         self.found: set[RowKey] = set()
         self.made: set[RowKey] = set()
 
-    def takes(self, change: Change) -> bool:
+    def finds(self, found: RowKey, made: RowKey | None) -> bool:
         """A statement finds rows as they were before it: neither twice nor by a key that it has made.
 
         A key that it has found may be made again by a later row: a chain of moved keys is one statement.
         """
-        shape, _params, found, made = change
-        if self.shape is not shape:
-            return False
-        if found is None:
-            return True
         return found not in self.found and not (self.made and (found in self.made or made in self.made))
 
     def batches(self) -> Iterator[Batch]:
@@ -98,7 +87,7 @@ class Runs:
         run = self._runs.get(place)
         if run is None:
             run = self._runs[place] = _Run(shape)
-        elif not run.takes(change):
+        elif run.shape is not shape or (found is not None and not run.finds(found, made)):
             ended = run.batches()
             run = self._runs[place] = _Run(shape)
         rows = run.rows

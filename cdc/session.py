@@ -16,14 +16,16 @@ from cdc.changes import ChangeSource, Keepalive
 from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
 from cdc.gate import Gate
 from cdc.group import Group
-from cdc.pgoutput import Begin, Commit, Message
+from cdc.pgoutput import Begin, Commit, Delete, Insert, Message, Truncate, Update
 from cdc.projection import Table
 from cdc.slot_changes import SlotChanges
 from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
 from cdc.stream_errors import ConnectionLost, Untranslatable
 from cdc.topic_changes import TopicChanges
-from cdc.translate import Translator
+from cdc.translate import Statement, Translator
+
+_CHANGES = (Insert, Update, Delete, Truncate)
 
 Checkpoint = Callable[[str], None]
 """Called with a name at the points where a crash is most interesting; does nothing in production."""
@@ -122,23 +124,26 @@ class Session:
         if self._parked is not None:
             parked, self._parked = self._parked, None
             self._begin(parked)
-        large = 0
+        large, source, take = 0, self._source, self._translator.take
         for _ in range(TURN):
-            received = self._source.receive()
+            received = source.receive()
             if received is None:
                 break
-            if isinstance(received, Keepalive):
+            if isinstance(received, _CHANGES):
+                for statement in take(received):
+                    self._write(statement)
+                if source.size > LARGE:
+                    self._send_waiting()
+                    large += source.size
+                    if large > MOST_LARGE:
+                        self._end_of_turn()
+                        return True
+            elif isinstance(received, Keepalive):
                 self._keepalive(received)
             else:
                 self._message(received)
-                if self._source.size > LARGE:
-                    self._send_waiting()
-                    large += self._source.size
-            if self._parked is not None:
-                break
-            if large > MOST_LARGE:
-                self._end_of_turn()
-                return True
+                if self._parked is not None:
+                    break
         else:
             self._end_of_turn()
             return True
@@ -154,10 +159,12 @@ class Session:
         elif isinstance(message, Commit):
             self._end_of_transaction(message)
         else:
-            for statement in self._translator.take(message):
-                self._group.ordinal = self._translator.ordinal
-                self._target.write(statement, self._group)
-                self._checkpoint("written")
+            self._translator.take(message)
+
+    def _write(self, statement: Statement) -> None:
+        self._group.ordinal = self._translator.ordinal
+        self._target.write(statement, self._group)
+        self._checkpoint("written")
 
     def _begin(self, message: Begin) -> None:
         self.received = message.final_lsn

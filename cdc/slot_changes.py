@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import psycopg
 
 from cdc.changes import Keepalive, Kept
+from cdc.decoding import decode
 from cdc.losses import require_same
-from cdc.pgoutput import Message, decode
+from cdc.pgoutput import Message
 from cdc.position import Position
 from cdc.source import FRAME, SourceConnection
 from cdc.spec import StreamSpec
@@ -21,7 +22,7 @@ class SlotChanges:
     def __init__(self, spec: StreamSpec) -> None:
         self._spec = spec
         self._connection = SourceConnection(spec.source_dsn, f"fig-stream {spec.name}")
-        self._receive = self._connection.receive_bytes
+        self._receive = self._connection.receive_framed
         self.size = 0
         self.silence = self._connection.silence
         self.close = self._connection.close
@@ -41,7 +42,7 @@ class SlotChanges:
         if received is None or isinstance(received, Keepalive):
             return received
         self.size = len(received)
-        return decode(received[FRAME:])
+        return decode(received, FRAME)
 
     def send_status(self, flushed: int, applied: int, ask: bool = False) -> None:
         try:

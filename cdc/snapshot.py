@@ -16,14 +16,16 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 
 import psycopg
 from psycopg import sql
 
-from cdc import image, install, position, refusals, slots, snapshot_plan, snapshot_record, source
+from cdc import image, install, position, refusals, slots, snapshot_indexes, snapshot_plan, snapshot_record, source
 from cdc.position import Position
+from cdc.projection import Table
 from cdc.session import Checkpoint
 from cdc.slots import Slot
 from cdc.snapshot_crew import run_all
@@ -66,8 +68,7 @@ def copy(
     ):
         if not afresh and (found := install.complete(monitor, target, spec)) is not None:
             return found
-        attempt = _begin(spec, target)
-        checkpoint("attempt begun")
+        attempt = _begin(spec, target, checkpoint)
         slots.drop(monitor, spec.slot)
         crew = workers or max(2, min(MOST_WORKERS, os.cpu_count() or 1))
         with ExitStack() as opened:
@@ -98,15 +99,19 @@ def _slot_only_for_a_copy(monitor: psycopg.Connection[object], spec: StreamSpec)
         raise
 
 
-def _begin(spec: StreamSpec, target: psycopg.Connection[object]) -> Attempt:
-    """The old position away before anything else: from here on only a finished copy lets a stream begin."""
+def _begin(spec: StreamSpec, target: psycopg.Connection[object], checkpoint: Checkpoint) -> Attempt:
+    """The old position away before anything else: from here on only a finished copy lets a stream begin. Then what
+    a copy that died has taken from its tables is brought back; its last transaction has ended by then."""
     target.execute("set session_replication_role = replica")
     guard = spec.guard(target) if spec.guard else None
     with target.transaction():
         refusals.take_guard(spec, target, guard)
         install.forget(target, spec)
         snapshot_record.forget_refills(target, spec.name)
-        return snapshot_record.begin(target, spec.name, snapshot_record.INITIAL)
+        attempt = snapshot_record.begin(target, spec.name, snapshot_record.INITIAL)
+    checkpoint("attempt begun")
+    snapshot_indexes.bring_all_back(target, spec.name, lambda: refusals.take_guard(spec, target, guard))
+    return attempt
 
 
 class _Run:
@@ -153,9 +158,14 @@ class _Run:
         self._require_whole(first, pairs)
         todos = self._prune(first, pairs, units)
         self._checkpoint("pruned")
+        self._take_indexes(first, todos)
+        self._checkpoint("indexes taken")
         run_all(self._workers, self._fill, todos, self._counter.tell, self._stop)
         self._counter.tell()
         self._checkpoint("filled")
+        taken = snapshot_indexes.missing(target, self._spec.name)
+        run_all(self._workers, self._index, taken, self._counter.tell, self._stop)
+        self._checkpoint("indexes back")
 
     def _require_whole(self, worker: Worker, pairs: Sequence[snapshot_plan.Pair]) -> None:
         """Each part has the row that it is a part of."""
@@ -185,6 +195,17 @@ class _Run:
         run_all(self._workers, compare, compared, self._counter.tell, self._stop)
         return [todo for todo in todos.values() if todo.within is not None]
 
+    def _take_indexes(self, worker: Worker, todos: Sequence[Todo]) -> None:
+        """Of the tables that are worth it: a single unit's rows are in before a lock would have been waited for."""
+        units = Counts(todo.unit.pair.filling.target for todo in todos)
+        for table in (table for table, count in units.items() if count > 1):
+            with worker.transaction():
+                snapshot_indexes.take(worker.target, self._spec.name, table)
+
+    def _index(self, worker: Worker, table: Table) -> None:
+        worker.index(table)
+        self._checkpoint("table indexed")
+
     def _fill(self, worker: Worker, todo: Todo) -> None:
         table = str(todo.unit.pair.filling.target)
         rows = worker.fill(todo, lambda size: self._counter.copied(table, size))
@@ -199,6 +220,7 @@ class _Run:
         columns = {table: install.source_columns(worker.source, table) for table in spec.source_tables}
         worker.target.execute("set synchronous_commit = on")
         with worker.transaction():
+            snapshot_indexes.require_none_missing(worker.target, spec.name)
             position.write_first(worker.target, made)
             install.remember_columns(worker.target, spec.name, columns)
             snapshot_record.complete(worker.target, self._attempt, seen[0] if seen else None)

@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import refusals, signature, snapshot_record, source
-from cdc.projection import quoted
-from cdc.pump import pump
+from cdc import refusals, signature, snapshot_indexes, snapshot_record, source
+from cdc.projection import Table, quoted
+from cdc.pump import Stopped, pump
 from cdc.snapshot_plan import Unit
 from cdc.snapshot_record import Attempt
 from cdc.spec import StreamSpec
@@ -169,8 +169,20 @@ class Worker:
         try:
             rows = pump(self.source, out.encode(), self.target, into.encode(), count, self._work.stop)
         except psycopg.Error as error:
-            raise refusals.copy_error(str(filling.target), error) from error
+            raise self._ended(filling.target, error) from error
         return rows, size
+
+    def index(self, table: Table) -> None:
+        """The table has the indexes back that were taken from it while it was empty."""
+        try:
+            with self.transaction():
+                snapshot_indexes.bring_back(self.target, self._work.spec.name, table)
+        except psycopg.Error as error:
+            raise self._ended(table, error) from error
+
+    def _ended(self, table: Table, error: psycopg.Error) -> Exception:
+        """Stopped, if another worker's error has cancelled this one; else what the servers say."""
+        return Stopped() if self._work.stop.is_set() else refusals.copy_error(str(table), error)
 
     def _literally(self, query: str, parameters: tuple[Any, ...]) -> str:
         """COPY takes no parameters."""

@@ -184,13 +184,13 @@ class SourceConnection:
 
     def receive(self) -> WalData | Keepalive | None:
         """The next message if there is one; None when nothing has arrived."""
-        found = self.receive_bytes()
+        found = self.receive_framed()
         if found is None or isinstance(found, Keepalive):
             return found
-        return WalData(found[FRAME:], found[1:9])
+        return WalData(bytes(found[FRAME:]), bytes(found[1:9]))
 
-    def receive_bytes(self) -> bytes | Keepalive | None:
-        """As `receive`; the message has its frame, FRAME bytes, in front of it."""
+    def receive_framed(self) -> memoryview | Keepalive | None:
+        """As `receive`; the message has its frame, FRAME bytes, in front of it, and is not copied."""
         size, data = self._pgconn.get_copy_data(1)
         if size == 0:
             self._pgconn.consume_input()
@@ -201,7 +201,7 @@ class SourceConnection:
             raise self._ended()
         self._heard = time.monotonic()
         if data[0] == _WAL_DATA:
-            return bytes(data)
+            return data
         _kind, wal_end, _time, reply = _keepalive_message(data)
         return Keepalive(wal_end, reply == 1)
 

@@ -8,7 +8,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 
-from cdc import attempts
+from cdc import attempts, decoding
 from cdc.attempts import Attempt
 from cdc.heartbeat import Heartbeat
 from cdc.session import CAREFUL, Checkpoint, Pace, Session
@@ -44,6 +44,8 @@ class Stream:
         refused: GuardRefused | None = None
         careful_until: int | None = None
         attempt = Attempt()
+        if self._spec.kafka is None:
+            _log.info("stream %s: the decoder is %s", self._spec.name, decoding.means())
         # Through Kafka the publisher, who is near the source, sends them.
         with Heartbeat(self._spec) if self._spec.kafka is None else nullcontext():
             while not stop.is_set():

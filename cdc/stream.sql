@@ -85,13 +85,25 @@ create table if not exists fig.snapshot_unit (
     done_at  timestamptz,
     primary key (stream, task, filling, number)
 );
+-- Indexes that a first copy has taken from an empty table and builds last; written in the transaction that takes one
+-- away, gone in the one that has it back. While a key is missing, this is what tells it.
+create table if not exists fig.snapshot_index (
+    stream     text not null,
+    relation   text not null,
+    number     int not null,
+    name       text not null,
+    definition text not null,
+    adds       text,                             -- the statement that makes it a constraint again
+    key        text[] not null,                  -- the columns of a primary key; empty for others
+    primary key (stream, relation, number)
+);
 -- Which transactions have copied: the last writer of a row can be one of them.
 create table if not exists fig.snapshot_writer (
     stream text not null,
     xid    xid8 not null,
     primary key (stream, xid)
 );
-grant select on fig.snapshot, fig.snapshot_unit, fig.snapshot_writer to public;
+grant select on fig.snapshot, fig.snapshot_unit, fig.snapshot_index, fig.snapshot_writer to public;
 
 -- Changes that an operator wants left out (`cdc.skip`), and those that were: they explain what verification finds.
 create table if not exists fig.skip (

@@ -127,6 +127,18 @@ class SchemaChanged(Untranslatable):
         self.differences = tuple(differences)
 
 
+class RowsRewritten(Untranslatable):
+    """The source's rows have changed, or are gone, without an event for each of them: DDL did it."""
+
+    code = "rows-rewritten"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}, and the log has no events of its rows",
+            "Copy again: fig sync snapshot (what has not changed is not copied)",
+        )
+
+
 class UnmappedTable(Untranslatable):
     """A row of a published table that no projection reads; dropping it would lose it silently."""
 

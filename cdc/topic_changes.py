@@ -7,15 +7,13 @@ from collections.abc import Sequence
 
 from cdc import topic_place, topics
 from cdc.changes import Keepalive, Kept
-from cdc.envelope_reader import Where
 from cdc.kafka_errors import TopicLost
 from cdc.pgoutput import Message
 from cdc.position import Position
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ConnectionLost, NotSetUp, SetUpError
 from cdc.topic_fetch import TopicFetch
-from cdc.topic_format import HEADER
-from cdc.topic_reader import TopicReader, TopicRecord
+from cdc.topic_reader import TopicReader
 from cdc.topics import Topic
 
 
@@ -54,10 +52,8 @@ class TopicChanges:
             return self._ready.popleft()
         fetch = self._fetched
         while (record := fetch.next()) is not None:
-            header = next((value for name, value in record.headers if name == HEADER), None)
             self.size = len(record.value or b"")
-            where = Where(record.topic, record.partition, record.offset)
-            found = self._reader.take(TopicRecord(where, header, record.value))
+            found = self._reader.take(record)
             if found is not None:
                 return found
         return None

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections import deque
-from typing import Any
 
 from kafka import TopicPartition
 from kafka.errors import KafkaError, OffsetOutOfRangeError
@@ -15,6 +14,8 @@ from cdc import topics
 from cdc.kafka_errors import TopicLost
 from cdc.kafka_transport import KafkaTransport
 from cdc.stream_errors import ConnectionLost, StreamError
+from cdc.topic_reader import TopicRecord
+from cdc.topic_unpacking import unpacked
 from cdc.topics import Topic
 
 MOST_AHEAD = 10_000
@@ -30,8 +31,8 @@ class TopicFetch:
 
     def __init__(self, transport: KafkaTransport, stream: str, topic: Topic, offset: int | None) -> None:
         self._transport, self._stream, self._topic = transport, stream, topic
-        self._records: deque[Any] = deque()
-        self._waiting: deque[list[Any]] = deque()
+        self._records: deque[TopicRecord] = deque()
+        self._waiting: deque[list[TopicRecord]] = deque()
         self._bytes = 0
         self._room = threading.Condition()
         self._stop = threading.Event()
@@ -39,7 +40,7 @@ class TopicFetch:
         self._partition = TopicPartition(topic.name, 0)
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         try:
-            self._consumer = transport.consumer(client_id=f"fig-apply-{stream}")
+            self._consumer = unpacked(transport.consumer(client_id=f"fig-apply-{stream}"))
             self._begin(offset)
         except BaseException:
             os.close(self._event)
@@ -51,7 +52,7 @@ class TopicFetch:
     def socket(self) -> int:
         return self._event
 
-    def next(self) -> Any | None:
+    def next(self) -> TopicRecord | None:
         """The next record if one is there."""
         if not self._records and not self._take():
             return None
@@ -131,7 +132,7 @@ class TopicFetch:
             self._room.wait(1.0)
             return False
 
-    def _lay(self, records: list[Any]) -> None:
+    def _lay(self, records: list[TopicRecord]) -> None:
         with self._room:
             self._waiting.append(records)
             self._bytes += sum(len(record.value or b"") for record in records)

@@ -42,6 +42,11 @@ def header(kind: str, session: int, number: int, rest: bytes = b"") -> bytes:
     return _stem.pack(kind.encode(), session, number) + rest
 
 
+def data_header(session: int, number: int) -> bytes:
+    """`header` of a change that has no more to say."""
+    return _stem.pack(b"D", session, number)
+
+
 def begin_rest(final_lsn: int, time: int, xid: int) -> bytes:
     return _begin.pack(final_lsn, time, xid)
 

@@ -14,27 +14,27 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from secrets import randbits
-from typing import Any
 
 import psycopg
 from kafka import TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError
 from psycopg.conninfo import conninfo_to_dict
 
 from cdc import source, source_types, topics
 from cdc.changes import Keepalive
 from cdc.confirm import ASK_AFTER_SILENCE, GONE_AFTER_SILENCE, STATUS_EVERY
+from cdc.decoding import decode
 from cdc.envelope import Envelopes
 from cdc.envelope_rows import TableFacts
 from cdc.heartbeat import Heartbeat
-from cdc.kafka_transport import KafkaTransport, Mode, abandon, sender
+from cdc.kafka_transport import KafkaTransport, Mode, abandon
 from cdc.losses import SlotInvalidated, SlotMissing
 from cdc.parallel_writer import ParallelWriter
-from cdc.pgoutput import Relation, decode
+from cdc.pgoutput import Relation
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ConnectionLost, SetUpError
-from cdc.topic_format import HEADER
+from cdc.topic_batches import Acknowledgement, Batches, Wake
 from cdc.topic_writer import Outgoing, TopicWriter
 
 _log = logging.getLogger(__name__)
@@ -43,13 +43,14 @@ Checkpoint = Callable[[str], None]
 
 TURN = 1000
 """Messages read before acknowledgements are looked at."""
-MOST_UNACKNOWLEDGED = 20_000
 MOST_BYTES = 64 * 1024 * 1024
 """On their way to the brokers before reading pauses: bounds memory, however long Kafka is away."""
 PROGRESS_EVERY = 0.1
 """Seconds between records of a slot that has nothing for us."""
-FLUSH_SECONDS = 0.25
 IDLE_WAIT = 0.1
+MOMENT = 0.002
+"""Seconds in which the source may write on before it is read again, while there is an acknowledgement to come: whoever
+reads each message by itself makes the source slow, and sends batches of one."""
 FIRST_PAUSE, LONGEST_PAUSE, STEADY_SECONDS = 0.05, 5.0, 10.0
 
 
@@ -92,9 +93,10 @@ class PublishingSession:
         self._transport, self._checkpoint = require_transport(spec), checkpoint
         self._topic = self._transport.topic
         made = _made_topics(spec, self._transport)
-        self._pending: deque[tuple[Any, int, int]] = deque()
-        """(future, bytes, LSN that it reaches) of what is not acknowledged."""
-        self._bytes = 0
+        self._pending: deque[tuple[Acknowledgement, int, int]] = deque()
+        """(batch, bytes, LSN that it reaches) of what was handed over and is not acknowledged."""
+        self._bytes = self._reaches = 0
+        """Bytes of all that is not acknowledged; LSN that is reached with what was not handed over."""
         self._confirmed = self._written = 0
         self._sent_at = self._asked_at = self._wrote_at = 0.0
         with ExitStack() as opened:
@@ -110,11 +112,12 @@ class PublishingSession:
                 raise kind(spec.name, [f"slot {spec.slot} does not exist or has lost its WAL"])
             # Before anything is written: while a predecessor still has the slot, this is refused.
             connection.start(spec.slot, spec.publication, confirmed)
-            self._producer = self._transport.producer()
-            opened.callback(abandon, self._producer)
+            self._wake = opened.enter_context(closing(Wake()))
+            producer = self._transport.producer()
+            opened.callback(abandon, producer)
             for name in {name for name, _ in made.values()} or {self._topic}:
-                self._producer.partitions_for(name)  # Known before anything is sent.
-            self._produce = sender(self._producer)
+                producer.partitions_for(name)  # Known before anything is sent.
+            self._batches = Batches(producer, self._wake)
             self._partitions: dict[tuple[str, int], TopicPartition] = {}
             self._writer = _writer(spec, made, lambda r: source_types.facts(self._catalogue, r))
             self._confirmed = self._written = confirmed
@@ -134,7 +137,7 @@ class PublishingSession:
             raise source.refused("source", error) from error
 
     def _turn(self) -> None:
-        is_full = len(self._pending) >= MOST_UNACKNOWLEDGED or self._bytes >= MOST_BYTES
+        is_full = self._bytes >= MOST_BYTES
         may_be_more = not is_full and self._receive()
         if not may_be_more:
             self._idle(is_full)
@@ -166,37 +169,47 @@ class PublishingSession:
         if place is None:
             place = TopicPartition(record.topic or self._topic, record.partition)
             self._partitions[record.topic, record.partition] = place
-        future = self._produce(place, record.key, record.value, [(HEADER, record.header), *record.headers])
-        size = len(record.value or b"")
-        self._pending.append((future, size, record.reaches))
-        self._bytes += size
-        self._written = record.reaches or self._written
+        if not self._batches.takes(len(record.value or b"")):
+            self._hand_over()
+        self._bytes += self._batches.add(place, record.key, record.value, record.header, record.headers)
+        if record.reaches:
+            self._reaches = self._written = record.reaches
+
+    def _hand_over(self) -> None:
+        """The batches of all partitions at once: only with the last one everything before the LSN is handed over."""
+        handed = list(self._batches.hand_over())
+        last = len(handed) - 1
+        self._pending += [(batch, size, self._reaches if i == last else 0) for i, (batch, size) in enumerate(handed)]
+        self._reaches = 0
         self._checkpoint("sent")
 
     def _idle(self, is_full: bool) -> None:
-        """Nothing more has arrived: say so now and then, and do not let the last records wait for others."""
+        """Nothing more has arrived: say so now and then, and do not let the last records wait for others. While a batch
+        is on its way, what comes makes the next one."""
         writer, now = self._writer, time.monotonic()
         if not writer.is_open and writer.reached > self._written and now - self._wrote_at > PROGRESS_EVERY:
             for record in writer.progress(writer.reached):
                 self._send(record)
             self._wrote_at = now
-        if self._pending:
-            try:
-                self._producer.flush(timeout=FLUSH_SECONDS)
-            except KafkaTimeoutError:
-                return  # It is acknowledged later, or refused in time.
-        elif not is_full:
-            poll = select.poll()
-            poll.register(self._source.socket, select.POLLIN)
+        if self._batches and not self._pending:
+            self._hand_over()
+        poll = select.poll()
+        poll.register(self._wake.socket, select.POLLIN)
+        if self._pending and not is_full:
+            poll.poll(1000 * MOMENT)
+        else:
+            if not is_full:
+                poll.register(self._source.socket, select.POLLIN)
             poll.poll(1000 * min(IDLE_WAIT, PROGRESS_EVERY))
+        self._wake.clear()
 
     def _acknowledged(self) -> None:
         """Confirm what all replicas have. One record that they refuse ends the session: what follows it is void."""
         pending, reached = self._pending, 0
         while pending and pending[0][0].is_done:
-            future, size, lsn = pending.popleft()
-            if future.failed():
-                raise ConnectionLost("Kafka", f"a record was not taken: {type(future.exception).__name__}")
+            batch, size, lsn = pending.popleft()
+            if batch.exception is not None:
+                raise ConnectionLost("Kafka", f"a record was not taken: {type(batch.exception).__name__}")
             self._bytes -= size
             reached = lsn or reached
         if reached:
@@ -208,7 +221,7 @@ class PublishingSession:
 
     def _keep_alive(self) -> None:
         now, silence = time.monotonic(), self._source.silence()
-        if silence > GONE_AFTER_SILENCE and len(self._pending) < MOST_UNACKNOWLEDGED:
+        if silence > GONE_AFTER_SILENCE and self._bytes < MOST_BYTES:
             raise ConnectionLost("source", f"no word for {GONE_AFTER_SILENCE:g} s, though asked")
         ask = silence > ASK_AFTER_SILENCE and now - self._asked_at > ASK_AFTER_SILENCE / 2
         if ask or now - self._sent_at > STATUS_EVERY:

@@ -32,6 +32,10 @@ class TopicRecord(NamedTuple):
     header: bytes | None
     value: bytes | None
 
+    @property
+    def offset(self) -> int:
+        return self.where.offset
+
 
 class TopicReader:
     """Everything behind `lsn`, which the target has."""

@@ -82,8 +82,10 @@ class TopicWriter:
 
     def take(self, lsn: int, message: Message) -> Iterable[Outgoing]:
         """The records of one message."""
-        if self._has_begun and not self._is_ours and isinstance(message, Insert):  # Most of them.
-            return (self._numbered(topic_format.DATA, self._envelopes.create(lsn, message)),)
+        if message.__class__ is Insert and self._has_begun and not self._is_ours:  # Most of them.
+            key, value = self._envelopes.created(lsn, message)
+            self._number = number = self._number + 1
+            return (Outgoing(key, value, topic_format.data_header(self._session, number)),)
         if isinstance(message, Begin):
             self._begin, self._is_open, self._is_ours, self._has_begun = message, True, False, False
             return ()

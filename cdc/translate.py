@@ -28,7 +28,14 @@ from cdc.skip import Omission, Skips
 from cdc.slices import Bound
 from cdc.spec import StreamSpec
 from cdc.statements import delete_all, reset_all
-from cdc.stream_errors import MalformedMessage, RefusedChange, SchemaChanged, UnmappedTable, Untranslatable
+from cdc.stream_errors import (
+    MalformedMessage,
+    RefusedChange,
+    RowsRewritten,
+    SchemaChanged,
+    UnmappedTable,
+    Untranslatable,
+)
 
 OUR_MESSAGES = "fig"
 
@@ -238,6 +245,8 @@ class Translator:
                 self.transaction.probe = str(said.get("id"))
             case "fence" | "grant":
                 self.transaction.marker = json.dumps(said)
+            case "rewritten":
+                raise RowsRewritten(str(said.get("what")))
 
 
 def _json_object(content: bytes) -> dict[str, Any]:

@@ -32,15 +32,15 @@ class WholeRows:
         self._delete = Shape(Op.DELETE, projection.target, (), found_by, whole=True, near=near)
 
     def insert(self, message: Insert, gone: Gone) -> Iterable[Change]:
-        return (Change(self._insert, self._values(message.new)),)
+        return ((self._insert, self._values(message.new), None, None),)
 
     def update(self, message: Update, gone: Gone) -> Iterable[Change]:
         old, new = self._old(message.old_is, message.old), self._values(filled(message))
-        return (Change(self._update, new + old, old, new),)
+        return ((self._update, new + old, old, new),)
 
     def delete(self, message: Delete, gone: Gone) -> Iterable[Change]:
         old = self._old(message.old_is, message.old)
-        return (Change(self._delete, old, old),)
+        return ((self._delete, old, old, None),)
 
     def _old(self, old_is: OldRow, old: Row) -> tuple[object, ...]:
         if old_is is not OldRow.FULL:

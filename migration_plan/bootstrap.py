@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,23 +10,31 @@ from contextlib import contextmanager
 from cdc.kafka_transport import KafkaTransport, Mode
 from migration_plan import plan as plans
 from migration_plan import settings as settings_file
+from migration_plan.access import Role
+from migration_plan.canary import work as canary
 from migration_plan.documents import DocumentInvalid
-from migration_plan.errors import FigError
+from migration_plan.errors import FigError, JournalUnreachable
+from migration_plan.exit_codes import Exit
 from migration_plan.journal import Journal
 from migration_plan.lifecycle import Side
 from migration_plan.moves import Mover
 from migration_plan.parts import Parts, no_checkpoint
 from migration_plan.plan import Plan
 from migration_plan.settings import Settings
+from migration_plan.shadow import work as shadow
 from migration_plan.side import SideDatabase
+from migration_plan.stage_work import StageWork
 from proxy.client import ProxyClient
+
+STAGE_WORK: tuple[StageWork, ...] = (shadow.WORK, canary.WORK)
+"""What runs in the stages that have work of their own."""
 
 
 class UnknownDomain(FigError):
     """No plan file is about this domain."""
 
     code = "unknown-domain"
-    exit_code = 2
+    exit_code = Exit.NOT_MEANT
 
 
 def load_plans(settings: Settings, environment: Mapping[str, str]) -> dict[str, Plan]:
@@ -48,7 +57,7 @@ class UnknownUpstream(FigError):
     """A plan sends requests to an upstream that the settings do not have."""
 
     code = "unknown-upstream"
-    exit_code = 2
+    exit_code = Exit.NOT_MEANT
 
 
 def parts_of(settings: Settings, plan: Plan, plans: Iterable[Plan]) -> Parts:
@@ -61,6 +70,7 @@ def parts_of(settings: Settings, plan: Plan, plans: Iterable[Plan]) -> Parts:
         settings.broker.url if settings.broker else "",
         tuple(plans),
         _transport(settings),
+        {work.stage: work for work in STAGE_WORK},
     )
 
 
@@ -103,9 +113,27 @@ def build(
 
 
 @contextmanager
-def opened(domain: str, say: Callable[[str], None] = no_checkpoint) -> Iterator[Mover]:
-    """`build` for the length of a command; every connection is closed afterwards."""
+def journal(environment: Mapping[str, str] = os.environ) -> Iterator[Journal]:
+    """The journal alone."""
+    one = Journal(settings_file.load(environment).journal.dsn)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def demand(needed: Role, what: str, environment: Mapping[str, str] = os.environ) -> None:
+    """Forbidden unless whoever acts may do `what`. Without a journal nobody can be asked, and who is away cannot be
+    what keeps a domain from being brought back: there the command itself meets the journal's absence."""
+    with journal(environment) as one, contextlib.suppress(JournalUnreachable):
+        one.demand(needed, what)
+
+
+@contextmanager
+def opened(domain: str, say: Callable[[str], None] = no_checkpoint, reason: str = "") -> Iterator[Mover]:
+    """`build` for the length of a command; every connection is closed afterwards. `reason`: why, for the journal."""
     mover = build(domain, say=say)
+    mover.parts.journal.reason = reason
     try:
         yield mover
     finally:

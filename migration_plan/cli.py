@@ -6,13 +6,16 @@ import importlib
 import json
 import os
 import pkgutil
+from dataclasses import asdict
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from migration_plan import commands
-from migration_plan.terminal import FigGroup, json_option, load_environment
+from migration_plan.exit_codes import Exit
+from migration_plan.terminal import FigGroup, guard, json_option, load_environment
 
 _STACK_COMMANDS = ("up", "down", "stop", "status", "logs")
 
@@ -24,6 +27,7 @@ def main(ctx: click.Context) -> None:
     """Take a live monolith apart, one domain at a time.
 
     Settings come from fig.yml (FIG_CONFIG) and the environment; the local stack's are found by themselves.
+    How commands end: fig help exit-codes. Where a domain is: fig status DOMAIN.
     """
     if ctx.invoked_subcommand not in _STACK_COMMANDS:  # These compute the environment, or must work without it.
         load_environment()
@@ -109,30 +113,49 @@ def stop(names: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
+@click.argument("domains", nargs=-1, metavar="[DOMAIN]...")
 @json_option
-def status(as_json: bool) -> None:
-    """Show every process of the local stack: pid, ports, health, uptime. Exit code 1 when one is not well.
+def status(domains: tuple[str, ...], as_json: bool) -> None:
+    """Show every process of the local stack: pid, ports, health, uptime; and every stream that cannot go on.
+    Exit code 1 when something is not well.
+
+    With DOMAINs: their stage, owner, epoch, gates and the next command. Exit code 1 when a switch is not settled.
 
     \b
     Examples:
       fig status
+      fig status catalog
       fig status --json | jq '.processes[].health'
     """
+    from migration_plan.commands.standing import show_domains
     from migration_plan.local.site import Place, open_site
     from migration_plan.local.status import status
+    from migration_plan.troubles import troubles
 
+    if domains:
+        load_environment()
+        show_domains(domains, as_json)
+        return
     site = open_site(Place.of(os.environ), os.environ, make=False)
-    found = status(site)
+    found, stuck = status(site), troubles({**os.environ, **site.environment})
+    well = all(one.well for one in found)
+    follow = list(dict.fromkeys(f"fig sync status {one.domain}" for one in stuck))
+    follow = follow or ["fig status DOMAIN" if well else "fig logs"]
     if as_json:
-        click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in found]}))
+        shown = {"processes": [one.as_json() for one in found], "streams": [asdict(one) for one in stuck]}
+        click.echo(json.dumps({"state": str(site.state), **shown, "next_steps": follow}))
     else:
         table = Table("process", "pid", "ports", "health", "uptime", "page", box=None)
         for one in found:
             ports = " ".join(str(port) for port in one.ports.values())
-            table.add_row(one.name, str(one.pid or "-"), ports, one.health, f"{one.uptime} s", one.url)
+            health = one.health if one.well else f"[red]{escape(one.health)}"
+            table.add_row(one.name, str(one.pid or "-"), ports, health, f"{one.uptime} s", one.url)
         Console().print(table)
-    if not all(one.well for one in found):
-        raise SystemExit(1)
+        for trouble in stuck:
+            click.secho(f"stream {trouble} (it cannot go on; the others do)", fg="red")
+        click.echo(f"next: {'; '.join(follow)}")
+    if stuck or not well:
+        raise SystemExit(Exit.NOT_WELL)
 
 
 @main.command()
@@ -178,3 +201,4 @@ def _add_commands() -> None:
 
 
 _add_commands()
+guard(main)

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 from migration_plan.parts import Parts
 
 
@@ -17,14 +18,14 @@ class NoContract(FigError):
     """There is nothing to run."""
 
     code = "no-contract"
-    exit_code = 2
+    exit_code = Exit.NOT_MEANT
 
 
 class ContractUnstartable(FigError):
     """The command does not exist or may not be started; this says nothing about the contract."""
 
     code = "contract-unstartable"
-    exit_code = 8
+    exit_code = Exit.NOT_PROVEN
 
 
 @dataclass(frozen=True)

@@ -122,6 +122,7 @@ class Watch:
     unsettled_rows: str = ""
     alarmed: str = ""
     kept_epoch: int = 0
+    kept_stage: Stage | None = None
     breaches: set[str] = field(default_factory=set)
 
 
@@ -203,6 +204,19 @@ class Controller:
             if not retirement.is_finished(watch.parts):
                 retirement.finish(watch.parts, _log.info)
             watch.kept_epoch = owner.epoch
+        self._keep_stage_work(watch)
+
+    def _keep_stage_work(self, watch: Watch) -> None:
+        """What runs beside a stage follows the stage, where whoever moved the domain died before it did."""
+        stage = watch.parts.journal.stage(watch.parts.domain)
+        if watch.kept_stage is stage or watch.parts.journal.is_leased(watch.parts.domain):
+            return
+        for work in watch.parts.work.values():
+            if work.stage is not stage:
+                work.end(watch.parts)
+        if stage in watch.parts.work:
+            watch.parts.work[stage].begin(watch.parts)
+        watch.kept_stage = stage
 
     def _watch_fences(self, watch: Watch, rows: dict[Side, Row | None]) -> None:
         """The watchdog: a fence that is not as its row says is repaired and reported, by name."""

@@ -15,6 +15,7 @@ from amqp.exceptions import NotFound  # type: ignore[import-untyped]
 from cdc.broker import Message, Publishing, connected
 from cdc.outbox_errors import NobodyListens
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 from migration_plan.parts import Parts
 
 MOST = 1000
@@ -26,7 +27,7 @@ class NoInbox(FigError):
     """The domain hears of nobody."""
 
     code = "no-inbox"
-    exit_code = 2
+    exit_code = Exit.NOT_MEANT
 
 
 class InboxMissing(FigError):
@@ -39,7 +40,7 @@ class DeadLetterUnknown(FigError):
     """No dead letter has this id."""
 
     code = "dead-letter-unknown"
-    exit_code = 2
+    exit_code = Exit.NOT_MEANT
 
 
 @dataclass(frozen=True)

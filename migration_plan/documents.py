@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 
 # ${NAME}, ${NAME:-otherwise}, ${NAME:+if it is set}; the text after the sign may hold two more levels of the same.
 _INNERMOST = r"\$\{[^{}]*\}"
@@ -22,7 +23,7 @@ class DocumentInvalid(FigError):
     """A settings file that cannot be meant; nothing was changed."""
 
     code = "document-invalid"
-    exit_code = 2
+    exit_code = Exit.NOT_MEANT
 
     def __init__(self, path: Path, problems: list[str], next_step: str = "") -> None:
         lines = problems[0] if len(problems) == 1 else "\n" + "\n".join(f"  - {problem}" for problem in problems)

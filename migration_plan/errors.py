@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from migration_plan.exit_codes import Exit
+
 
 class FigError(Exception):
     """Base of all errors that a person sees. `code` is stable; `next_step` is what to type or do."""
 
     code = "fig-error"
-    exit_code = 1
+    exit_code: int = Exit.NOT_WELL
 
     def __init__(self, message: str, next_step: str = "") -> None:
         super().__init__(message)
@@ -28,7 +30,7 @@ class StageRefused(FigError):
     """The wanted stage cannot follow the present one."""
 
     code = "stage-refused"
-    exit_code = 3
+    exit_code = Exit.STAGE_REFUSED
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class PreflightRefused(FigError):
     """All reasons at once; nothing was changed."""
 
     code = "preflight-refused"
-    exit_code = 4
+    exit_code = Exit.REFUSED
 
     def __init__(self, domain: str, refusals: list[Refusal]) -> None:
         lines = "\n".join(
@@ -64,7 +66,7 @@ class SideUnreachable(FigError):
     """A side's database does not answer."""
 
     code = "side-unreachable"
-    exit_code = 5
+    exit_code = Exit.SIDE_AWAY
 
     def __init__(self, side: str, reason: str) -> None:
         super().__init__(f"the database of the {side} side does not answer: {reason}", "fig status")
@@ -75,7 +77,7 @@ class SideRefused(FigError):
     """A side's database refuses a move for a reason that the switch does not know."""
 
     code = "side-refused"
-    exit_code = 5
+    exit_code = Exit.SIDE_AWAY
 
     def __init__(self, domain: str, side: str, reason: str) -> None:
         super().__init__(f'domain "{domain}": the {side} side refuses: {reason}', f"fig plan check {domain}")
@@ -109,7 +111,7 @@ class TablesBusy(FigError):
     """The domain's tables could not be locked in time; the hold was released, nothing was changed."""
 
     code = "tables-busy"
-    exit_code = 6
+    exit_code = Exit.BUSY
 
     def __init__(self, domain: str, side: str, blockers: list[Blocker]) -> None:
         named = "; ".join(map(str, blockers)) or "a lock that was gone when it was looked for"
@@ -124,7 +126,7 @@ class StaleEpoch(FigError):
     """Compare-and-set found another state: somebody else has moved the domain meanwhile."""
 
     code = "stale-epoch"
-    exit_code = 7
+    exit_code = Exit.MOVED_MEANWHILE
 
     def __init__(self, domain: str, side: str, found: str) -> None:
         super().__init__(
@@ -137,21 +139,21 @@ class NotCaughtUp(FigError):
     """The taking side has not applied the marker; a grant now would lose writes."""
 
     code = "not-caught-up"
-    exit_code = 8
+    exit_code = Exit.NOT_PROVEN
 
 
 class SwitchAborted(FigError):
     """The switch was taken back; the giving side owns the domain again and no write was lost."""
 
     code = "switch-aborted"
-    exit_code = 9
+    exit_code = Exit.TAKEN_BACK
 
 
 class LeaseHeld(FigError):
     """Another controller is at work on this domain."""
 
     code = "lease-held"
-    exit_code = 10
+    exit_code = Exit.LEASED
 
     def __init__(self, domain: str, holder: str, seconds: float) -> None:
         super().__init__(
@@ -164,14 +166,14 @@ class JournalUnreachable(FigError):
     """The journal's database does not answer; no new switch may begin, recovery goes on without it."""
 
     code = "journal-unreachable"
-    exit_code = 11
+    exit_code = Exit.JOURNAL_AWAY
 
 
 class RequestsBusy(FigError):
     """Requests in flight did not end within the bound; the hold was released."""
 
     code = "requests-busy"
-    exit_code = 6
+    exit_code = Exit.BUSY
 
     def __init__(self, domain: str, left: int, bound: float) -> None:
         super().__init__(
@@ -183,7 +185,7 @@ class DrainTimedOut(FigError):
     """The taking side did not apply the marker within the plan's bound."""
 
     code = "drain-timed-out"
-    exit_code = 9
+    exit_code = Exit.TAKEN_BACK
 
     def __init__(self, domain: str, stream: str, bound: float) -> None:
         super().__init__(f'domain "{domain}": stream {stream} did not bring the marker within {bound} s', "fig status")
@@ -193,7 +195,7 @@ class OutboxNotDrained(FigError):
     """What the giver has told is not with the broker within the plan's bound."""
 
     code = "outbox-not-drained"
-    exit_code = 9
+    exit_code = Exit.TAKEN_BACK
 
     def __init__(self, domain: str, publisher: str, bound: float) -> None:
         super().__init__(
@@ -206,4 +208,4 @@ class Cancelled(FigError):
     """A person pressed Ctrl-C before the decision."""
 
     code = "cancelled"
-    exit_code = 130
+    exit_code = Exit.CANCELLED

@@ -140,6 +140,9 @@ class StreamCollector(Collector):
                 ("rows_per_second", "Applied or published, over the last seconds.", ()),
             )
         )
+        trouble = GaugeMetricFamily(
+            "fig_stream_trouble", "1 while it cannot go on; the error's code.", labels=[*_LABELS, "code"]
+        )
         rows = CounterMetricFamily("fig_stream_rows", "Rows applied, or events published.", labels=_LABELS)
         gave_up = GaugeMetricFamily(
             "fig_stream_given_up", "Times in a row that it lost or gave up its slot without a steady time.",
@@ -149,6 +152,8 @@ class StreamCollector(Collector):
             labels, seen = line.labels, line.watch.seen
             rows.add_metric(labels, line.rows)
             rate.add_metric(labels, line.rate())
+            if line.keeper.trouble:
+                trouble.add_metric([*labels, line.keeper.trouble[0]], 1.0)
             for name in STATES:
                 state.add_metric([*labels, name], float(line.state == name))
             for family, value in ((lag, line.lag_seconds()), (behind, line.lag_bytes())):
@@ -158,7 +163,7 @@ class StreamCollector(Collector):
                 retained.add_metric(labels, float(seen.slot.retained or 0))
                 budget.add_metric(labels, float(limit(line.watch.watched.budget, seen.slot)))
                 gave_up.add_metric(labels, float(seen.control.times))
-        yield from (lag, behind, retained, budget, state, rate, rows, gave_up)
+        yield from (lag, behind, retained, budget, state, rate, trouble, rows, gave_up)
         yield from self._of_domains()
 
     def _of_domains(self) -> Iterator[Metric]:

@@ -1,6 +1,6 @@
 """From one stage to the next: what would be done, whether it may be done, and doing it.
 
-`steps` is the dry run; `move` performs the same steps. Both start from the rows, not from memory.
+`steps.py` is the dry run; `move` performs the same steps. Both start from the rows, not from memory.
 """
 
 from __future__ import annotations
@@ -11,14 +11,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from migration_plan import outboxes, retirement
+from migration_plan.access import Role
 from migration_plan.controller import LEASE_SECONDS, open_intent, recover, stage_of
-from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, SideUnreachable, StageRefused, SwitchAborted
+from migration_plan.errors import (
+    FigError,
+    JournalUnreachable,
+    LeaseHeld,
+    PreflightRefused,
+    Refusal,
+    SideUnreachable,
+    StageRefused,
+    SwitchAborted,
+)
+from migration_plan.exit_codes import Exit
+from migration_plan.forecast import Cost, forecast_of
+from migration_plan.gates import gates_of
 from migration_plan.journal import Lease
+from migration_plan.judgement import Judgement
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
-from migration_plan.parts import Parts, no_checkpoint, publisher_of, read_rows
-from migration_plan.plan import Plan
+from migration_plan.parts import Parts, no_checkpoint, read_rows
 from migration_plan.preparation import (
-    check_switch,
     drop_crossing_keys,
     restore_crossing_keys,
     start_sync,
@@ -26,37 +38,16 @@ from migration_plan.preparation import (
 )
 from migration_plan.recovery import Decision, decide
 from migration_plan.retirement import Leftover
-from migration_plan.switch import SHORT_ATTEMPT, Switch, SwitchResult
+from migration_plan.stage_work import STAGES
+from migration_plan.steps import Move
+from migration_plan.switch import Switch, SwitchResult
 
 
 class Unsettled(FigError):
     """A switch was begun and not finished, or a side cannot be read: recovery comes first."""
 
     code = "unsettled"
-    exit_code = 7
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of a move, as it would be journaled and as a person reads it."""
-
-    name: str
-    what: str
-
-    def as_json(self) -> dict[str, str]:
-        return {"name": self.name, "what": self.what}
-
-
-@dataclass(frozen=True)
-class Move:
-    """A move that is possible now: the stages, the act, and the owner it starts from."""
-
-    plan: Plan
-    now: Stage
-    after: Stage
-    act: Act
-    owner: Row | None  # None while the domain is not enrolled.
-    publishers: tuple[str, ...] = ()  # Whose slots come with a sync, or go with it.
+    exit_code = Exit.MOVED_MEANWHILE
 
 
 @dataclass(frozen=True)
@@ -97,6 +88,8 @@ def find_move(parts: Parts, forward: bool, to: Stage | None = None) -> Move:
     stage, rows = current(parts)
     after = next_stage(parts.plan.stages, stage, forward, to)
     act = TRANSITIONS[stage, after]
+    if after in STAGES and after not in parts.work:
+        raise StageRefused(f'nothing here knows what to do in stage "{after}"', "take it out of the plan's stages")
     if act is Act.START_SYNC:
         return Move(parts.plan, stage, after, act, None, outboxes.coming(parts))
     for side, row in rows.items():
@@ -108,57 +101,7 @@ def find_move(parts: Parts, forward: bool, to: Stage | None = None) -> Move:
         raise Unsettled(f'domain "{parts.domain}": {decision.case}: {decision.reason}', f"fig resume {parts.domain}")
     owner = next(row for row in rows.values() if row is not None and row.state == "owner")
     publishers = outboxes.going(parts) if act is Act.STOP_SYNC else ()
-    return Move(parts.plan, stage, after, act, owner, publishers)
-
-
-def steps(move: Move) -> list[Step]:
-    """The exact steps, in order."""
-    plan, domain = move.plan, move.plan.domain
-    if move.act is Act.START_SYNC:
-        return [
-            Step("preflight", "refuse everything that can be refused, all reasons at once"),
-            Step("enroll", f"install fig's rows and disarmed fences on {_tables(plan, Side.MONOLITH)}; armed ones on"
-                 f" {_tables(plan, Side.SERVICE)}"),
-            Step("prepare", f"publication fig_{domain} on both sides; slot fig_{domain}_to_monolith on the service's"
-                 f"{_slots(move.publishers)}"),
-            Step("snapshot", f"slot fig_{domain}_to_service with its snapshot; copy through the lens"),
-            Step("catch-up", "a probe goes through both streams"),
-            Step("routes", f"every proxy: {domain} belongs to the monolith, epoch 1"),
-        ]  # fmt: skip
-    if move.act is Act.STOP_SYNC:
-        return [
-            Step(
-                "streams",
-                f"slots fig_{domain}_to_service and fig_{domain}_to_monolith and both publications go"
-                f"{_slots(move.publishers)}",
-            ),
-            Step("dismiss", "fences and rows of fig go from both sides; the copied rows stay where they are"),
-        ]
-    assert move.owner is not None  # noqa: S101 - a switch starts from an owner.
-    if move.act is Act.RETIRE:
-        return [Step(name, what) for name, what in retirement.steps(plan, move.owner.epoch)]
-    giver, taker, epoch = move.owner.side, move.owner.side.other, move.owner.epoch + 1
-    limits = plan.limits
-    dropped = [name for name, decision in plan.crossing.foreign_keys.items() if decision == "drop"]
-    crossing = [Step("crossing", f"on {giver}, drop; on {taker}, restore: {', '.join(dropped)}")] if dropped else []
-    return [
-        Step("preflight", "refuse everything that can be refused, all reasons at once; a probe goes both ways"),
-        *crossing,
-        Step("intent", f"journal: {giver} -> {taker}, epoch {epoch}"),
-        Step("wait", f"nobody is held: until no transaction is in the way, at most {limits.patience} s; then for a"
-             f" moment when no write is under way, at most {limits.quiet} s"),
-        Step("hold", f"every proxy holds writes of {', '.join(r.path for r in plan.routes)};"
-             f" requests in flight end within {SHORT_ATTEMPT} s (later: {limits.requests} s), else wait again"),
-        Step("fence", f"{giver}: owner,{epoch - 1} -> fenced,{epoch} on {_tables(plan, giver)};"
-             f" lock_timeout {SHORT_ATTEMPT} s (later: {limits.fence_lock} s), else wait again"),
-        Step("drain", f"wait until {taker} has applied the marker, at most {limits.drain} s, else abort"
-             f"{_published(plan, giver)}"),
-        Step("release", f"{giver}: fenced,{epoch} -> released,{epoch} (the decision)"),
-        Step("grant", f"{taker}: -> owner,{epoch}; sequences {', '.join(_sequences(plan, taker)) or 'none'}"),
-        Step("route", f"every proxy: {domain} -> {taker}, epoch {epoch}; release the hold"),
-        Step("reverse", f"stream {domain}_to_{giver} brings rows back to {giver}"),
-        Step("done", f"journal; stage {move.after}"),
-    ]  # fmt: skip
+    return Move(parts.plan, stage, after, act, owner, publishers, parts.work.get(stage), parts.work.get(after))
 
 
 def stage_named(name: str | None) -> Stage | None:
@@ -171,22 +114,6 @@ def stage_named(name: str | None) -> Stage | None:
         raise StageRefused(f'there is no stage "{name}"', f"stages: {', '.join(Stage)}") from None
 
 
-def _tables(plan: Plan, side: Side) -> str:
-    return ", ".join(f"{table.schema}.{table.name}" for table in plan.lens.tables(side))
-
-
-def _slots(publishers: tuple[str, ...]) -> str:
-    return f"; publishers {', '.join(publishers)} with theirs" if publishers else ""
-
-
-def _published(plan: Plan, giver: Side) -> str:
-    return f"; until {publisher_of(plan.domain, giver)} has given all to the broker, too" if plan.outbox else ""
-
-
-def _sequences(plan: Plan, taker: Side) -> list[str]:
-    return [pair.service if taker is Side.SERVICE else pair.monolith for pair in plan.sequences]
-
-
 @dataclass
 class Mover:
     """Performs moves; what differs between the shell, the daemon and the tests is passed in."""
@@ -196,9 +123,14 @@ class Mover:
     checkpoint: Callable[[str], None] = no_checkpoint
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def move(self, forward: bool, to: Stage | None = None) -> MoveResult:
-        """Perform the move under the domain's lease; PreflightRefused with all reasons, nothing changed."""
+    def move(self, forward: bool, to: Stage | None = None, force: str = "") -> MoveResult:
+        """Perform the move under the domain's lease; PreflightRefused with all reasons, nothing changed.
+
+        `force`: why the gates that can be forced are passed though they do not hold; empty: they are not.
+        """
         domain, journal = self.parts.domain, self.parts.journal
+        if force:
+            journal.demand(Role.ADMIN, "--force")
         lease = journal.acquire(domain, LEASE_SECONDS)
         try:
             move = find_move(self.parts, forward, to)
@@ -212,14 +144,58 @@ class Mover:
             if move.owner is None:
                 raise StageRefused(f'domain "{domain}" has no owner', f"fig resume {domain}")
             if move.act is Act.RETIRE:
+                journal.demand(Role.ADMIN, "advance to retired")
                 left = retirement.retire(self.parts, move.owner, self.say, self.checkpoint)
                 return replace(result, leftovers=tuple(left))
-            check_switch(self.parts, move.owner, self.say)
+            self._pass_gates(move, force)
+            if move.act is not Act.SWITCH:
+                self._change_stage(move, move.owner, lease)
+                return result
             done = self._switch(move.owner, lease)
             journal.set_stage(domain, move.after, done.epoch)
+            self._work(move)
             return replace(result, switch=done)
         finally:
             journal.give_back(lease)
+
+    def _pass_gates(self, move: Move, force: str) -> None:
+        """Refuse here, all reasons at once, before anyone waits; what was forced is journaled with its figures."""
+        self.say("preflight" if move.act is Act.SWITCH else "gates")
+        judgement = Judgement(gates_of(self.parts, move), force)
+        foreseen = forecast_of(self.parts, move, judgement)
+        if foreseen is not None:
+            self.say(f"rollback, {foreseen}")
+        judgement.demand(self.parts.domain)
+        if foreseen is not None and foreseen.cost is Cost.REFUSED:
+            raise PreflightRefused(self.parts.domain, [Refusal("rollback-too-far", why) for why in foreseen.reasons])
+        if judgement.gates:
+            epoch = None if move.owner is None else move.owner.epoch
+            self.parts.journal.record(
+                self.parts.domain, "gates", epoch, was=move.now, stage=move.after, figures=judgement.figures,
+                forecast=None if foreseen is None else str(foreseen),
+            )  # fmt: skip
+            if judgement.overridden:
+                passed = [gate.as_json() for gate in judgement.overridden]
+                self.parts.journal.record(self.parts.domain, "forced", epoch, force=force, gates=passed)
+
+    def _change_stage(self, move: Move, owner: Row, lease: Lease) -> None:
+        """The stage in the journal is the decision; the controller repeats what follows it, should we die here."""
+        if not self.parts.journal.renew(lease):
+            raise LeaseHeld(self.parts.domain, "another controller", 0.0)
+        self.say("stage")
+        self.parts.journal.record(self.parts.domain, "stage", owner.epoch, was=move.now, stage=move.after)
+        self.parts.journal.set_stage(self.parts.domain, move.after, owner.epoch)
+        self.checkpoint("stage-decided")
+        self._work(move)
+
+    def _work(self, move: Move) -> None:
+        """What runs beside the old stage ends, and that of the new one begins."""
+        if move.ends is not None:
+            self.say(f"end-{move.ends.stage}")
+            move.ends.end(self.parts)
+        if move.begins is not None:
+            self.say(f"begin-{move.begins.stage}")
+            move.begins.begin(self.parts)
 
     def _switch(self, owner: Row, lease: Lease) -> SwitchResult:
         """The switch itself, and around it the keys that cross the border: gone before, back where the owner is."""

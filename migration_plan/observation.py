@@ -12,6 +12,7 @@ import psycopg
 from cdc.projection import Table
 from migration_plan.deadness import Readers, Sample, TableUse, Traffic
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import OWNER, Side, Stage
 from migration_plan.parts import Parts
 from migration_plan.preflight.facts import SideFacts
@@ -51,7 +52,7 @@ class FiguresMissing(FigError):
     """A proxy does not say since when it counts."""
 
     code = "figures-missing"
-    exit_code = 8
+    exit_code = Exit.NOT_PROVEN
 
 
 def take(parts: Parts, epoch: int) -> Sample:

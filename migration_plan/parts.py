@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from cdc.kafka_transport import KafkaTransport
 from cdc.projection import Table
 from migration_plan.errors import SideUnreachable
 from migration_plan.journal import Journal
-from migration_plan.lifecycle import Row, Side
+from migration_plan.lifecycle import Row, Side, Stage
 from migration_plan.plan import Plan
 from migration_plan.side import SideDatabase
+from migration_plan.stage_work import StageWork
 from proxy.client import ProxyClient
 from proxy.errors import ProxyUnreachable, RouteRefused
 
@@ -37,6 +38,8 @@ class Parts:
     """Of all domains: what one tells when another one moves."""
     kafka: KafkaTransport | None = None
     """How the streams go through Kafka; None: straight from the slot."""
+    work: Mapping[Stage, StageWork] = field(default_factory=dict)
+    """What runs beside the domain in `shadow` and in `canary`."""
 
     @property
     def domain(self) -> str:

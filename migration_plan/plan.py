@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,40 +14,19 @@ from cdc.errors import CdcError
 from cdc.lens import Lens
 from cdc.projection import Direction, Table
 from migration_plan import documents
-from migration_plan.lifecycle import FINAL, TRANSITIONS, Side, Stage
+from migration_plan.canary.rules import CanaryRules
+from migration_plan.lifecycle import Side, Stage, problem_of
+from migration_plan.shadow.rules import ShadowRules
+from migration_plan.shadow.rules import problems as problems_of_shadow
+from migration_plan.units import Bytes, Duration, seconds
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds(value: object) -> float:
-    """'100ms', '2s', '1h', '7d' -> seconds."""
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("a duration is a number and a unit, such as 100ms, 2s, 1h or 7d")
-    return float(match[1]) * _UNITS[match[2]]
+QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
+RoutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$")]
+Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def _age(value: object) -> float | None:
     return None if value == "never" else seconds(value)
-
-
-_BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")
-
-
-def byte_count(value: object) -> int:
-    """'512MB', '4GB' -> bytes, as PostgreSQL counts them."""
-    match = _BYTES.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("an amount is a number and a unit, such as 512MB or 4GB")
-    return int(float(match[1]) * 1024 ** (2 if match[2] == "MB" else 3))
-
-
-Duration = Annotated[float, BeforeValidator(seconds)]
-Bytes = Annotated[int, BeforeValidator(byte_count)]
-QualifiedName = Annotated[str, Field(pattern=r"^[^.\s]+\.[^.\s]+$")]
-RoutePath = Annotated[str, Field(pattern=r"^/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-]$")]
-Method = Literal["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class _Part(documents.Part):
@@ -106,12 +84,30 @@ class Crossing(_Part):
     triggers: dict[str, str] = Field(default_factory=dict)
 
 
+Why = Annotated[str, Field(pattern=r"\S")]
+
+
+class Writers(_Part):
+    """Everybody and everything that writes the domain's tables on either side, each with the reason why that is known.
+
+    A plan with this section is refused while anything else writes; one without it is only told who does.
+    """
+
+    roles: dict[str, Why] = Field(default_factory=dict)  # Who may write, by grant or as the tables' owner.
+    applications: dict[str, Why] = Field(default_factory=dict)  # application_name of sessions; none: roles are enough.
+    functions: dict[str, Why] = Field(default_factory=dict)  # As PostgreSQL writes them: shop.close(integer).
+    views: dict[str, Why] = Field(default_factory=dict)  # Through which the tables can be written.
+    rules: dict[str, Why] = Field(default_factory=dict)  # NAME on TABLE: of other tables, writing these.
+    policies: dict[str, Why] = Field(default_factory=dict)  # NAME on TABLE: row-level security, which hides rows.
+
+
 class Gates(_Part):
     """Figures that must hold before a switch."""
 
     lag: Duration = 2.0
     verification_age: Duration = 3600.0
     contract_age: Annotated[float | None, BeforeValidator(_age)] = 86400.0  # None, written `never`: nobody asks.
+    rehearsal_age: Annotated[float | None, BeforeValidator(_age)] = None
 
 
 class Limits(_Part):
@@ -156,22 +152,22 @@ class Plan(_Part):
     outbox: OutboxPlan | None = None
     inbox: InboxPlan | None = None
     crossing: Crossing = Crossing()
+    writers: Writers | None = None
     contract: tuple[str, ...] = ()
     """A command that ends with 0 only if both sides keep the domain's contract; empty: none is asked for."""
     gates: Gates = Gates()
     limits: Limits = Limits()
     retire: Retire = Retire()
+    canary: CanaryRules = CanaryRules()
     budget: BudgetPlan = BudgetPlan()
+    shadow: ShadowRules | None = None
     personal: tuple[str, ...] = ()
     """Columns of keys, as schema.table.column of the service, that are personal themselves: hidden like all values."""
 
     @model_validator(mode="after")
     def _coherent(self) -> Plan:
-        if self.stages[:1] != (Stage.MONOLITH,):
-            raise ValueError(f'stages begin with "{Stage.MONOLITH}"')
-        for now, after in zip(self.stages, self.stages[1:], strict=False):
-            if (now, after) not in TRANSITIONS or (after is not FINAL and (after, now) not in TRANSITIONS):
-                raise ValueError(f'stage "{after}" cannot follow "{now}"')
+        if problem := problem_of(self.stages):
+            raise ValueError(problem)
         if self.sides.monolith.dsn == self.sides.service.dsn:
             raise ValueError("both sides name the same database")
         if self.limits.requests + self.limits.fence_lock + self.limits.drain >= self.limits.hold:
@@ -191,7 +187,8 @@ def load(path: Path, environment: Mapping[str, str]) -> Plan:
         _ = plan.lens
     except CdcError as error:
         raise documents.DocumentInvalid(path, [f"tables: {error}"]) from error
-    if problems := [*_outbox_problems(plan), *_personal_problems(plan)]:
+    shadow = problems_of_shadow(plan.shadow, Stage.SHADOW in plan.stages, plan.routes)
+    if problems := [*_outbox_problems(plan), *_personal_problems(plan), *shadow]:
         raise documents.DocumentInvalid(path, problems)
     return plan
 

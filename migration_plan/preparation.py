@@ -13,8 +13,9 @@ from cdc import install, snapshot
 from cdc.snapshot import SnapshotProgress
 from migration_plan import crossing, outboxes
 from migration_plan.errors import FigError, PreflightRefused, TablesBusy
+from migration_plan.exit_codes import Exit
 from migration_plan.journal import Lease
-from migration_plan.lifecycle import Act, Row, Side, Stage
+from migration_plan.lifecycle import Act, Side, Stage
 from migration_plan.parts import Parts
 from migration_plan.preflight import SwitchFacts, preflight
 from migration_plan.standing import halted
@@ -26,17 +27,10 @@ CATCH_UP_SECONDS = 60.0
 Say = Callable[[str], None]
 
 
-def check_switch(parts: Parts, owner: Row, say: Say) -> None:
-    """Refuse the switch here, all reasons at once, before anyone waits."""
-    say("preflight")
-    refusals = preflight(parts.plan, Act.SWITCH, switch_facts(parts, owner.side))
-    if refusals:
-        raise PreflightRefused(parts.domain, refusals)
-
-
 def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
     """Measure what a switch depends on: both streams by a probe, the verification's age, every proxy."""
     verification, contract = parts.journal.last_verification(parts.domain), parts.journal.last_contract(parts.domain)
+    rehearsed = parts.journal.last(parts.domain, "rehearsed")
     took = probe_streams(parts)
     silent: dict[str, str] = {}
     for proxy in parts.proxies:
@@ -56,6 +50,8 @@ def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
         proxies=silent,
         contract_age=None if contract is None else contract.age,
         contract_exit=0 if contract is None else contract.exit_code,
+        rehearsal_age=None if rehearsed is None else (parts.journal.now() - rehearsed.at).total_seconds(),
+        rehearsal_problems=() if rehearsed is None else tuple(rehearsed.detail["report"]["problems"]),
     )
 
 
@@ -77,7 +73,7 @@ class StreamsSilent(FigError):
     """The streams do not bring a probe: nobody runs them, or they lag."""
 
     code = "streams-silent"
-    exit_code = 8
+    exit_code = Exit.NOT_PROVEN
 
     def __init__(self, parts: Parts, took: dict[Side, float | None]) -> None:
         missing = ", ".join(parts.stream_to(side) for side, seconds in took.items() if seconds is None)

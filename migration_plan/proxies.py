@@ -13,6 +13,7 @@ from pathlib import Path
 from migration_plan import plan as plan_files
 from migration_plan import settings as settings_file
 from migration_plan.errors import FigError
+from migration_plan.lifecycle import Stage
 from migration_plan.plan import Plan
 from migration_plan.settings import Proxy, Settings
 from proxy import config, nginx
@@ -53,6 +54,7 @@ def _domain(plan: Plan) -> config.Domain:
         monolith=plan.sides.monolith.upstream,
         service=plan.sides.service.upstream,
         read_by=plan.read_by,
+        canary=plan.canary.for_proxies if Stage.CANARY in plan.stages else None,
     )
 
 

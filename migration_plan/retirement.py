@@ -18,6 +18,7 @@ from cdc import install
 from migration_plan import outboxes
 from migration_plan.deadness import Sample, readers_left, signs_of_life
 from migration_plan.errors import PreflightRefused, Refusal
+from migration_plan.gate import Gate
 from migration_plan.lifecycle import Row, Side, Stage
 from migration_plan.observation import outgoing_keys, readers, take, verified_scans
 from migration_plan.parts import Parts, read_rows
@@ -137,6 +138,20 @@ def _unproven(parts: Parts, epoch: int) -> list[Refusal]:
     if quiet < after:
         return [_not_yet(parts, f"the monolith's side has been unused for {quiet:.0f} s", after - quiet)]
     return []
+
+
+def gates(parts: Parts) -> tuple[Gate, ...]:
+    """How far the proof is, from what was noted; nothing is noted by looking. Never forced: there is no way back."""
+    row, after = read_rows(parts)[Side.SERVICE], parts.plan.retire.after
+    before = None if row is None else _observed(parts, row.epoch)
+    command, limit = f"fig advance {parts.domain}", f"unused for {after:g} s"
+    if before is None:
+        return (Gate("deadness", False, "not watched yet", limit, f"begin to watch: {command}", False),)
+    quiet = (parts.journal.now() - before.at).total_seconds()
+    alive = tuple(signs_of_life(before, take(parts, before.epoch), verified_scans(parts, before.at)))
+    figure = f"{len(alive)} sign(s) of life" if alive else f"unused for {quiet:.0f} s"
+    wait = f"in {max(0.0, after - quiet):.0f} s: {command}"
+    return (Gate("deadness", not alive and quiet >= after, figure, limit, wait, False, alive),)
 
 
 def _not_yet(parts: Parts, why: str, seconds: float) -> Refusal:

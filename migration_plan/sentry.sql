@@ -53,3 +53,32 @@ end $$;
 drop event trigger if exists fig_sentry;
 create event trigger fig_sentry on ddl_command_end
     when tag in ('ALTER TABLE', 'CREATE TABLE', 'CREATE TABLE AS') execute function fig.sentry();
+
+-- What changes rows without an event in the log: whoever reads it is told there, in front of what comes after.
+-- Not told can be a partition that is truncated or detached by itself: docs/operating-streams.md.
+create or replace function fig.sentry_rewrite() returns event_trigger
+language plpgsql security definer set search_path = pg_catalog as $$
+begin
+    if pg_event_trigger_table_rewrite_reason() & 4 <> 0 then  -- A column's type, with USING or without.
+        perform pg_logical_emit_message(true, 'fig', json_build_object(
+            'kind', 'rewritten', 'domain', t.domain, 'what', format('%s was rewritten', t.relation::regclass))::text)
+        from fig.domain_table t join fig.domain d using (domain)
+        where t.relation = pg_event_trigger_table_rewrite_oid() and d.state = 'owner';
+    end if;
+end $$;
+
+create or replace function fig.sentry_drop() returns event_trigger
+language plpgsql security definer set search_path = pg_catalog as $$
+begin
+    perform pg_logical_emit_message(true, 'fig', json_build_object(
+        'kind', 'rewritten', 'domain', t.domain, 'what', format('%s was dropped', o.object_identity))::text)
+    from pg_event_trigger_dropped_objects() o
+    join fig.domain_table t on t.relation = o.objid and o.classid = 'pg_class'::regclass and o.objsubid = 0
+    join fig.domain d using (domain)
+    where d.state = 'owner';
+end $$;
+
+drop event trigger if exists fig_sentry_rewrite;
+create event trigger fig_sentry_rewrite on table_rewrite execute function fig.sentry_rewrite();
+drop event trigger if exists fig_sentry_drop;
+create event trigger fig_sentry_drop on sql_drop when tag in ('DROP TABLE', 'DROP SCHEMA') execute function fig.sentry_drop();

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from migration_plan import documents
 from migration_plan.documents import Part
+from migration_plan.rehearsal.rules import Rehearsal
 from proxy.config import STRICT_POLICY
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -100,6 +101,7 @@ class Settings(Part):
     streams: Streams | None = None
     transport: Literal["direct", "kafka"] = "direct"
     kafka: Kafka | None = None
+    rehearsal: Rehearsal = Rehearsal()
     plans: Annotated[tuple[str, ...], Field(strict=False)]
     file: Path = Field(exclude=True)
 

@@ -12,6 +12,7 @@ from cdc.position import parse_lsn
 from cdc.refill import refill
 from cdc.snapshot import SnapshotProgress
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import OWNER, Side
 from migration_plan.parts import Parts
 from migration_plan.standing import Line, lines, why_halted
@@ -26,21 +27,21 @@ class NoSuchStream(FigError):
     """The domain has no stream or publisher of that direction."""
 
     code = "no-such-stream"
-    exit_code = 2
+    exit_code = Exit.NOT_MEANT
 
 
 class NobodyStreams(FigError):
     """Nobody has taken up what was asked for; it stays asked for."""
 
     code = "streams-silent"
-    exit_code = 8
+    exit_code = Exit.NOT_PROVEN
 
 
 class CopyFailed(FigError):
     """The copy could not be made; it is tried again by itself."""
 
     code = "copy-failed"
-    exit_code = 8
+    exit_code = Exit.NOT_PROVEN
 
 
 def chosen(parts: Parts, direction: str | None) -> list[Line]:

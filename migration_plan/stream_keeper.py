@@ -11,9 +11,11 @@ import logging
 import threading
 import time
 from datetime import datetime
+from typing import Any
 
 import psycopg
 
+from cdc import position
 from cdc.control import Phase
 from cdc.errors import CdcError
 from cdc.kafka_transport import Mode
@@ -175,10 +177,21 @@ class StreamKeeper(threading.Thread):
             try:
                 self._parts.journal.record(
                     self._parts.domain, "alarm", case=error.code, stream=self.name, reason=message,
-                    next_step=self._next_step(error),
+                    next_step=self._next_step(error), **self._place(error),
                 )  # fmt: skip
             except JournalUnreachable as unreachable:
                 _log.error("%s", json.dumps({"alarm": "journal", "message": str(unreachable)}))
+
+    def _place(self, error: CdcError) -> dict[str, Any]:
+        """What the stream stands in front of: until its position is behind, nothing is well, however often it tries."""
+        change = error.change if isinstance(error, StreamError) else None
+        place: dict[str, Any] = {} if change is None else {"before": lsn_text(change.lsn)}
+        try:
+            with self._connected() as target:
+                found = position.read(target, self._parts.stream_to(self._target))
+        except psycopg.Error:
+            return place
+        return place if found is None else {**place, "stood_at": lsn_text(found.lsn)}
 
     def _next_step(self, error: CdcError) -> str:
         """With the command that leaves the change out, where it is known which one it is."""

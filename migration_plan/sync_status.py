@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 import psycopg
-from prometheus_client.parser import text_string_to_metric_families
 
 from cdc import position, snapshot, source, watch
 from cdc.budget import limit
 from cdc.control import Phase
 from cdc.errors import CdcError
+from cdc.position import Position, parse_lsn
 from cdc.snapshot import SnapshotProgress
 from cdc.watch import Look
 from migration_plan.errors import JournalUnreachable
 from migration_plan.parts import Parts
 from migration_plan.standing import Line, lines, why_halted
+from migration_plan.troubles import figures_at
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,13 @@ class LineStatus:
     times_given_up: int = 0
     snapshot: SnapshotProgress | None = None
     last_alarm: Mapping[str, Any] | None = None
+    source_lsn: str = ""
+    """The end of the source's WAL; `applied_lsn`: what the target has of it. Empty: not known."""
+    applied_lsn: str = ""
+
+    @property
+    def is_well(self) -> bool:
+        return self.state in ("streaming", "not begun")
 
     def as_json(self) -> dict[str, object]:
         shown = {name: value for name, value in vars(self).items() if name != "snapshot"}
@@ -55,7 +62,7 @@ class DomainStatus:
     @property
     def is_well(self) -> bool:
         """Every stream that should run does."""
-        return all(line.state in ("streaming", "not begun") for line in self.lines)
+        return all(line.is_well for line in self.lines)
 
     @property
     def next_steps(self) -> list[str]:
@@ -91,7 +98,7 @@ def _line(parts: Parts, line: Line, rate: float | None, alarm: Mapping[str, Any]
         said = getattr(error, "message", "its source cannot be looked at")
         return LineStatus(line.name, line.direction, "source away", said, "fig status", last_alarm=alarm)
     where, copied, target_away = _on_target(parts, line)
-    state, reason, follow = _state(parts.domain, line, seen, where is not None, target_away, alarm)
+    state, reason, follow = _state(parts.domain, line, seen, where, target_away, alarm)
     lag = None
     if where is not None and where.source_time is not None:
         lag = max(0.0, (seen.source_time - where.source_time).total_seconds())
@@ -99,11 +106,11 @@ def _line(parts: Parts, line: Line, rate: float | None, alarm: Mapping[str, Any]
         line.name, line.direction, state, reason, follow, lag,
         max(0, seen.end - where.lsn) if where is not None else seen.slot.unconfirmed,
         rate, seen.slot.retained, limit(parts.plan.budget.value, seen.slot), seen.slot.wal_status, seen.control.times,
-        copied, alarm,
+        copied, alarm, position.lsn_text(seen.end), "" if where is None else position.lsn_text(where.lsn),
     )  # fmt: skip
 
 
-def _on_target(parts: Parts, line: Line) -> tuple[position.Position | None, SnapshotProgress | None, str]:
+def _on_target(parts: Parts, line: Line) -> tuple[Position | None, SnapshotProgress | None, str]:
     """Position, copy, and why neither is known. A publisher has its target at the broker."""
     if line.direction.startswith("outbox"):
         return None, None, ""
@@ -116,7 +123,7 @@ def _on_target(parts: Parts, line: Line) -> tuple[position.Position | None, Snap
 
 
 def _state(
-    domain: str, line: Line, seen: Look, has_position: bool, target_away: str, alarm: Mapping[str, Any] | None
+    domain: str, line: Line, seen: Look, where: Position | None, target_away: str, alarm: Mapping[str, Any] | None
 ) -> tuple[str, str, str]:
     """State, reason, and what to type next."""
     decided = seen.control
@@ -128,13 +135,22 @@ def _state(
         return str(decided.phase), why_halted(decided), f"fig sync status {domain}"
     if target_away:
         return "target away", target_away, "fig status"
-    if seen.slot.exists and seen.slot.active:
+    if seen.slot.exists and seen.slot.active and not _stands(where, alarm):
         return "streaming", "", ""
-    if not seen.slot.exists and not has_position:
+    if not seen.slot.exists and where is None:
         return "not begun", "", ""
     said = str(alarm["reason"]) if alarm else "nothing reads from its slot"
     follow = str(alarm.get("next_step") or "") if alarm else ""
     return "stopped", said, follow or "see that `fig streams` runs: fig status; fig logs streams"
+
+
+def _stands(where: Position | None, alarm: Mapping[str, Any] | None) -> bool:
+    """Whether the stream has not got past what rang the alarm; it tries again and again, so an active slot says
+    nothing."""
+    if where is None or alarm is None:
+        return False
+    stood_at, before = (parse_lsn(alarm.get(name) or "0/0") for name in ("stood_at", "before"))
+    return where.lsn <= stood_at or where.lsn < before
 
 
 def _alarms(parts: Parts) -> dict[str, Mapping[str, Any]]:
@@ -151,15 +167,8 @@ def _alarms(parts: Parts) -> dict[str, Mapping[str, Any]]:
 
 def _rates(metrics: str, domain: str) -> dict[str, float]:
     """Rows per second by direction, as `fig streams` counts them; nothing where it does not answer."""
-    if not metrics:
-        return {}
-    try:
-        text = httpx.get(f"http://{metrics}/metrics", timeout=2.0).raise_for_status().text
-    except httpx.HTTPError:
-        return {}
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {
         sample.labels["direction"]: sample.value
-        for sample in samples
+        for sample in figures_at(metrics)
         if sample.name == "fig_stream_rows_per_second" and sample.labels["domain"] == domain
     }

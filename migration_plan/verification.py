@@ -16,6 +16,7 @@ from cdc.snapshot_record import INITIAL
 from cdc.verify import Report, compare
 from cdc.verify_gate import exact_pair
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.moves import Unsettled
 from migration_plan.observation import own_scans
@@ -31,14 +32,14 @@ class VerificationFailed(FigError):
     """Both sides could not be compared; this says nothing about their rows."""
 
     code = "verification-failed"
-    exit_code = 8
+    exit_code = Exit.NOT_PROVEN
 
 
 class RepairFailed(FigError):
     """What differs could not be copied again; whole units were, or nothing."""
 
     code = "repair-failed"
-    exit_code = 8
+    exit_code = Exit.NOT_PROVEN
 
 
 def _sessions() -> int:

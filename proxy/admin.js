@@ -3,6 +3,7 @@
 import settings from 'settings.js';
 import table from 'table.js';
 import figures from 'figures.js';
+import shadow from 'shadow.js';
 
 const applied = ngx.shared.fig_applied;
 const SIDES = ['monolith', 'service'];
@@ -30,7 +31,11 @@ const ACTIONS = {
             if (body.epoch < route.epoch || (body.epoch === route.epoch && body.owner !== route.owner)) {
                 stale(domain, body.owner + ' at epoch ' + body.epoch);
             }
-            table.write(domain, { epoch: body.epoch, owner: body.owner, until: 0 });
+            // A canary ends with its epoch: it was one of the owner that was.
+            const share = body.epoch === route.epoch ? route.share : 0;
+            table.write(domain, {
+                epoch: body.epoch, owner: body.owner, until: 0, share: share, revision: route.revision,
+            });
             return state(domain);
         });
     },
@@ -49,6 +54,33 @@ const ACTIONS = {
         whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
         return table.alone(domain, function () {
             table.hold(domain, current(domain, body.epoch, 'the end of a hold'), 0);
+            return state(domain);
+        });
+    },
+    'POST /shadow/': async function (domain, body) {
+        fields(body, ['parts', 'ttl_ms']);
+        whole(body, 'parts', 0, 10000);
+        whole(body, 'ttl_ms', 1, 60000);
+        shadow.ask(domain, body.parts, Date.now() + body.ttl_ms);
+        return {};
+    },
+    'POST /canary/': async function (domain, body) {
+        fields(body, ['epoch', 'revision', 'share']);
+        whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
+        whole(body, 'revision', 0, Number.MAX_SAFE_INTEGER);
+        whole(body, 'share', 0, 10000);
+        if (body.share && !settings.domains[domain].canary) {
+            malformed('The plan of "' + domain + '" has no canary.');
+        }
+        return table.alone(domain, function () {
+            const route = current(domain, body.epoch, 'a canary');
+            // A new epoch has ended it, and the same decision begins it again.
+            const isOlder = body.revision < route.revision ||
+                (body.revision === route.revision && route.share && body.share !== route.share);
+            if (isOlder || (body.share && route.owner !== 'monolith')) {
+                stale(domain, 'a canary of revision ' + body.revision);
+            }
+            table.write(domain, Object.assign(route, { share: body.share, revision: body.revision }));
             return state(domain);
         });
     },
@@ -81,6 +113,7 @@ function state(domain) {
     return {
         epoch: route.epoch, owner: route.owner, hold: left > 0 ? { epoch: route.epoch + 1, left_ms: left } : null,
         inflight: { writes: figures.inflight(domain) }, applied: through,
+        canary: { share: route.share, revision: route.revision },
     };
 }
 

@@ -5,10 +5,12 @@
       .set_route(domain: str, epoch: int, owner: Side | str) -> RouteState      # ends a hold; RouteRefused
       .hold(domain: str, epoch: int, ttl: float) -> RouteState                # ttl in seconds; RouteRefused
       .release(domain: str, epoch: int) -> RouteState                             # RouteRefused
+      .canary(domain: str, epoch: int, revision: int, share: int) -> RouteState   # share in 1/100 %; RouteRefused
       .inflight(domain: str) -> int                                         # writes, living workers only
       .applied({domain: {side: unix ms}}) -> None                                 # how far copies have come
+      .sample(domain: str, share: float, ttl: float) -> None  # of reads, for the shadow comparer; ttl in seconds
       .metrics() -> str                                                           # Prometheus text
-    RouteState(epoch, owner, hold: Hold | None, writes_in_flight, applied: {Side: unix ms})
+    RouteState(epoch, owner, hold: Hold | None, writes_in_flight, applied: {Side: unix ms}, share, revision)
     Hold(epoch: the one that is awaited, left: seconds)
 
 Errors (proxy/errors.py): ProxyUnreachable (no answer: the state is unknown; every call may be repeated),
@@ -47,20 +49,26 @@ class RouteState:
     hold: Hold | None
     writes_in_flight: int
     applied: Mapping[Side, int]
+    share: int = 0
+    """Of the users whose reads the service answers while the monolith owns, in 1/100 %; 0: no canary."""
+    revision: int = 0
+    """Of that share: a later decision has a higher one."""
 
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> RouteState:
-        hold = document["hold"]
+        hold, canary = document["hold"], document.get("canary", {})
         return cls(
             epoch=document["epoch"],
             owner=Side(document["owner"]),
             hold=Hold(hold["epoch"], hold["left_ms"] / 1000) if hold else None,
             writes_in_flight=document["inflight"]["writes"],
             applied={Side(side): ms for side, ms in document["applied"].items()},
+            share=canary.get("share", 0),
+            revision=canary.get("revision", 0),
         )
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket. (httpx can as well, but leaks the socket of a refused connection.)"""
 
     def __init__(self, path: str, timeout: float) -> None:
@@ -98,12 +106,20 @@ class ProxyClient:
     def release(self, domain: str, epoch: int) -> RouteState:
         return self._state(f"/release/{domain}", {"epoch": epoch})
 
+    def canary(self, domain: str, epoch: int, revision: int, share: int) -> RouteState:
+        """Have the service answer this share of the users' reads, in 1/100 %. Ends with the epoch."""
+        return self._state(f"/canary/{domain}", {"epoch": epoch, "revision": revision, "share": share})
+
     def inflight(self, domain: str) -> int:
         return int(self._call("GET", f"/inflight/{domain}")["writes"])
 
     def applied(self, news: Mapping[str, Mapping[str, int]]) -> None:
         """How far copies have come: by domain and side, up to which moment (ms since 1970) it has applied all."""
         self._call("POST", "/applied", news)
+
+    def sample(self, domain: str, share: float, ttl: float) -> None:
+        """Show this share (0 to 1) of the domain's reads to the shadow comparer, for `ttl` seconds."""
+        self._call("POST", f"/shadow/{domain}", {"parts": round(share * 10_000), "ttl_ms": round(ttl * 1000)})
 
     def metrics(self) -> str:
         return self._send("GET", "/metrics", None)[1].decode()
@@ -126,7 +142,7 @@ class ProxyClient:
         return dict(document)
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
-        connection = _UnixConnection(self.socket_path, self.timeout)
+        connection = UnixConnection(self.socket_path, self.timeout)
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {"Content-Type": "application/json"})

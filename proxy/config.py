@@ -2,9 +2,10 @@
 
     Upstream(name, servers)                        # servers: "host:port" or "unix:/path"
     Route(path, methods=())                        # a prefix of whole path segments; no methods = all
-    Domain(name, routes, monolith, service, read_by=(), owner=Side.MONOLITH)
+    Domain(name, routes, monolith, service, read_by=(), owner=Side.MONOLITH, canary=None)
                                                    # monolith, service: names of upstreams;
-                                                   # owner: until a route was ever set (epoch 0)
+                                                   # owner: until a route was ever set (epoch 0);
+                                                   # canary: proxy/canary.py; None, its reads go to the owner only
     Identity(path="/internal/users/session", cookies=("session", "remember_token"), seconds=5)
     Static(path, folder, policy=STRICT_POLICY)     # files for people, where no domain's route is; policy: CSP
     Limits(longest_hold_ms=10_000, longest_mark_wait_ms=2_000, mark_seconds=60, upstream_seconds=60)
@@ -17,25 +18,16 @@ Constructing an invalid ProxyConfig raises ConfigInvalid with every problem at o
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from proxy.canary import Canary, canary_problems
 from proxy.errors import ConfigInvalid
+from proxy.patterns import ADDRESS, COOKIE, FOLDER, METHOD, NAME, PATH, POLICY, USER
 
-# What may be printed into nginx.conf unquoted; everything else is refused, so that nothing needs escaping.
-NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
-ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}|unix:/[A-Za-z0-9._/-]+")
-PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)+")
-METHOD = re.compile(r"[A-Z]{1,20}")
-COOKIE = re.compile(r"[A-Za-z0-9_]{1,64}")
-FOLDER = re.compile(r"/[A-Za-z0-9._/+@-]+")
-USER = re.compile(r"[a-z_][a-z0-9_-]*")
-# One line of directives; a quote, a backslash or a variable's dollar would end or change the printed value.
-POLICY = re.compile(r"[A-Za-z0-9 ;:/.*'+=_-]+")
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -78,6 +70,7 @@ class Domain:
     service: str
     read_by: tuple[str, ...] = ()
     owner: Side = Side.MONOLITH
+    canary: Canary | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +177,8 @@ class ProxyConfig:
 def _domain(document: Mapping[str, Any]) -> Domain:
     routes = tuple(Route(r["path"], tuple(r.get("methods", ()))) for r in document["routes"])
     rest = {**document, "routes": routes, "read_by": tuple(document.get("read_by", ()))}
+    if rest.get("canary") is not None:
+        rest["canary"] = Canary.parse(rest["canary"])
     return Domain(**{**rest, "owner": Side(document.get("owner", Side.MONOLITH))})
 
 
@@ -206,6 +201,9 @@ def _problems(config: ProxyConfig) -> Iterator[str]:
     yield from _upstream_problems(config)
     yield from _domain_problems(config)
     yield from _static_problems(config)
+    for domain in config.domains:
+        if domain.canary is not None:
+            yield from canary_problems(domain.name, domain.canary)
     if config.identity is not None:
         yield from _identity_problems(config.identity)
 

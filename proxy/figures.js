@@ -20,6 +20,11 @@ const HELP = {
     fig_unexpected_fences_total: 'counter Requests refused by a fence that no switch explains.',
     fig_stale_waits_total: 'counter Requests that waited until the side they read had the user\'s own write.',
     fig_stale_refused_total: 'counter Those of them answered 503 because it took too long.',
+    fig_shadow_samples_total: 'counter Reads shown to the shadow comparer.',
+    fig_canary_share: 'gauge Share of the users whose reads of the domain the service answers while the monolith owns.',
+    fig_canary_fallbacks_total: 'counter Reads that the service failed or was too slow with, and the owner answered.',
+    fig_canary_own_writes_total: 'counter Reads that the owner answered as the service had not yet the user\'s own write.',
+    fig_canary_stale_total: 'counter Reads that the owner answered as the service\'s copy had grown old.',
     fig_figures_since_seconds: 'gauge When these figures were first asked for since this proxy began; another one: it began anew.',
     fig_figures_lost_total: 'counter Figures that could not be counted.',
     fig_inflight_writes: 'gauge Writes let in and not answered yet.',
@@ -57,6 +62,10 @@ function count(r, name, domain) {
     add(r, name, 'domain="' + domain + '"', 1);
 }
 
+function fallback(r, domain, reason) {
+    add(r, 'fig_canary_fallbacks_total', 'domain="' + domain + '",reason="' + reason + '"', 1);
+}
+
 function observe(r, name, labels, seconds) {
     let i = 0;
     while (i < BOUNDS.length && seconds > BOUNDS[i]) {
@@ -68,7 +77,9 @@ function observe(r, name, labels, seconds) {
 }
 
 function answered(r, vs) {
-    const labels = 'domain="' + (vs.fig_domain || '-') + '",side="' + (vs.fig_side || '-') + '",method="' +
+    // What a canary has asked of the service is the service's, whoever answered it in the end.
+    const side = vs.fig_canary ? 'service' : vs.fig_side || '-';
+    const labels = 'domain="' + (vs.fig_domain || '-') + '",side="' + side + '",method="' +
         (SAFE[vs.request_method] ? 'read' : 'write') + '"';
     add(r, 'fig_requests_total', labels + ',status="' + vs.status[0] + 'xx"', 1);
     observe(r, 'fig_request_seconds', labels, +vs.request_time);
@@ -116,6 +127,9 @@ function gauges(lines) {
         lines.push(['fig_inflight_writes' + label, inflight(domain)]);
         lines.push(['fig_route_epoch' + label, route.epoch]);
         lines.push(['fig_route_held' + label, table.held(route) ? 1 : 0]);
+        if (settings.domains[domain].canary) {
+            lines.push(['fig_canary_share' + label, route.share / 10000]);
+        }
         ['monolith', 'service'].forEach(function (side) {
             const through = applied.get(domain + '|' + side);
             lines.push(['fig_route_owner' + label + ',side="' + side + '"', route.owner === side ? 1 : 0]);
@@ -168,4 +182,4 @@ function metrics() {
     return text.join('\n') + '\n';
 }
 
-export default { SAFE, count, observe, answered, enter, leave, inflight, metrics };
+export default { SAFE, count, fallback, observe, answered, enter, leave, inflight, metrics };

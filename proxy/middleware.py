@@ -26,6 +26,9 @@ in a copy of its context (`contextvars.copy_context().run`).
 
 **Effects outside**: call `begin_effect()`, or, without importing this file, `environ["fig.begin_effect"]()`, before the
 first one that must not happen twice.
+
+**Shadow requests** (`X-Fig-Shadow`) are answered where proxy/shadow_fence.py is beside this file: read only, and
+`begin_effect()` raises.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ StartResponse = Callable[..., Callable[[bytes], object]]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 FENCED = "SF421"
+_READ_ONLY = "25006"  # A write in a transaction that may only read.
 log = logging.getLogger("fig.middleware")
 
 # What a statement that only reads, or only steers the transaction, begins with. Anything else counts as a write.
@@ -68,19 +72,38 @@ class _Request:
     refused: bool = False
     done: bool = False  # Something is committed, or begun outside: the request must not be repeated.
     writing: set[int] = field(default_factory=set)  # Connections with writes that are not committed.
+    shadow: Environ | None = None  # Its environ, if this is a shadow request.
 
     def begin_effect(self) -> None:
+        if self.shadow is not None:
+            self.shadow["fig.shadow_refused"] = True
+            raise EffectRefused("a shadow request must have no effect outside")
         self.done = True
 
 
 _current: ContextVar[_Request | None] = ContextVar("fig_request", default=None)
 
 
+_shield: Callable[[Any], None] | None = None
+"""Makes a watched connection read only where that is asked for."""
+
+
+class EffectRefused(Exception):
+    """A shadow request began an effect outside; the answer will say so, even if the application swallows this."""
+
+
 def guard(target: str | Callable[..., Any]) -> Guarded:
     """The application that `target` names, with the middleware around it."""
+    global _shield
     _watch_psycopg()
     _watch_sqlalchemy()
-    return Guarded(_resolve(target))
+    application = _resolve(target)
+    try:
+        from proxy import shadow_fence
+    except ImportError:
+        return Guarded(application)  # Copied without it: shadow requests are not answered.
+    _shield = shadow_fence.shield
+    return Guarded(shadow_fence.shielded(application))
 
 
 def begin_effect() -> None:
@@ -102,7 +125,7 @@ class Guarded:
         self.application = application
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        request = _Request()
+        request = _Request(shadow=environ if "HTTP_X_FIG_SHADOW" in environ else None)
         environ["fig.begin_effect"] = request.begin_effect
         token = _current.set(request)
         try:
@@ -229,7 +252,10 @@ def _rolled_back(connection: Any) -> None:
 def _failed(error: BaseException | None) -> None:
     """Take note if this is the fence's error; an unreadable DETAIL still refuses, but names no domain."""
     request = _current.get()
-    if request is None or (getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)) != FENCED:
+    code = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    if request is not None and request.shadow is not None and code == _READ_ONLY:
+        request.shadow["fig.shadow_refused"] = True
+    if request is None or code != FENCED:
         return
     request.refused, request.fence = True, None
     try:
@@ -312,6 +338,8 @@ class _WatchedCursor(_Watched):
         return self._inner.__exit__(kind, error, trace)
 
     def _run(self, name: str, statement: Any, *arguments: Any, **options: Any) -> Any:
+        if _shield is not None:
+            _shield(self._connection)
         with _reporting():
             result = getattr(self._inner, name)(statement, *arguments, **options)
         _executed(self._connection, "call" if name == "callproc" else statement)

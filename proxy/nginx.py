@@ -178,7 +178,9 @@ def _check_routes(config: ProxyConfig) -> None:
     for path in sorted((config.folder / "routes").glob("*.json")):
         try:
             route = json.loads(path.read_text())
-            valid = set(route) == {"epoch", "owner"} and type(route["epoch"]) is int
+            # Files of older versions know no canary.
+            valid = set(route) in ({"epoch", "owner"}, {"epoch", "owner", "share", "revision"})
+            valid = valid and all(type(value) is int for name, value in route.items() if name != "owner")
         except (ValueError, TypeError):
             valid = False
         if not valid:

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import jinja2
 
+from proxy.canary import Canary, Cohort
 from proxy.config import Domain, ProxyConfig, Route, Side, Static, Upstream
 
-SCRIPTS = ("router.js", "table.js", "marks.js", "figures.js", "admin.js")
+SCRIPTS = ("router.js", "table.js", "marks.js", "figures.js", "shadow.js", "canary.js", "admin.js")
 
 # Request headers that only we may set are replaced or dropped on the way in. nginx knows no wildcard here, so
 # these are the names that any server or framework gives a meaning to.
 DROPPED = (
-    "X-Fig-Fenced", "X-Fig-Mark", "X-Fig-Epoch", "X-Fig-Side", "X-Original-Method", "X-Original-URI",
+    "X-Fig-Fenced", "X-Fig-Shadow", "X-Fig-Mark", "X-Fig-Epoch", "X-Fig-Side", "X-Original-Method", "X-Original-URI",
     "Forwarded",
     "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
     "X-Forwarded-Protocol", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Uri",
@@ -57,6 +59,12 @@ def nginx_conf(config: ProxyConfig, user_line: str = "") -> str:
         domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
         upstreams=[{"name": u.name, "servers": _server_lines(u)} for u in config.upstreams],
         identity=_identity(config),
+        identity_value="$fig_identity" if config.identity else "",
+        canaries=[
+            {"domain": domain.name, "first_byte_ms": domain.canary.first_byte_ms}
+            for domain in config.domains
+            if domain.canary
+        ],
         static=[_static(number, one) for number, one in enumerate(config.static)],
         static_at_root=any(one.path == "/" for one in config.static),
         content_types=CONTENT_TYPES,
@@ -72,6 +80,7 @@ def settings_js(config: ProxyConfig, proc: bool = True) -> str:
         "folder": str(config.folder),
         "proc": proc,
         "default_upstream": config.default_upstream,
+        "identity": config.identity is not None,
         "identity_domain": identity_domain.name if identity_domain else "",
         "secure_cookies": config.secure_cookies,
         "limits": {
@@ -84,6 +93,7 @@ def settings_js(config: ProxyConfig, proc: bool = True) -> str:
                 "owner": domain.owner.value,
                 "upstreams": {Side.MONOLITH.value: domain.monolith, Side.SERVICE.value: domain.service},
                 "read_by": sorted(domain.read_by),
+                "canary": _canary(domain.name, domain.canary) if domain.canary else None,
             }
             for domain in config.domains
         },
@@ -115,6 +125,22 @@ def _static(number: int, static: Static) -> dict[str, Any]:
         "folder": static.folder,
         "policy": static.policy,
     }
+
+
+def _canary(domain: str, canary: Canary) -> dict[str, Any]:
+    return {
+        "salt": zlib.crc32(domain.encode()),
+        "applied_age_ms": canary.applied_age_ms,
+        "always": [_cohort(cohort) for cohort in canary.always],
+        "never": [_cohort(cohort) for cohort in canary.never],
+    }
+
+
+def _cohort(cohort: Cohort) -> dict[str, Any]:
+    """As the variable of nginx that has to have a value: exactly, or for a path also below it."""
+    variable = {"header": "http_", "cookie": "cookie_", "host": "host", "path": "uri"}[cohort.kind]
+    name = cohort.name.lower().replace("-", "_") if cohort.kind == "header" else cohort.name
+    return {"variable": variable + name, "value": cohort.value, "below": cohort.kind == "path"}
 
 
 def _server_lines(upstream: Upstream) -> list[str]:

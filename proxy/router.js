@@ -4,6 +4,8 @@ import settings from 'settings.js';
 import table from 'table.js';
 import marks from 'marks.js';
 import figures from 'figures.js';
+import shadow from 'shadow.js';
+import canary from 'canary.js';
 
 const FENCED = /^([a-z][a-z0-9_-]{0,62}) (0|[1-9][0-9]{0,14})$/;
 
@@ -14,7 +16,11 @@ function access(r) {
         if (vs.fig_listener === 'internal') {
             vs.fig_admitted = vs.fig_passed_admission;
         }
-        place(vs);
+        const route = place(vs);
+        if (route && route.share && canary.takes(r, vs, route)) {
+            r.internalRedirect('@canary_' + vs.fig_domain);
+            return;
+        }
         if (vs.cookie_fig_mark && unseen(vs)) {
             return fresh(r, vs);
         }
@@ -110,6 +116,24 @@ async function fresh(r, vs) {
         if (vs.fig_domain && !figures.SAFE[vs.request_method] && !admit(r, vs)) {
             await held(r, vs);
         }
+    } catch (e) {
+        broken(r, e);
+    }
+}
+
+// The service failed a canary's read, was too slow with its first byte, or refused it: the owner answers it, once, and
+// no user sees an error. Counted as the service's.
+function fallback(r) {
+    const vs = r.variables;
+    try {
+        if (settings.identity && vs.fig_identity_status !== '204' && vs.fig_identity_status !== '200') {
+            problem(r, 503, 'identity-unavailable', 'Identity unavailable', 'Who you are cannot be checked right now.');
+            return;
+        }
+        vs.fig_canary = /504$/.test(vs.upstream_status) ? 'slow' : 'failed';
+        figures.fallback(r, vs.fig_domain, vs.fig_canary);
+        place(vs);
+        r.internalRedirect('@again');
     } catch (e) {
         broken(r, e);
     }
@@ -219,10 +243,11 @@ function done(r) {
     try {
         figures.leave(vs.fig_inflight);
         figures.answered(r, vs);
+        vs.fig_sampled = shadow.sampled(r, vs);
     } catch (e) {
         r.error('fig: ' + e.message);
     }
     return '';
 }
 
-export default { access, misdirected, refused, identity, mark, done };
+export default { access, fallback, misdirected, refused, identity, mark, done };

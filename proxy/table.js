@@ -1,6 +1,7 @@
-// The route table: per domain one value in a shared dictionary, "<epoch>|<owner>|<held until, unix ms, or 0>",
-// so that a flip that ends a hold is one write, which all workers see at once.
-// Epoch and owner are also in a file per domain, written before the value is visible and before any ack.
+// The route table: per domain one value in a shared dictionary,
+// "<epoch>|<owner>|<held until, unix ms, or 0>|<canary's share, in 1/100 %>|<canary's revision>",
+// so that a flip that ends a hold and a canary is one write, which all workers see at once.
+// All but the hold is also in a file per domain, written before the value is visible and before any ack.
 import fs from 'fs';
 import settings from 'settings.js';
 
@@ -19,11 +20,14 @@ function read(domain) {
         value = routes.get(domain);
     }
     const parts = value.split('|');
-    return { epoch: +parts[0], owner: parts[1], until: +parts[2] };
+    // A value that an older version left in the dictionary has three parts.
+    return {
+        epoch: +parts[0], owner: parts[1], until: +parts[2], share: +(parts[3] || 0), revision: +(parts[4] || 0),
+    };
 }
 
 function text(route) {
-    return route.epoch + '|' + route.owner + '|' + route.until;
+    return [route.epoch, route.owner, route.until, route.share, route.revision].join('|');
 }
 
 function file(domain) {
@@ -36,24 +40,28 @@ function saved(domain) {
         content = fs.readFileSync(file(domain), 'utf8');
     } catch (e) {
         if (e.code === 'ENOENT') {
-            return { epoch: 0, owner: settings.domains[domain].owner, until: 0 };
+            return { epoch: 0, owner: settings.domains[domain].owner, until: 0, share: 0, revision: 0 };
         }
         throw e;
     }
     const route = JSON.parse(content);
-    return { epoch: route.epoch, owner: route.owner, until: 0 };
+    // Without rules (a plan that no longer has a canary) nothing could be sent anywhere.
+    const share = settings.domains[domain].canary ? route.share || 0 : 0;
+    return { epoch: route.epoch, owner: route.owner, until: 0, share: share, revision: route.revision || 0 };
 }
 
 function write(domain, route) {
     const part = file(domain) + '.' + process.pid;
-    fs.writeFileSync(part, JSON.stringify({ epoch: route.epoch, owner: route.owner }));
+    fs.writeFileSync(part, JSON.stringify({
+        epoch: route.epoch, owner: route.owner, share: route.share, revision: route.revision,
+    }));
     fs.renameSync(part, file(domain));
     routes.set(domain, text(route));
 }
 
 // A hold lives in the dictionary only: a proxy that was restarted lets writes through to the fence, which is safe.
 function hold(domain, route, until) {
-    routes.set(domain, text({ epoch: route.epoch, owner: route.owner, until: until }));
+    routes.set(domain, text(Object.assign(route, { until: until })));
 }
 
 function held(route) {

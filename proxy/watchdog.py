@@ -5,6 +5,9 @@ say) in the microsecond in which it holds it leaves all others, and all that com
 nginx has new dictionaries, and the routes come back from their files. Only a silence that began with the death of a
 worker counts: a busy machine alone is no reason to end anything.
 
+A master that is killed alone leaves its workers behind; they keep the sockets, and no other nginx could start. They are
+told to finish what they have and go.
+
     begin(config) -> None      # before the process becomes nginx: forks the child that watches it
 """
 
@@ -50,6 +53,19 @@ def _watch(config: ProxyConfig, master: int) -> None:
                 _end(master)
                 return
         time.sleep(EVERY)
+    for worker in _orphans():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGQUIT)
+
+
+def _orphans() -> list[int]:
+    """The workers of a master that is gone: who inherited us has inherited them, too."""
+    group, found = os.getpgid(0), []
+    for worker in workers(os.getppid()):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(worker) == group:
+                found.append(worker)
+    return found
 
 
 def _end(master: int) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from extracted.platform import shadow
 from extracted.platform.database import something_was_committed
 from extracted.platform.fence import Fence, fence_of
 from extracted.platform.json_logs import request_id
@@ -44,6 +45,7 @@ def answer(
 ) -> Response:
     """The answer to one request, whatever happens; logged in one line."""
     request_id.set(request.id)
+    shadow.begin(request.headers)
     admitted.set(request.headers.get("X-Fig-Admitted", ""))
     started = time.perf_counter()
     try:
@@ -60,6 +62,8 @@ def answer(
     except Exception:
         log.exception("an entrypoint failed")
         response = refuse(InternalError("The error was logged under this request's id."))
+    if shadow.is_shadow():
+        response.headers[shadow.HEADER] = shadow.verdict()
     log.info(
         "answered",
         extra={
@@ -94,6 +98,8 @@ def database_error(error: DBAPIError) -> Response:
     if fence := fence_of(error):
         return _fenced(fence)
     code = getattr(error.orig, "pgcode", None) or ""
+    if code == shadow.READ_ONLY:
+        shadow.refuse()
     # The driver names no code when the connection broke or could not be made.
     if error.connection_invalidated or not code or code.startswith(_PASSING):
         reason = type(error.orig).__name__

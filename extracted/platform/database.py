@@ -15,13 +15,17 @@ from eventlet import patcher
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import InvalidatePoolError
 
+from extracted.platform import shadow
 from extracted.platform.errors import SettingWrong
+from extracted.platform.problems import ShadowRefused
 from extracted.platform.settings import setting
 
 DRIVER = "postgresql+psycopg2"
 # A statement and an open transaction end by themselves, even if this process is gone or frozen.
 OPTIONS = "-c statement_timeout=5s -c idle_in_transaction_session_timeout=10s -c jit=off"
 POOL_PATIENCE_S = 5
+SHADOWS = 2
+"""Shadow requests at a time; they are the first to go without when there is much to do."""
 _select = patcher.original("select")
 
 _committed: ContextVar[bool] = ContextVar("committed", default=False)
@@ -33,11 +37,15 @@ def something_was_committed() -> bool:
 
 
 class Database:
-    """Two pools: a connection that changed between autocommit and transactions would pay a round trip each time."""
+    """Two pools: a connection that changed between autocommit and transactions would pay a round trip each time.
 
-    def __init__(self, reading: Engine, writing: Engine) -> None:
+    Shadow requests have a small one of their own, whose connections can only read.
+    """
+
+    def __init__(self, reading: Engine, writing: Engine, shadow: Engine) -> None:
         self._reading = reading
         self._writing = writing
+        self._shadow = shadow
 
     @classmethod
     def from_environment(cls, name: str, application: str, workers: int) -> Database:
@@ -45,18 +53,23 @@ class Database:
         if url.drivername != DRIVER:
             raise SettingWrong(name, f"its driver is {url.drivername}", f"begin the URL with {DRIVER}://")
         # Nothing is ever open in autocommit, so there is nothing to reset when a connection comes back.
-        reading = _engine(url, application, workers, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
-        return cls(reading, _engine(url, application, workers))
+        bare: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+        reading = _engine(url, application, workers, **bare)
+        shadow = _engine(url, application, SHADOWS, f"{OPTIONS} -c default_transaction_read_only=on", **bare)
+        return cls(reading, _engine(url, application, workers), shadow)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """For statements that change nothing: no transaction, one round trip each."""
-        with self._reading.connect() as connection:
+        with (self._shadow if shadow.is_shadow() else self._reading).connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction, committed at the end and rolled back by any exception."""
+        if shadow.is_shadow():
+            shadow.refuse()
+            raise ShadowRefused("A shadow request wanted to write.")
         with self._writing.connect() as connection:
             yield connection
             # Noted before the commit, because the outcome of one that fails is not known.
@@ -69,11 +82,11 @@ class Database:
             return connection.execute(text("select true")).scalar_one() is True
 
     def close(self) -> None:
-        self._reading.dispose()
-        self._writing.dispose()
+        for engine in (self._reading, self._writing, self._shadow):
+            engine.dispose()
 
 
-def _engine(url: URL, application: str, workers: int, **options: Any) -> Engine:
+def _engine(url: URL, application: str, workers: int, settings: str = OPTIONS, **options: Any) -> Engine:
     engine = create_engine(
         url,
         pool_size=workers,
@@ -82,7 +95,7 @@ def _engine(url: URL, application: str, workers: int, **options: Any) -> Engine:
         pool_timeout=POOL_PATIENCE_S,
         # Parameters hold what people typed; they do not belong into a log.
         hide_parameters=True,
-        connect_args={"options": OPTIONS, "application_name": application},
+        connect_args={"options": settings, "application_name": application},
         **options,
     )
     event.listen(engine, "checkout", _refuse_closed_connection)

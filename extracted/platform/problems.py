@@ -106,6 +106,14 @@ class Unavailable(Refusal):
     retry_after = 2
 
 
+class ShadowRefused(Refusal):
+    """A request that is only there to be compared wanted to write."""
+
+    code = "shadow-refused"
+    title = "Shadow requests change nothing."
+    next_step = "Take the route out of the plan's shadow routes: it is not pure."
+
+
 class InternalError(Refusal):
     code = "internal-error"
     title = "Something went wrong here."
@@ -117,6 +125,7 @@ REFUSALS: Mapping[type[Refusal], int] = {
     NotAuthenticated: 401,
     CsrfTokenInvalid: 403,
     RoleRequired: 403,
+    ShadowRefused: 403,
     NotFound: 404,
     MethodNotAllowed: 405,
     BodyTooLarge: 413,

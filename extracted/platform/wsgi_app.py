@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from extracted.platform import shadow
 from extracted.platform.answers import http_error
 from extracted.platform.identity import IdentityCheck
 from extracted.platform.request import Request
@@ -39,6 +40,8 @@ class Application:
         if path == "/readyz":
             return self._readiness(start_response)
         request = Request(environ)
+        if request.headers.get(shadow.HEADER) == "probe":
+            return Response(status=204, headers={shadow.HEADER: "fenced"})(environ, start_response)
         try:
             rule, values = self._routes.match(path, request.method, return_rule=True)
             request.identity_check = self._identity_check
@@ -49,6 +52,9 @@ class Application:
         except HTTPException as error:
             response = http_error(error)
         response.headers["X-Request-Id"] = request.id
+        if shadow.HEADER in request.headers:
+            # What never came to an entrypoint has done nothing.
+            response.headers.setdefault(shadow.HEADER, "fenced")
         return response(environ, start_response)
 
     def _readiness(self, start_response: StartResponse) -> Iterable[bytes]:

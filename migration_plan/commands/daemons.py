@@ -22,7 +22,7 @@ def streams() -> None:
     from migration_plan import bootstrap
     from migration_plan.streaming import run
 
-    run(bootstrap.all_parts(), _until_stopped(), bootstrap.metrics_address())
+    run(bootstrap.all_parts(), until_stopped(), bootstrap.metrics_address())
 
 
 @click.command()
@@ -34,12 +34,18 @@ def controller() -> None:
       fig controller
     """
     from migration_plan import bootstrap
+    from migration_plan.canary.keeper import Keeper, KeeperThread
     from migration_plan.controller import Controller
+    from migration_plan.lifecycle import Stage
 
-    Controller(bootstrap.all_parts()).run(_until_stopped())
+    stop = until_stopped()
+    for parts in bootstrap.all_parts():
+        if Stage.CANARY in parts.plan.stages:
+            KeeperThread(Keeper(parts), parts.domain, stop).start()
+    Controller(bootstrap.all_parts()).run(stop)
 
 
-def _until_stopped() -> threading.Event:
+def until_stopped() -> threading.Event:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

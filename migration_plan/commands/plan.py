@@ -32,10 +32,10 @@ def _check() -> click.Command:
         if refusals:
             raise PreflightRefused(domain, refusals)
         if as_json:
-            click.echo(json.dumps({"domain": domain, "refusals": [], "notes": notes(inspection),
+            click.echo(json.dumps({"domain": domain, "refusals": [], "notes": notes(inspection, plan),
                                    "next_steps": [f"fig advance {domain} --dry-run"]}))  # fmt: skip
             return
-        for note in notes(inspection):
+        for note in notes(inspection, plan):
             click.echo(f"  {note}")
         click.secho(f"{domain}: nothing against it", fg="green")
         click.echo(f"next: fig advance {domain} --dry-run")
@@ -43,4 +43,39 @@ def _check() -> click.Command:
     return check
 
 
-plan = click.Group("plan", commands=[_check()], help="Look at a domain's plan.")
+def _show() -> click.Command:
+    @click.command("show")
+    @click.argument("domain")
+    @json_option
+    def show(domain: str, as_json: bool) -> None:
+        """Show DOMAIN's plan: its way through the stages and where it is, its gates, tables, routes and writers.
+
+        \b
+        Examples:
+          fig plan show catalog
+          fig plan show catalog --json | jq .gates
+        """
+        from migration_plan import bootstrap
+        from migration_plan.commands.standing import show_standing
+        from migration_plan.domain_status import standing
+        from migration_plan.lifecycle import diagram
+        from migration_plan.plan_view import view
+
+        with bootstrap.opened(domain) as mover:
+            where, seen = standing(mover.parts), view(mover.parts.plan)
+        if as_json:
+            click.echo(json.dumps({**where.as_json(), **seen.as_json()}))
+            return
+        show_standing(where)
+        for title, lines in seen.sections:
+            click.echo(f"  {title}:")
+            for line in lines or ("none",):
+                click.echo(f"    {line}")
+        click.echo("  every life:")
+        for line in diagram().splitlines():
+            click.echo(f"    {line}")
+
+    return show
+
+
+plan = click.Group("plan", commands=[_check(), _show()], help="Look at a domain's plan.")

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from migration_plan.commands.domain import verify
-from migration_plan.terminal import json_option
+from migration_plan.exit_codes import Exit
+from migration_plan.terminal import json_option, reason_option
 
 if TYPE_CHECKING:
     from cdc.snapshot import SnapshotProgress
@@ -30,8 +31,9 @@ direction_option = click.option(
 @click.command("stop")
 @domain_argument
 @direction_option
+@reason_option
 @json_option
-def stop_streams(domain: str, direction: str | None, as_json: bool) -> None:
+def stop_streams(domain: str, direction: str | None, reason: str, as_json: bool) -> None:
     """Pause the streams of DOMAIN. Nothing is lost: they keep their place, as long as their WAL budget allows.
 
     \b
@@ -41,7 +43,7 @@ def stop_streams(domain: str, direction: str | None, as_json: bool) -> None:
     """
     from migration_plan import bootstrap, steering
 
-    with bootstrap.opened(domain) as mover:
+    with bootstrap.opened(domain, reason=reason) as mover:
         which = steering.chosen(mover.parts, direction)
         steering.pause(mover.parts, which)
     _done(domain, "paused", [line.name for line in which], f"fig sync start {domain}", as_json)
@@ -50,8 +52,9 @@ def stop_streams(domain: str, direction: str | None, as_json: bool) -> None:
 @click.command("start")
 @domain_argument
 @direction_option
+@reason_option
 @json_option
-def start_streams(domain: str, direction: str | None, as_json: bool) -> None:
+def start_streams(domain: str, direction: str | None, reason: str, as_json: bool) -> None:
     """Let the streams of DOMAIN go on. One that gave up its slot meanwhile copies again, by itself.
 
     \b
@@ -60,7 +63,7 @@ def start_streams(domain: str, direction: str | None, as_json: bool) -> None:
     """
     from migration_plan import bootstrap, steering
 
-    with bootstrap.opened(domain) as mover:
+    with bootstrap.opened(domain, reason=reason) as mover:
         which = steering.chosen(mover.parts, direction)
         steering.go_on(mover.parts, which)
     _done(domain, "continued", [line.name for line in which], f"fig sync status {domain}", as_json)
@@ -89,15 +92,16 @@ def sync_status(domain: str, as_json: bool) -> None:
     else:
         _show(found)
     if not found.is_well:
-        raise SystemExit(1)
+        raise SystemExit(Exit.NOT_WELL)
 
 
 @click.command("snapshot")
 @domain_argument
 @direction_option
 @click.option("--table", metavar="SCHEMA.NAME", help="Only this table of the copy, while its stream goes on.")
+@reason_option
 @json_option
-def copy_again(domain: str, direction: str | None, table: str | None, as_json: bool) -> None:
+def copy_again(domain: str, direction: str | None, table: str | None, reason: str, as_json: bool) -> None:
     """Copy the owner's rows of DOMAIN again, while people use it, and let the stream go on from there.
 
     This is what a stream that waits for a person needs. Rows that only the copy has are deleted: look first whether
@@ -111,7 +115,7 @@ def copy_again(domain: str, direction: str | None, table: str | None, as_json: b
     """
     from migration_plan import bootstrap, steering
 
-    with bootstrap.opened(domain) as mover, _bar(as_json) as tell:
+    with bootstrap.opened(domain, reason=reason) as mover, _bar(as_json) as tell:
         if table is None:
             done, what = steering.copy_again(mover.parts, direction, tell).name, "is there again"
         else:
@@ -121,8 +125,9 @@ def copy_again(domain: str, direction: str | None, table: str | None, as_json: b
 
 @click.command("repair")
 @domain_argument
+@reason_option
 @json_option
-def repair_rows(domain: str, as_json: bool) -> None:
+def repair_rows(domain: str, reason: str, as_json: bool) -> None:
     """Compare both sides of DOMAIN and copy again, from the owner, the rows that differ; each is named by its cause.
 
     Rows that were only on their way are left alone. Exit code 13 when something differs all the same.
@@ -134,7 +139,7 @@ def repair_rows(domain: str, as_json: bool) -> None:
     from migration_plan import bootstrap
     from migration_plan.verification import hidden, repair_domain
 
-    with bootstrap.opened(domain) as mover:
+    with bootstrap.opened(domain, reason=reason) as mover:
         done = hidden(mover.parts, repair_domain(mover.parts))
     follow = f"fig sync {'status' if done.remaining else 'verify'} {domain}"
     if as_json:
@@ -146,7 +151,7 @@ def repair_rows(domain: str, as_json: bool) -> None:
         click.secho(f"{domain}: {done.rows} row(s) copied again, {len(done.remaining)} still differ", fg=colour)
         click.echo(f"next: {follow}")
     if done.remaining:
-        raise SystemExit(13)
+        raise SystemExit(Exit.DIFFERENT)
 
 
 @click.command("skip")
@@ -183,15 +188,14 @@ def _done(domain: str, what: str, names: list[str], follow: str, as_json: bool) 
 def _show(found: DomainStatus) -> None:
     table = Table("stream", "state", "lag", "behind", "rows/s", "WAL kept", "of", box=None)
     for line in found.lines:
-        table.add_row(
-            line.direction, line.state, _seconds(line.lag_seconds), _bytes(line.lag_bytes),
-            "-" if line.rows_per_second is None else f"{line.rows_per_second:,.0f}", _bytes(line.retained_wal),
-            _bytes(line.wal_budget),
-        )  # fmt: skip
+        state = f"[{'green' if line.is_well else 'red'}]{line.state}"
+        rate = "-" if line.rows_per_second is None else f"{line.rows_per_second:,.0f}"
+        sizes = (_bytes(line.lag_bytes), rate, _bytes(line.retained_wal), _bytes(line.wal_budget))
+        table.add_row(line.direction, state, _seconds(line.lag_seconds), *sizes)
     Console().print(table)
     for line in found.lines:
         for text in _remarks(line):
-            click.echo(f"  {line.direction}: {text}")
+            click.secho(f"  {line.direction}: {text}", fg=None if line.is_well else "red")
     age = "never verified" if found.verified_age is None else f"verified {found.verified_age:.0f} s ago"
     click.echo(f"{found.domain}: {age}" + (f", {found.differences} difference(s)" if found.differences else ""))
     click.echo("next: " + "; ".join(found.next_steps))

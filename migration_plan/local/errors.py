@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 
 
 class PortTaken(FigError):
     """Another program listens where a process of the stack should; nothing was started."""
 
     code = "port-taken"
-    exit_code = 20
+    exit_code = Exit.PORT_TAKEN
 
     def __init__(self, taken: list[tuple[str, str, int]], base: int) -> None:
         named = ", ".join(f"{port} ({name} of {process})" for process, name, port in taken)
@@ -26,7 +27,7 @@ class ProcessUnhealthy(FigError):
     """A process of the stack did not become healthy in time, or kept ending."""
 
     code = "process-unhealthy"
-    exit_code = 21
+    exit_code = Exit.UNHEALTHY
 
     def __init__(self, name: str, reason: str, log_lines: list[str]) -> None:
         shown = "".join(f"\n    {line}" for line in log_lines) or "\n    (its log is empty)"
@@ -40,7 +41,7 @@ class StepFailed(FigError):
     """A preparation step ended with an error."""
 
     code = "step-failed"
-    exit_code = 22
+    exit_code = Exit.STEP_FAILED
 
     def __init__(self, name: str, reason: str, log_lines: list[str]) -> None:
         shown = "".join(f"\n    {line}" for line in log_lines) or "\n    (its log is empty)"
@@ -52,7 +53,7 @@ class ProgramMissing(FigError):
     """A server program is not installed."""
 
     code = "program-missing"
-    exit_code = 23
+    exit_code = Exit.PROGRAM_MISSING
 
     def __init__(self, program: str) -> None:
         super().__init__(f"{program} is not installed on this machine", "make setup")
@@ -62,7 +63,7 @@ class FolderRefused(FigError):
     """The state folder belongs to somebody else, or is no state folder of ours."""
 
     code = "folder-refused"
-    exit_code = 24
+    exit_code = Exit.FOLDER_REFUSED
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(f"{folder} {reason}", "FIG_STATE=FOLDER fig up   (a folder of your own)")
@@ -72,7 +73,7 @@ class StackNotRunning(FigError):
     """There is no running stack in this state folder."""
 
     code = "stack-not-running"
-    exit_code = 25
+    exit_code = Exit.STACK_NOT_RUNNING
 
     def __init__(self, folder: Path) -> None:
         super().__init__(f"no stack runs in {folder}", "fig up")
@@ -82,14 +83,14 @@ class SupervisorFailed(FigError):
     """The supervisor did not start or does not answer."""
 
     code = "supervisor-failed"
-    exit_code = 26
+    exit_code = Exit.SUPERVISOR_FAILED
 
 
 class StillRunning(FigError):
     """Processes of the stack outlived `fig down`."""
 
     code = "still-running"
-    exit_code = 27
+    exit_code = Exit.STILL_RUNNING
 
     def __init__(self, pids: list[int]) -> None:
         super().__init__(f"these processes of the stack could not be ended: {pids}", "end them by hand: kill -9 PID")
@@ -99,7 +100,7 @@ class ProcessUnknown(FigError):
     """The stack file has no process of this name."""
 
     code = "process-unknown"
-    exit_code = 28
+    exit_code = Exit.PROCESS_UNKNOWN
 
     def __init__(self, names: list[str], known: list[str]) -> None:
         super().__init__(f"no process {', '.join(names)} in the stack; there are {', '.join(known)}", "fig status")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 from migration_plan.local.up import last_lines
 
 
@@ -14,7 +15,7 @@ class NoSuchLog(FigError):
     """There is no process or step of this name that has ever run here."""
 
     code = "no-such-log"
-    exit_code = 28
+    exit_code = Exit.PROCESS_UNKNOWN
 
 
 def find(state: Path, name: str | None) -> dict[str, Path]:

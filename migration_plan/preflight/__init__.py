@@ -15,11 +15,11 @@ import psycopg
 from migration_plan.errors import Refusal
 from migration_plan.lifecycle import Act, Side
 from migration_plan.plan import Plan
-from migration_plan.preflight import activity, border, moment, server, tables
+from migration_plan.preflight import activity, border, moment, server, tables, writers
 from migration_plan.preflight.facts import SideFacts, SwitchFacts
 from migration_plan.preflight.read import look, read_side
 
-__all__ = ["Inspection", "SwitchFacts", "inspect", "judge", "notes", "preflight"]
+__all__ = ["Inspection", "SwitchFacts", "inspect", "judge", "judge_databases", "notes", "preflight"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,16 @@ def _ask_lens(plan: Plan, monolith: psycopg.Connection[Any], service: psycopg.Co
 
 def judge(plan: Plan, act: Act, inspection: Inspection, switch: SwitchFacts | None = None) -> list[Refusal]:
     """The decision, from facts alone."""
+    refusals = judge_databases(plan, act, inspection)
+    if act is Act.SWITCH:
+        if switch is None:
+            raise ValueError("a switch is judged with its SwitchFacts")
+        refusals += moment.check_moment(switch, plan)
+    return refusals
+
+
+def judge_databases(plan: Plan, act: Act, inspection: Inspection) -> list[Refusal]:
+    """What both databases have against it: safety, which nobody may force."""
     refusals: list[Refusal] = []
     for side in inspection.sides:
         if side.unreachable:
@@ -86,22 +96,20 @@ def judge(plan: Plan, act: Act, inspection: Inspection, switch: SwitchFacts | No
         refusals += tables.check_leftovers(side, plan.domain)
         refusals += border.check_foreign_keys(side, plan)
         refusals += border.check_triggers(side, plan)
+        refusals += writers.check_writers(side, plan)
         refusals += border.check_sequences(side, plan)
         refusals += activity.check_transactions(side, act)
         refusals += activity.check_maintenance(side)
     refusals += server.check_distinct(*inspection.sides)
     refusals += border.check_names(inspection.sides, plan, act)
+    refusals += writers.check_known(inspection.sides, plan)
     refusals += [
         Refusal("lens", problem, "correct the plan's tables, or the schema that they describe")
         for problem in inspection.lens_problems
     ]
-    if act is Act.SWITCH:
-        if switch is None:
-            raise ValueError("a switch is judged with its SwitchFacts")
-        refusals += moment.check_moment(switch, plan)
     return refusals
 
 
-def notes(inspection: Inspection) -> list[str]:
+def notes(inspection: Inspection, plan: Plan) -> list[str]:
     """Information for a person: who may write the tables, who does now, which views read them."""
-    return [note for side in inspection.sides for note in activity.notes(side)]
+    return [note for side in inspection.sides for note in (*activity.notes(side), *writers.notes(side, plan))]

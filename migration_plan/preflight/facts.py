@@ -149,6 +149,7 @@ class Writer:
     user: str
     sessions: int
     owner: bool  # The role could also take the fence away.
+    superuser: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,11 @@ class SideFacts:
     sessions: tuple[Session, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
     writers: tuple[Writer, ...] = ()
+    writer_roles: tuple[str, ...] = ()  # By grant or as owner; superusers and our own role are left out.
+    writer_functions: tuple[str, ...] = ()  # Whose text names a table of the domain and writes.
+    writer_views: tuple[str, ...] = ()  # Through which a table of the domain can be written.
+    writer_rules: tuple[str, ...] = ()  # "NAME on TABLE": of other tables, writing the domain's.
+    policies: tuple[str, ...] = ()  # "NAME on TABLE": row-level security.
 
 
 @dataclass(frozen=True)
@@ -190,4 +196,6 @@ class SwitchFacts:
     halted: Mapping[str, str] = field(default_factory=dict)  # Stream or publisher -> why it stands still.
     stage: str = ""  # Why the stage cannot follow; empty: it can.
     contract_age: float | None = None  # Seconds; None: the contract command has never run.
+    rehearsal_age: float | None = None  # Seconds; None: it has never been rehearsed.
+    rehearsal_problems: tuple[str, ...] = ()  # Of the last one; empty: it was good.
     contract_exit: int = 0

@@ -186,9 +186,57 @@ order by 1
 -- :name writers
 select coalesce(a.application_name, '') as application, a.usename::text as user, count(*)::int as sessions,
        bool_or((select bool_or(pg_has_role(a.usesysid, c.relowner, 'USAGE')) from pg_class c where c.oid = any (%(oids)s::oid[])))
-           as owner
-from pg_stat_activity a
+           as owner, bool_or(r.rolsuper) as superuser
+from pg_stat_activity a join pg_roles r on r.oid = a.usesysid
 where a.datname = current_database() and a.backend_type = 'client backend' and a.pid <> pg_backend_pid()
   and coalesce(a.application_name, '') not like 'fig-%%'
   and exists (select from unnest(%(oids)s::oid[]) as t (oid) where has_table_privilege(a.usesysid, t.oid, 'INSERT, UPDATE, DELETE'))
 group by 1, 2 order by 3 desc, 1, 2
+
+-- :name writer roles
+select distinct coalesce(r.rolname::text, 'public') as name
+from pg_class c
+cross join lateral (
+    select c.relowner as role
+    union select acl.grantee from aclexplode(c.relacl) acl
+          where acl.privilege_type in ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
+    union select acl.grantee from pg_attribute a cross join lateral aclexplode(a.attacl) acl
+          where a.attrelid = c.oid and acl.privilege_type in ('INSERT', 'UPDATE')
+) may
+left join pg_roles r on r.oid = may.role
+where c.oid = any (%(oids)s::oid[]) and not coalesce(r.rolsuper, false)
+  and r.rolname is distinct from current_user and coalesce(r.rolname, '') not like 'pg\_%%'
+order by 1
+
+-- :name writer functions
+-- A table is also named by what only mentions it: rather one function too many than one too few.
+select p.oid::regprocedure::text as name
+from pg_proc p join pg_namespace n on n.oid = p.pronamespace join pg_language l on l.oid = p.prolang
+cross join lateral (select coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) as source) body
+where n.nspname not in ('pg_catalog', 'information_schema', 'fig') and n.nspname not like 'pg\_temp%%'
+  and l.lanname not in ('c', 'internal') and body.source ~* '\m(insert|update|delete|truncate|merge|copy)\M'
+  and exists (select from pg_class c where c.oid = any (%(oids)s::oid[])
+              and body.source ~* ('\m' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '\M'))
+  and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid
+                  and d.deptype = 'e')
+order by 1
+
+-- :name writer views
+-- 28: what can be inserted, updated or deleted, INSTEAD OF triggers included.
+select distinct w.ev_class::regclass::text as name
+from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+join pg_class v on v.oid = w.ev_class and v.relkind = 'v'
+where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
+  and pg_relation_is_updatable(v.oid, true) & 28 <> 0
+order by 1
+
+-- :name writer rules
+select distinct format('%%s on %%s', w.rulename, w.ev_class::regclass) as name
+from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
+  and w.ev_class <> all (%(oids)s::oid[]) and w.ev_type <> '1'
+order by 1
+
+-- :name policies
+select format('%%s on %%s', polname, polrelid::regclass) as name
+from pg_policy where polrelid = any (%(oids)s::oid[]) order by 1

@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from cdc.projection import Table
+from cdc.snapshot_indexes import missing_key
 from migration_plan.lifecycle import Side
 from migration_plan.plan import Plan
 from migration_plan.preflight import facts
@@ -86,7 +87,11 @@ def read_side(
             ),
         },
     )
-    found = reader.rows("tables")
+    # While a first copy fills a table, its key may be away.
+    found = [
+        {**row, "primary_key": row["primary_key"] or list(missing_key(connection, Table(*row["table"])))}
+        for row in reader.rows("tables")
+    ]
     reader.learn(oids=[row["oid"] for row in found])
     enrolled = {row["oid"]: row["domain"] for row in reader.rows("enrolments")} if reader.row("has fig")["yes"] else {}
     tables = tuple(_table({**row, "fig_domain": enrolled.get(row["oid"], "")}) for row in found)
@@ -112,6 +117,11 @@ def read_side(
         sessions=tuple(facts.Session(**row) for row in reader.rows("sessions")),
         maintenance=tuple(facts.Maintenance(**row) for row in reader.rows("maintenance")),
         writers=tuple(facts.Writer(**row) for row in reader.rows("writers")),
+        writer_roles=reader.names("writer roles"),
+        writer_functions=reader.names("writer functions"),
+        writer_views=reader.names("writer views"),
+        writer_rules=reader.names("writer rules"),
+        policies=reader.names("policies"),
     )
 
 

@@ -23,7 +23,9 @@ from tests.bench import (
     fence,
     figure,
     memory,
+    router,
     snapshot,
+    switching,
     through_kafka,
     verification,
     visibility,
@@ -40,6 +42,8 @@ MEASURES: dict[str, Measure] = {
     "burden": burden.measure,
     "memory": memory.measure,
     "kafka": through_kafka.measure,
+    "router": router.measure,
+    "switching": switching.measure,
 }
 
 
@@ -51,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if unknown := [name for name in given.names if name not in MEASURES]:
         parser.error(f"no such measurement: {', '.join(unknown)}; there are: {', '.join(MEASURES)}")
-    console = Console(stderr=given.json)
+    console = Console(stderr=given.json, width=None if sys.stdout.isatty() else 150)
     figures: list[Figure] = []
     for name in given.names or MEASURES:
         began = time.monotonic()

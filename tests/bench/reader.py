@@ -10,8 +10,9 @@ import sys
 import time
 
 from cdc import source, source_types
+from cdc.decoding import decode
 from cdc.envelope import Envelopes
-from cdc.pgoutput import Commit, decode
+from cdc.pgoutput import Commit
 from cdc.position import parse_lsn
 from cdc.source import Keepalive, SourceConnection
 from cdc.topic_writer import TopicWriter

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
-from tests.support.clients import Attempt, Client
+from migration_plan.errors import PreflightRefused, SwitchAborted
+from migration_plan.lifecycle import Side
+from tests.awkward.people import People
+from tests.load.moving import Moving
+from tests.support.postgres import postgres_programs
 from tests.support.stack import PROJECT, Stack, evidence_folder, private_stack
 from tests.support.waiting import wait_until
 
 KEYS = ("Account_memberId_fkey", "statements_accountId_fkey")
 AWKWARD = Path(__file__).parents[1] / "awkward"
+
+
+def schema(dsn: str) -> list[str]:
+    """The whole database but its rows, in no order."""
+    dumped = subprocess.run(
+        [postgres_programs() / "pg_dump", "--schema-only", dsn], capture_output=True, text=True, timeout=60, check=True
+    )
+    return sorted(line for line in dumped.stdout.splitlines() if not line.startswith(("--", "\\")))
 
 
 @pytest.fixture(scope="module")
@@ -34,93 +44,21 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-class People:
-    """Members who book, transfer and read all the time; every attempt is made once and kept."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.attempts: list[Attempt] = []
-        self.booked: dict[str, Decimal] = {}  # Account -> what was acknowledged.
-        self.stale: list[str] = []
-        self._stop = threading.Event()
-        self._numbers = itertools.count()
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def client(self) -> Iterator[Client]:
-        client = Client(self.url, record=self.attempts.append)
-        try:
-            yield client
-        finally:
-            client.close()
-
-    def join(self, client: Client) -> str:
-        answer = client.post("/members", {"email": f"{next(self._numbers)}@example.org", "name": "N"})
-        assert answer.status == 201, answer
-        return answer.json()["id"]
-
-    def join_and_leave(self) -> None:
-        """The monolith's own cascade into the domain must not meet the fence while the domain is away."""
-        with self.client() as client:
-            client.request("DELETE", f"/members/{self.join(client)}")
-
-    def open_account(self, client: Client, member: str) -> str:
-        answer = client.post("/ledger/accounts", {"member": member, "label": f"a{next(self._numbers)}"})
-        assert answer.status == 201, answer
-        return answer.json()["id"]
-
-    @contextmanager
-    def at_work(self, count: int = 4) -> Iterator[None]:
-        threads = [threading.Thread(target=self._member) for _ in range(count)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for thread in threads:
-                thread.join(60)
-
-    def _member(self) -> None:
-        with self.client() as client:
-            balances = self._live(client)
-        with self._lock:
-            self.booked |= balances
-
-    def _live(self, client: Client) -> dict[str, Decimal]:
-        """One member's life; returns what was acknowledged, by account."""
-        mine: list[str] = []
-        member = self.join(client)
-        balances: dict[str, Decimal] = {}
-        for turn in itertools.count():
-            if self._stop.is_set():
-                break
-            if turn % 50 == 0:
-                mine.append(self.open_account(client, member))
-                balances[mine[-1]] = Decimal(0)
-            account = mine[turn % len(mine)]
-            if client.post(f"/ledger/accounts/{account}/entries", {"amount": "3.10", "memo": "ü"}).status == 201:
-                balances[account] += Decimal("3.10")
-            other = mine[0]
-            if account != other:
-                transfer = {"from": account, "to": other, "amount": "0.05"}
-                if client.post("/ledger/transfers", transfer).status == 201:
-                    balances[account] -= Decimal("0.05")
-                    balances[other] += Decimal("0.05")
-            read = client.get(f"/ledger/accounts/{account}")
-            if read.status == 200 and Decimal(read.json()["balance"]) != balances[account]:
-                self.stale.append(f"{account}: read {read.json()['balance']}, own writes make {balances[account]}")
-            drawn = client.post(f"/statements/{account}")
-            if drawn.status == 201 and Decimal(drawn.json()["closing"]) != balances[account]:
-                self.stale.append(f"{account}: statement {drawn.json()}, own writes make {balances[account]}")
-            self._stop.wait(0.02)
-        return balances
-
-    def failures(self) -> list[Attempt]:
-        return [attempt for attempt in self.attempts if attempt.status is None or attempt.status >= 400]
+def urls(stack: Stack) -> list[str]:
+    """Of all three proxies."""
+    return [f"http://127.0.0.1:{stack.ports[name]}" for name in ("public", "public-2", "public-3")]
 
 
-def fig(stack: Stack, *arguments: str) -> dict[str, object]:
+Schemas = dict[str, list[str]]
+
+
+@pytest.fixture(scope="module")
+def untouched(stack: Stack) -> Schemas:
+    """What both databases were before anything of ours came into them."""
+    return {side: schema(stack.env[f"FIG_{side}_DSN"]) for side in ("ACME", "BOOK")}
+
+
+def fig(stack: Stack, *arguments: str) -> dict[str, Any]:
     done = stack.fig(*arguments, "--json")
     assert done.returncode == 0, f"fig {' '.join(arguments)}:\n{done.stdout}{done.stderr}"
     return json.loads(done.stdout.splitlines()[-1])
@@ -148,14 +86,24 @@ def sums(dsn: str, query: str) -> dict[str, tuple[Decimal, Decimal]]:
         return {str(account): (balance, total) for account, balance, total in connection.execute(query)}
 
 
+def rows(dsn: str) -> dict[str, int]:
+    """Of every table that is not ours."""
+    tables = "select format('%I.%I', schemaname, tablename) from pg_tables where schemaname in ('acme', 'book')"
+    with psycopg.connect(dsn) as connection:
+        names = [name for (name,) in connection.execute(tables)]
+        counts = {name: connection.execute(f"select count(*) from {name}".encode()).fetchone() for name in names}
+    return {name: found[0] for name, found in counts.items() if found}
+
+
 MONOLITH_SUMS = """select a."accountId", a.balance, coalesce(sum(e.amount), 0) from acme."Account" a
                    left join acme."Entry" e using ("accountId") group by 1, 2"""
 SERVICE_SUMS = """select a.id, a.balance_cents * 0.01, coalesce(sum(e.amount_cents), 0) * 0.01 from book.account a
                   left join book.entry e on e.account_id = a.id group by a.id"""
 
 
+@pytest.mark.usefixtures("untouched")
 def test_a_domain_of_a_strange_monolith_goes_there_and_back_while_people_use_it(stack: Stack):
-    people = People(stack.env["FIG_PUBLIC_URL"])
+    people = People(urls(stack))
     with people.at_work():
         assert fig(stack, "advance", "ledger", "--to", "sync")["stage"] == "sync"
         for _ in range(2):
@@ -180,3 +128,84 @@ def test_a_domain_of_a_strange_monolith_goes_there_and_back_while_people_use_it(
     monolith = sums(stack.env["FIG_ACME_DSN"], MONOLITH_SUMS)
     assert {account: monolith[account] for account in expected} == expected
     assert sums(stack.env["FIG_BOOK_DSN"], SERVICE_SUMS) == monolith
+
+
+def test_a_rehearsal_switches_copies_under_recorded_reads_and_touches_nothing_live(stack: Stack):
+    live = {side: rows(stack.env[f"FIG_{side}_DSN"]) for side in ("ACME", "BOOK")}
+    before = fig(stack, "history", "ledger", "-n", "1")["entries"]
+    report = fig(stack, "rehearse", "ledger", "--rounds", "2")
+    assert report["good"] is True, report
+    assert [(one["giver"], one["taker"]) for one in report["rounds"]] == [
+        ("monolith", "service"),
+        ("service", "monolith"),
+    ] * 2
+    assert report["requests"] > 100
+    assert report["rows"] == sum(live["BOOK"].values())
+    assert {side: rows(stack.env[f"FIG_{side}_DSN"]) for side in live} == live
+    entries = fig(stack, "history", "ledger", "-n", "2")["entries"]
+    assert [one["kind"] for one in entries] == [before[-1]["kind"], "rehearsed"]
+    assert not stack.state.with_name("rehearsal").exists()
+
+
+@pytest.mark.parametrize(("checkpoint", "giver"), [("after-hold", Side.MONOLITH), ("after-release", Side.SERVICE)])
+def test_a_proxy_that_is_cut_off_in_a_switch_costs_only_its_own_users_and_only_time(
+    stack: Stack, checkpoint: str, giver: Side
+):
+    """It goes on serving, knows of no route, and lets its hold go by itself; the fence refuses what it sends."""
+    moving, (first, second, third) = Moving(stack, "ledger"), urls(stack)
+    moving.begin_sync()
+    moving.give_to(giver)
+    admin = stack.state / "nginx-3" / "admin.sock"
+
+    def cut_off(reached: str) -> None:
+        if reached == checkpoint:
+            admin.rename(admin.with_suffix(".away"))
+
+    others, cut = People([first, second]), People([third])
+    with others.at_work(), cut.at_work(2):
+        wait_until(lambda: len(cut.attempts) > 20, 30, "people are at work")
+        if checkpoint == "after-hold":
+            with pytest.raises(SwitchAborted):
+                moving.switch(giver is Side.MONOLITH, cut_off)
+            with pytest.raises(PreflightRefused, match="third"):
+                moving.switch(giver is Side.MONOLITH, patience=0)
+        else:
+            done = moving.switch(giver is Side.MONOLITH, cut_off).switch
+            assert done is not None
+            assert done.silent_proxies == ["third"]
+        seen = len(others.attempts)
+        wait_until(lambda: len(others.attempts) > seen + 40, 30, "the others go on")
+        admin.with_suffix(".away").rename(admin)
+        moving.wait_until_settled()
+        seen = len(cut.attempts)
+        wait_until(lambda: len(cut.attempts) > seen + 40, 30, "its users go on")
+        late = list(cut.attempts[seen + 2 :])
+    assert moving.owner() is (giver if checkpoint == "after-hold" else giver.other)
+    assert others.failures() == []
+    assert {attempt.status for attempt in cut.failures()} <= {503}
+    assert [attempt for attempt in late if attempt in cut.failures()] == []
+    assert others.stale + cut.stale == []
+    assert moving.differences() == 0
+    expected = {account: (balance, balance) for account, balance in {**others.booked, **cut.booked}.items()}
+    written = sums(stack.env["FIG_ACME_DSN"], MONOLITH_SUMS)
+    assert {account: written[account] for account in expected} == expected
+    moving.give_to(Side.MONOLITH)
+
+
+def test_everything_of_ours_leaves_both_databases_and_the_monolith_goes_on(stack: Stack, untouched: Schemas):
+    people = People(urls(stack))
+    refused = stack.fig("eject", "--json")
+    assert refused.returncode == 4, refused
+    reasons = json.loads(refused.stdout)["refusals"]
+    assert {one["code"] for one in reasons} == {"moving", "running"}, reasons
+    with people.at_work():
+        fig(stack, "rollback", "ledger")
+        fig(stack, "stop", "streams", "controller")
+        planned = fig(stack, "eject", "--dry-run")["would_remove"]
+        removed = fig(stack, "eject")["removed"]
+        before = len(people.attempts)
+        wait_until(lambda: len(people.attempts) > before + 40, 30, "people go on with the monolith alone")
+    assert removed == planned
+    assert people.failures() == []
+    assert {side: schema(stack.env[f"FIG_{side}_DSN"]) for side in untouched} == untouched
+    assert fig(stack, "eject")["removed"] == []

@@ -77,3 +77,10 @@ class ProbeService:
         with self.database.write() as connection:
             connection.execute(text("update inventory set available = available"))
         return document({"done": True})
+
+    @http("GET", "/sly")
+    def sly(self, request: Request) -> Response:
+        """A read that writes, past the way that is meant for writing."""
+        with self.database.read() as connection:
+            connection.execute(text("create table sly (id int)"))
+        return document({"done": True})

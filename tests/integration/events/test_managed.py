@@ -57,7 +57,7 @@ def drop_slots(dsn: str) -> None:
 def test_a_domain_moves_there_and_back_and_every_event_is_told_once(managed: Payments) -> None:
     found = inspect(managed.parts.plan)
     assert judge(managed.parts.plan, Act.START_SYNC, found) == []
-    assert len([note for note in notes(found) if "signed by a message" in note]) == 2
+    assert len([note for note in notes(found, managed.parts.plan) if "signed by a message" in note]) == 2
     told = [event() for _ in range(3)]
     managed.listen()
     with managed.running():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from migration_plan.cli import main
 from migration_plan.lifecycle import Side
+from migration_plan.troubles import Trouble, troubles
 from tests.integration.events.conftest import event
 from tests.integration.events.moving import Payments
 from tests.integration.events.test_budget import control_of
@@ -183,3 +185,31 @@ def test_a_poison_row_is_named_with_the_command_that_leaves_it_out(payments: Pay
         assert fig("snapshot", "payments", "--table", "public.nothing")["error"] == "no-such-stream"
     [line] = [e for e in payments.parts.journal.entries("payments", 50) if e.kind == "change-skipped"]
     assert line.detail["why"] == "an order that never was"
+
+
+def test_a_row_that_cannot_be_applied_is_red_until_it_is_behind(
+    payments: Payments, metrics: str, fig: Fig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream tries again and again, so its slot is in use now and then: no look may find it well."""
+    monkeypatch.setenv("FIG_CONFIG", str(payments.settings))
+    with payments.running(metrics):
+        sync(payments)
+        wait_until(lambda: fig("status", "payments")["well"], 15, "all of it streams")
+        assert troubles(os.environ) == []
+        payments.execute(Side.SERVICE, """alter table "order" add check (state <> 'poison')""")
+        payments.execute(Side.MONOLITH, """insert into "order" values (1, 'poison'), (2, 'new')""")
+        wait_until(lambda: troubles(os.environ), 10, "the figures tell it")
+        assert troubles(os.environ) == [Trouble("payments", "to_service", "poison-row")]
+        wait_until(lambda: not fig("status", "payments")["well"], 5, "it is told")
+        looks = [fig("status", "payments") for _ in range(25)]
+        assert {look["exit"] for look in looks} == {1}
+        [state] = {one["state"] for look in looks for one in look["streams"] if one["direction"] == "to_service"}
+        assert state == "stopped"
+        [step] = looks[-1]["next_steps"]
+        _, command = step.split("(fig sync ")
+        lsn, change = command.split()[2:4]
+        assert {one["state"] for one in looks[-1]["streams"] if one["direction"] == "to_monolith"} == {"streaming"}
+        fig("skip", "payments", lsn, change, "--direction", "to_service", "--why", "a test")
+        wait_until(lambda: fig("status", "payments")["exit"] == 0, 15, "what is behind is no trouble any more")
+        wait_until(lambda: troubles(os.environ) == [], 10, "nor to the figures")
+        assert payments.execute(Side.SERVICE, 'select id from "order"') == [(2,)]

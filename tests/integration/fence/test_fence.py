@@ -321,3 +321,40 @@ def test_a_long_writer_on_the_standby_side_is_named_by_the_grant(standby_side: F
         assert busy.value.blockers[0].pid == long.info.backend_pid
         long.rollback()
     assert standby_side.side.grant(DOMAIN, 2, "books_to_service", "0/10", LOCK).state == "owner"
+
+
+SILENT = {
+    "the same type": ("alter table book alter column title type text using upper(title)", "book was rewritten"),
+    "a partition's rows": ("alter table loan alter column id type int using id::int", "loan_2026 was rewritten"),
+    "a partition": ("drop table loan_2026", "public.loan_2026 was dropped"),
+    "a detached one": ("alter table loan detach partition loan_2026; drop table loan_2026", "loan_2026 was dropped"),
+    "a new column": ("alter table book add column drawn float default random()", ""),
+    "nothing": ("alter table book set unlogged; alter table book set logged", ""),
+}
+
+
+@pytest.mark.parametrize("change", SILENT)
+def test_ddl_that_changes_rows_without_events_is_told_in_the_log(sentry: FencedSide, change: str):
+    statement, told = SILENT[change]
+    said = said_by(sentry, statement)
+    assert [told in one["what"] and one["domain"] == DOMAIN for one in said] == [True] * bool(told)
+
+
+def test_ddl_on_a_copy_is_not_told(sentry: FencedSide):
+    sentry.side.fence(DOMAIN, 1, LOCK, [])
+    assert said_by(sentry, SILENT["the same type"][0]) == []
+
+
+def said_by(side: FencedSide, statement: str) -> list[dict[str, str]]:
+    """What the log has under our prefix about rows that were rewritten."""
+    slot = f"said_{side.database}"
+    with side.connect("postgres", autocommit=True) as admin:
+        admin.execute("select pg_create_logical_replication_slot(%s, 'test_decoding')", [slot])
+        try:
+            with side.connect("owner", autocommit=True) as owner:
+                owner.execute(statement)
+            rows = admin.execute("select data from pg_logical_slot_get_changes(%s, null, null)", [slot]).fetchall()
+        finally:
+            admin.execute("select pg_drop_replication_slot(%s)", [slot])
+    messages = [data.split("content:", 1)[1] for (data,) in rows if "prefix: fig," in data]
+    return [said for said in map(json.loads, messages) if said["kind"] == "rewritten"]

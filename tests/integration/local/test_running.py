@@ -11,8 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from prometheus_client import CollectorRegistry, Gauge, start_http_server
 
 from migration_plan.local import processes
+from tests.support.postgres import free_port
 from tests.support.stack import private_stack
 from tests.support.waiting import wait_until
 
@@ -83,6 +85,34 @@ def test_status_as_json_is_what_status_shows(small):
     said = json.loads(small.fig("status", "--json").stdout)
     assert {one["name"]: one["pid"] for one in said["processes"]} == pids(small)
     assert said["state"] == str(small.state)
+
+
+def test_a_stream_that_cannot_go_on_makes_the_status_red_and_says_what_to_type(small, tmp_path: Path):
+    """`fig streams` is another program here: what it says is all that counts."""
+    registry, address = CollectorRegistry(), f"127.0.0.1:{free_port()}"
+    trouble = Gauge("fig_stream_trouble", "As fig streams has it.", ["domain", "direction", "code"], registry=registry)
+    settings = tmp_path / "fig.yml"
+    listeners = dict.fromkeys(("public", "internal", "metrics"), "127.0.0.1:1")
+    settings.write_text(json.dumps({
+        "journal": {"dsn": "dbname=nowhere"},
+        "proxies": [{"name": "one", "folder": "/nowhere", "listeners": listeners}],
+        "upstreams": {"web": ["127.0.0.1:1"]}, "default_upstream": "web", "plans": [], "streams": {"metrics": address},
+    }))  # fmt: skip
+    where = {"FIG_CONFIG": str(settings)}
+    server, thread = start_http_server(int(address.split(":")[1]), "127.0.0.1", registry)
+    try:
+        trouble.labels("catalog", "to_service", "poison-row").set(1)
+        red = small.fig("status", environment=where)
+        assert red.returncode == 1
+        assert "catalog to_service: poison-row" in red.stdout
+        assert "next: fig sync status catalog" in red.stdout
+        said = json.loads(small.fig("status", "--json", environment=where).stdout)
+        assert said["streams"] == [{"domain": "catalog", "direction": "to_service", "code": "poison-row"}]
+        assert said["next_steps"] == ["fig sync status catalog"]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_logs_shows_the_named_log_or_refuses_the_name(small):

@@ -31,7 +31,7 @@ def test_a_transaction_that_is_open_for_long_is_named_without_its_data(trial: Tr
     with trial.databases.acme.connect("acme_app", autocommit=False, application_name="report") as session:
         session.execute(WRITE)
         assert not refused(trial, "long-transaction"), "a young transaction is everyday life"
-        assert any("writing now" in note and "report" in note for note in notes(inspect(trial.plan())))
+        assert any("writing now" in note and "report" in note for note in notes(inspect(trial.plan()), trial.plan()))
         wait_until(lambda: refused(trial, "long-transaction"), 5, "the transaction counts as long")
         said = refused(trial, "long-transaction")[0].message
         pid = f"pid {session.info.backend_pid}"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import Any
 
 import pytest
 
+from cdc import snapshot_indexes
+from cdc.catalogue import Catalogue
+from cdc.projection import Table
 from migration_plan.errors import Refusal
 from migration_plan.lifecycle import Act
 from migration_plan.preflight import inspect, notes
@@ -256,7 +260,7 @@ def test_who_may_write_and_which_views_read_is_told_and_not_refused(trial: Trial
     acme = trial.databases.acme
     with acme.connect("acme_app", application_name="forgotten-cron"), acme.connect("acme_owner"):
         assert trial.refusals() == []
-        told = "\n".join(notes(inspect(trial.plan())))
+        told = "\n".join(notes(inspect(trial.plan()), trial.plan()))
     assert "forgotten-cron as acme_app may write" in told
     assert "as acme_owner may write the domain's tables, whose role could also take the fence away" in told
     assert "view acme.rich reads" in told
@@ -274,3 +278,16 @@ def test_the_proof_that_nothing_changed_notices_changes(trial: Trial, sql: str):
     assert fingerprint(trial.databases) == before
     trial.databases.acme.run(sql)
     assert fingerprint(trial.databases) != before
+
+
+def test_a_key_that_a_dead_copy_has_taken_is_not_missing(trial: Trial):
+    """The copy that goes on brings it back (cdc/snapshot_indexes.py); START_SYNC has to let it."""
+    before = trial.refusals()
+    table = Table("book", "entry")
+    with trial.databases.book.connect("fig") as target:
+        target.execute(files("cdc").joinpath("stream.sql").read_bytes())
+        target.execute("set search_path = pg_catalog")
+        with target.transaction():
+            assert snapshot_indexes.take(target, "ledger_to_service", table)
+        assert Catalogue(target).get(table).primary_key == ("account_id", "number", "booked_on")
+    assert trial.refusals() == before

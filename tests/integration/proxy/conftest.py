@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from proxy import nginx
+from proxy.canary import Canary, Cohort
 from proxy.client import ProxyClient
 from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Static, Upstream
 from proxy.workers import workers
@@ -87,6 +88,12 @@ def configuration(folder: Path, monolith: Origin, catalog: tuple[Origin, ...]) -
                 "monolith",
                 "catalog",
                 read_by=("/api/payments",),
+                canary=Canary(
+                    applied_age_ms=60_000,
+                    first_byte_ms=400,
+                    always=(Cohort("header", "yes", "X-Staff"), Cohort("path", "/api/catalog/tenants/one")),
+                    never=(Cohort("cookie", "off", "beta"), Cohort("host", "old.example.org")),
+                ),
             ),
         ),
         limits=Limits(longest_hold_ms=5_000, longest_mark_wait_ms=500),

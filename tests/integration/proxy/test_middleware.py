@@ -17,6 +17,7 @@ from werkzeug.test import Client
 
 from proxy import middleware
 from proxy.middleware import begin_effect, guard, watch
+from proxy.shadow_fence import Shielded
 
 FENCE = """
 create table free (id serial, note text);
@@ -358,7 +359,9 @@ plain = make_application("plain")
 
 @pytest.mark.parametrize("name", ["make_application", "make_application()", "plain"])
 def test_a_target_is_a_factory_or_an_application(name):
-    assert isinstance(guard(f"{__name__}:{name}").application, flask.Flask)
+    shielded = guard(f"{__name__}:{name}").application
+    assert isinstance(shielded, Shielded)
+    assert isinstance(shielded.application, flask.Flask)
 
 
 def test_a_target_that_is_neither_is_refused():

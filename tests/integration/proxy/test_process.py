@@ -121,6 +121,19 @@ def test_a_silence_that_began_with_a_worker_s_death_is_ended_to_be_started_anew(
     wait_until(lambda: not Path(f"/proc/{left}").exists(), 5, "the worker that was left is gone, too")
 
 
+def test_workers_of_a_master_that_was_killed_alone_make_room_for_the_next_one(stopped_world):
+    world = stopped_world
+    world.process = subprocess.Popen(command(world), process_group=0)
+    wait_until(lambda: answers(world) and len(world.workers()) == 2, 10, "it answers")
+    left = world.workers()
+    world.process.kill()
+    world.process.wait()
+    world.process = subprocess.Popen(command(world), process_group=0)
+    wait_until(lambda: answers(world) and len(world.workers()) == 2, 10, "the next one answers")
+    for worker in left:
+        wait_until(lambda worker=worker: not Path(f"/proc/{worker}").exists(), 5, "the former worker is gone")  # type: ignore[misc]
+
+
 def test_a_silence_without_a_death_is_waited_for(stopped_world):
     world = stopped_world
     world.process = subprocess.Popen(command(world))

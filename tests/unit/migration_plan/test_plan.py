@@ -39,7 +39,9 @@ BAD = {
     'stage "sync" cannot follow "retired"': lambda d: d.update(
         stages=["monolith", "sync", "service", "retired", "sync"]
     ),
-    "Input should be 'monolith', 'sync', 'service' or 'retired'": lambda d: d.update(stages=["monolith", "moon"]),
+    "Input should be 'monolith', 'sync', 'shadow', 'canary', 'service' or 'retired'": lambda d: d.update(
+        stages=["monolith", "moon"]
+    ),
     "must be shorter than hold": lambda d: d["limits"].update(hold="1s"),
     "both sides name the same database": lambda d: d["sides"]["service"].update(dsn="${FIG_MONOLITH_DSN}"),
     "variable NOT_SET is not set": lambda d: d["sides"]["service"].update(dsn="${NOT_SET}"),

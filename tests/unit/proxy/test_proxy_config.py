@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.canary import Canary, Cohort
 from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Side, Static, Upstream
 from proxy.errors import ConfigInvalid
 from proxy.render import nginx_conf
@@ -33,6 +34,10 @@ CONFIG = ProxyConfig(
             "monolith",
             "catalog",
             read_by=("/api/payments",),
+            canary=Canary(
+                always=(Cohort("header", "yes", "X-Staff"), Cohort("path", "/api/catalog/tenants/one")),
+                never=(Cohort("cookie", "off", "beta"), Cohort("host", "shop.example.org")),
+            ),
         ),
         Domain("users", (Route("/api/users"), Route("/internal/users")), "monolith", "users"),
         Domain("search", (Route("/api/catalog/search", ("GET", "HEAD")),), "monolith", "users", owner=Side.SERVICE),
@@ -103,6 +108,18 @@ def test_the_longest_route_whose_method_fits_decides_in_python_and_in_nginx(meth
         ({"domains": (Domain("x", (Route('/a";'),), "monolith", "catalog"),)}, "path"),
         ({"domains": (Domain("x", (Route("/a"),), "monolith", "catalog", ("b",)),)}, "path"),
         ({"domains": (Domain("x", (Route("/a", ("get",)),), "monolith", "catalog"),)}, "capitals"),
+        *(
+            ({"domains": (Domain("x", (Route("/x"),), "monolith", "catalog", canary=canary),)}, word)
+            for canary, word in (
+                (Canary(applied_age_ms=0), "applied_age_ms"),
+                (Canary(first_byte_ms=-1), "first_byte_ms"),
+                (Canary(always=(Cohort("header", "x"),)), "cohort header"),
+                (Canary(never=(Cohort("cookie", "x", "a-b"),)), "cohort cookie"),
+                (Canary(never=(Cohort("host", "Shop:80"),)), "cohort host"),
+                (Canary(never=(Cohort("path", "x"),)), "cohort path"),
+                (Canary(never=(Cohort("cookie", "", "x"),)), "cohort cookie"),
+            )
+        ),
         ({"identity": Identity(path="/x y")}, "identity path"),
         ({"identity": Identity(cookies=())}, "session cookie"),
         ({"identity": Identity(cookies=("a-b",))}, "letters"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,7 +53,20 @@ def test_the_scripts_learn_domains_sides_and_who_checks_sessions():
         "owner": "monolith",
         "upstreams": {"monolith": "monolith", "service": "catalog"},
         "read_by": ["/api/payments"],
+        "canary": {
+            "salt": zlib.crc32(b"catalog"),
+            "applied_age_ms": 5000,
+            "always": [
+                {"variable": "http_x_staff", "value": "yes", "below": False},
+                {"variable": "uri", "value": "/api/catalog/tenants/one", "below": True},
+            ],
+            "never": [
+                {"variable": "cookie_beta", "value": "off", "below": False},
+                {"variable": "host", "value": "shop.example.org", "below": False},
+            ],
+        },
     }
+    assert settings["domains"]["users"]["canary"] is None
     assert settings["domains"]["search"]["owner"] == "service"
 
 

@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
-from cdc import pgoutput
+from cdc import decoding, pgoutput
 from cdc.envelope_reader import Where
 from cdc.errors import CdcError
 from cdc.kafka_errors import MalformedEnvelope, TopicLost
-from cdc.pgoutput import decode
+from cdc.pgoutput import Message, decode
 from cdc.source import WalData
 from cdc.stream_errors import MalformedMessage, SchemaChanged
 from cdc.topic_reader import TopicReader, TopicRecord
@@ -66,8 +67,19 @@ def fuzz_decoder(recording: Recording, seed: int, count: int) -> None:
         is_named = isinstance(said, MalformedMessage) and f"at byte {said.at}" in said.message
         return is_named and isinstance(said, MalformedMessage) and 0 <= said.at <= len(data)
 
+    def both(data: bytes) -> Message:
+        """As the stream decodes; the plain decoder says the same."""
+        try:
+            found = decoding.decode(data)
+        except MalformedMessage as said:
+            with pytest.raises(MalformedMessage, match=re.escape(said.message)):
+                decode(data)
+            raise
+        assert found == decode(data)
+        return found
+
     print(f"seed {seed}")
-    refused(decode, inputs(seed, count, [one.content for one in recording.messages], WIRE), says_where)
+    refused(both, inputs(seed, count, [one.content for one in recording.messages], WIRE), says_where)
 
 
 def fuzz_envelopes(recording: Recording, seed: int, count: int) -> None:

@@ -14,19 +14,22 @@ from cdc import install, snapshot, target_tables
 from cdc.apply import TargetSession
 from cdc.position import lsn_text
 from cdc.spec import StreamSpec
+from cdc.stream import Stream
 from cdc.stream_errors import (
     ApplyMismatch,
     ForeignWrite,
     GuardRefused,
     NotSetUp,
     PoisonRow,
+    RowsRewritten,
     SchemaChanged,
     SetUpError,
     StalePosition,
     StreamIdentityChanged,
     UnmappedTable,
 )
-from tests.integration.cdc.stream.conftest import Pair, execute
+from tests.integration.cdc.stream.conftest import Pair, Running, execute
+from tests.integration.cdc.stream.test_stream import assert_same
 from tests.support.waiting import wait_until
 
 SECRET = "value-nobody-may-see"
@@ -285,3 +288,24 @@ def test_a_lost_session_on_either_side_is_made_again(copied: Pair, caplog: pytes
             copied.caught_up()
             wait_until(lambda: len(caplog.records) > before, 5, "the log says so")  # noqa: B023
     assert len(copied.on_service("select 1 from volume")) == 6
+
+
+def test_rows_that_ddl_has_rewritten_stop_the_stream_until_they_are_copied_again(copied: Pair) -> None:
+    """The sentry on the source says so in the DDL's transaction (migration_plan/sentry.sql)."""
+    copied.on_monolith("insert into book (title, code) values ('quiet', 'a'), ('too', 'b')")
+    rewrite = (
+        "begin; alter table book alter column title type text using upper(title); select pg_logical_emit_message(true,"
+        """ 'fig', '{"kind": "rewritten", "domain": "%s", "what": "book was rewritten"}'); commit"""
+    )
+    with copied.streaming():
+        copied.on_monolith(rewrite % "others")
+        copied.caught_up()
+    stopped = Running(Stream(copied.forward))
+    copied.on_monolith(rewrite % "books")
+    copied.on_monolith("insert into book (title) values ('after')")
+    assert "book was rewritten" in str(stopped.fails(RowsRewritten))
+    snapshot.copy(copied.forward, afresh=True)
+    with copied.streaming():
+        copied.caught_up()
+    assert copied.on_service("select name from volume order by id") == [("QUIET",), ("TOO",), ("after",)]
+    assert_same(copied)

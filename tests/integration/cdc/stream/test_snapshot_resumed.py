@@ -8,124 +8,39 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from cdc import install, snapshot, snapshot_progress
-from cdc.spec import StreamSpec
-from cdc.stream import Stream
+from cdc import snapshot
 from cdc.stream_errors import SnapshotRunning, SnapshotSuperseded, StreamError
-from cdc.verify import compare
 from tests.integration.cdc.stream import copier
-from tests.integration.cdc.stream.conftest import Running, as_fig, execute, make_side
-from tests.support.postgres import PostgresServer
+from tests.integration.cdc.stream.conftest import execute
+from tests.integration.cdc.stream.scene import ROWS, UNIT, Scene, indexes, scene, writing
 from tests.support.waiting import wait_until
 
-ROWS = 4000
-UNIT = 48 * 1024
+__all__ = ["scene"]
+
 CHECKPOINTS = (
     "attempt begun",
     "slot created",
     "planned",
-    "table copied",
     "pruned",
+    "indexes taken",
+    "table copied",
     "filled",
+    "indexes back",
     "unit compared",
     "snapshot committed",
 )
 """In an order in which each one is reached: units are compared where rows are."""
 
 
-@dataclass
-class Scene:
-    """A source that is written all the time, and an empty target."""
-
-    source: str
-    target: str
-    log: Path
-    rows: int
-
-    @property
-    def spec(self) -> StreamSpec:
-        return copier.spec(as_fig(self.source), as_fig(self.target))
-
-    def run(self, *die_at: object) -> int:
-        """The copier's exit code."""
-        given = {"source": self.spec.source_dsn, "target": self.spec.target_dsn, "unit_bytes": UNIT, "die_at": die_at}
-        command = [sys.executable, "-m", "tests.integration.cdc.stream.copier", json.dumps(given)]
-        with self.log.open("ab") as log:
-            return subprocess.run(command, stdout=log, stderr=log, check=False, timeout=120).returncode
-
-    def left(self) -> snapshot_progress.SnapshotProgress:
-        with psycopg.connect(self.target) as target:
-            [progress] = snapshot_progress.read(target, self.spec.name)
-            return progress
-
-    @contextmanager
-    def streaming(self) -> Iterator[None]:
-        """The stream goes on from where the copy ends; at the end past everything that was written."""
-        running = Running(Stream(self.spec))
-        try:
-            yield
-            [(lsn,)] = execute(self.source, "select pg_current_wal_insert_lsn()")
-            passed = "select 1 from fig.position where lsn >= %s::pg_lsn"
-            wait_until(lambda: execute(self.target, passed, lsn), 30, "the stream has passed")
-        finally:
-            running.end()
-
-    def assert_equal(self) -> None:
-        with psycopg.connect(self.source) as source, psycopg.connect(self.target) as target:
-            report = compare(source, target, copier.PROJECTIONS)
-        assert list(map(str, report.differences)) == []
-        assert report.rows > self.rows
-
-
-@pytest.fixture
-def scene(
-    monolith_server: PostgresServer, newest_server: PostgresServer, server_folder: Path,
-    new_database: Callable[[PostgresServer], str],
-) -> Iterator[Scene]:  # fmt: skip
-    made = Scene(new_database(monolith_server), new_database(newest_server), server_folder / "copier.log", ROWS)
-    make_side(monolith_server, made.source, copier.SOURCE_TABLES)
-    make_side(newest_server, made.target, copier.TARGET_TABLES)
-    execute(made.source, copier.SEED.format(rows=ROWS))
-    yield made
-    install.remove(made.spec)
-
-
-@contextmanager
-def writing(scene: Scene) -> Iterator[list[int]]:
-    stop, written = threading.Event(), [0]
-    chance = random.Random(1)
-
-    def write() -> None:
-        with psycopg.connect(scene.source, autocommit=True) as connection:
-            while not stop.wait(0.003):
-                some = chance.randint(10, scene.rows // 4)
-                numbers = {"some": some, "pair": 2 * some, "n": chance.randint(1, 1000), "rows": scene.rows}
-                for statement in chance.choice(copier.WRITES).format(**numbers).split(";"):
-                    connection.execute(statement.encode())
-                written[0] += 1
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
-        yield written
-    finally:
-        stop.set()
-        thread.join()
-        assert written[0] > 10
-
-
 def test_killed_at_every_checkpoint_under_a_writer_it_ends_equal(scene: Scene) -> None:
     execute(
         scene.target, "insert into number values (999999, 'stray', ''); insert into token values (gen_random_uuid())"
     )
+    before_any = indexes(scene.target)
     with writing(scene) as written:
         for checkpoint in CHECKPOINTS:
             assert scene.run(checkpoint, 3 if checkpoint in ("table copied", "unit compared") else 1) == -signal.SIGKILL
@@ -135,6 +50,7 @@ def test_killed_at_every_checkpoint_under_a_writer_it_ends_equal(scene: Scene) -
             positions = execute(scene.target, "select count(*) from fig.position")
             assert positions == [(int(complete),)], f"killed {checkpoint}, and a stream may begin"
         assert scene.run() == 0
+        assert indexes(scene.target) == before_any
         with scene.streaming():
             before = written[0]
             wait_until(lambda: written[0] > before + 50, 20, "the writer goes on")
@@ -147,6 +63,7 @@ def test_killed_at_every_checkpoint_under_a_writer_it_ends_equal(scene: Scene) -
 @pytest.mark.timeout(1800)
 def test_killed_at_random_moments_it_ends_equal(scene: Scene) -> None:
     chance = random.Random(7)
+    before_any = indexes(scene.target)
     scene.rows = 25 * ROWS
     execute(scene.source, "truncate number, word, token, several, part, child")
     execute(scene.source, copier.SEED.format(rows=scene.rows))
@@ -163,6 +80,7 @@ def test_killed_at_random_moments_it_ends_equal(scene: Scene) -> None:
             else:
                 execute(scene.source, "select pg_drop_replication_slot(%s)", scene.spec.slot)  # Once more.
         assert scene.run() == 0
+        assert indexes(scene.target) == before_any
         with scene.streaming():
             before = written[0]
             wait_until(lambda: written[0] > before + 500, 60, "the writer goes on")

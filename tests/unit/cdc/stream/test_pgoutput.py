@@ -5,48 +5,52 @@ from __future__ import annotations
 import contextlib
 import random
 import struct
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdc import pgoutput
-from cdc.pgoutput import UNCHANGED, OldRow, decode
+from cdc import decoding, pgoutput
+from cdc.pgoutput import UNCHANGED, Message, OldRow
 from cdc.stream_errors import MalformedMessage
 from tests.unit.cdc.stream import wire
 
+Decode = Callable[[bytes], Message]
+pytestmark = pytest.mark.parametrize("decode", [pgoutput.decode, decoding.decode], ids=["python", "fastest"])
 
-def test_null_empty_and_unchanged_are_three_different_things() -> None:
+
+def test_null_empty_and_unchanged_are_three_different_things(decode: Decode) -> None:
     message = decode(wire.insert(9, [None, b"", UNCHANGED, b"x"]))
     assert message == pgoutput.Insert(9, [None, b"", UNCHANGED, b"x"])
 
 
-def test_begin_and_commit_carry_lsns_and_times() -> None:
+def test_begin_and_commit_carry_lsns_and_times(decode: Decode) -> None:
     assert decode(wire.begin(1 << 40, -5, 7)) == pgoutput.Begin(1 << 40, -5, 7)
     assert decode(wire.commit(10, 20, 30)) == pgoutput.Commit(10, 20, 30)
 
 
-def test_an_update_tells_a_key_from_a_full_old_row_and_from_none() -> None:
+def test_an_update_tells_a_key_from_a_full_old_row_and_from_none(decode: Decode) -> None:
     assert decode(wire.update(9, [b"2"])) == pgoutput.Update(9, OldRow.ABSENT, [], [b"2"])
     assert decode(wire.update(9, [b"2"], [b"1"])) == pgoutput.Update(9, OldRow.KEY, [b"1"], [b"2"])
     assert decode(wire.update(9, [b"2"], [b"1"], b"O")) == pgoutput.Update(9, OldRow.FULL, [b"1"], [b"2"])
 
 
-def test_a_relation_names_its_columns_and_identity() -> None:
+def test_a_relation_names_its_columns_and_identity(decode: Decode) -> None:
     found = decode(wire.relation(9, "public", "Bücher", [("id", 20, True), ("t", 25, False)], "f"))
     columns = (pgoutput.SourceColumn("id", 20, -1, True), pgoutput.SourceColumn("t", 25, -1, False))
     assert found == pgoutput.Relation(9, "public", "Bücher", "f", columns)
 
 
-def test_truncate_lists_all_tables_and_its_flags() -> None:
+def test_truncate_lists_all_tables_and_its_flags(decode: Decode) -> None:
     assert decode(wire.truncate([9, 10], 3)) == pgoutput.Truncate((9, 10), True, True)
 
 
-def test_messages_outside_of_transactions_say_so() -> None:
+def test_messages_outside_of_transactions_say_so(decode: Decode) -> None:
     assert decode(wire.message(b"x", "p", 0)) == pgoutput.LogicalMessage(False, 5, "p", b"x")
 
 
-def test_the_refusal_says_what_it_met_without_showing_it() -> None:
+def test_the_refusal_says_what_it_met_without_showing_it(decode: Decode) -> None:
     with pytest.raises(MalformedMessage, match=r"'I', 26 bytes") as refused:
         decode(wire.insert(9, [b"secret value"]) + b"\0")
     assert "secret" not in refused.value.message
@@ -54,7 +58,7 @@ def test_the_refusal_says_what_it_met_without_showing_it() -> None:
 
 
 @pytest.mark.parametrize("whole", wire.EVERY_KIND, ids=lambda data: chr(data[0]))
-def test_every_truncation_and_every_surplus_byte_is_refused(whole: bytes) -> None:
+def test_every_truncation_and_every_surplus_byte_is_refused(decode: Decode, whole: bytes) -> None:
     decode(whole)
     for end in range(len(whole)):
         with pytest.raises(MalformedMessage):
@@ -63,7 +67,7 @@ def test_every_truncation_and_every_surplus_byte_is_refused(whole: bytes) -> Non
         decode(whole + b"\0")
 
 
-def test_a_count_or_length_beyond_the_message_is_refused_at_once() -> None:
+def test_a_count_or_length_beyond_the_message_is_refused_at_once(decode: Decode) -> None:
     for broken in (
         b"I" + struct.pack("!I", 9) + b"N" + struct.pack("!H", 65535),
         b"I" + struct.pack("!I", 9) + b"N" + struct.pack("!H", 1) + b"t" + struct.pack("!I", 0xFFFFFFFF),
@@ -75,20 +79,22 @@ def test_a_count_or_length_beyond_the_message_is_refused_at_once() -> None:
 
 
 @settings(max_examples=500, deadline=200)
-@given(st.binary(max_size=200))
-def test_garbage_is_read_or_refused_but_never_anything_else(data: bytes) -> None:
-    _read(data)
+@given(data=st.binary(max_size=200))
+def test_garbage_is_read_or_refused_but_never_anything_else(decode: Decode, data: bytes) -> None:
+    _read(decode, data)
 
 
 @settings(max_examples=500, deadline=200)
-@given(st.sampled_from(wire.EVERY_KIND), st.randoms(use_true_random=False))
-def test_damaged_messages_are_read_or_refused_but_never_anything_else(whole: bytes, chance: random.Random) -> None:
+@given(whole=st.sampled_from(wire.EVERY_KIND), chance=st.randoms(use_true_random=False))
+def test_damaged_messages_are_read_or_refused_but_never_anything_else(
+    decode: Decode, whole: bytes, chance: random.Random
+) -> None:
     damaged = bytearray(whole)
     for _ in range(chance.randint(1, 4)):
         damaged[chance.randrange(len(damaged))] = chance.randrange(256)
-    _read(bytes(damaged))
+    _read(decode, bytes(damaged))
 
 
-def _read(data: bytes) -> None:
+def _read(decode: Decode, data: bytes) -> None:
     with contextlib.suppress(MalformedMessage):
         decode(data)

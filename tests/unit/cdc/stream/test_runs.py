@@ -19,7 +19,7 @@ DELETE = Shape(Op.DELETE, LOAN, (), (ID,))
 def change(shape: Shape, number: int) -> Change:
     key = str(number).encode()
     params: list[bytes | None] = [key] * shape.width
-    return Change(shape, params, None if shape.op is Op.INSERT else (key,))
+    return (shape, params, None if shape.op is Op.INSERT else key, None)
 
 
 def batches(changes: Iterable[Change], runs: Runs) -> list[Batch]:
@@ -42,7 +42,7 @@ def test_a_row_that_comes_again_ends_the_batch() -> None:
 
 def moved(old: int, new: int) -> Change:
     key = str(old).encode()
-    return Change(UPDATE, [b"t", key], (key,), (str(new).encode(),))
+    return (UPDATE, [b"t", key], key, str(new).encode())
 
 
 def test_a_chain_of_moved_keys_is_one_batch_and_a_key_that_was_made_is_not_found_in_it() -> None:

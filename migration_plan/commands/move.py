@@ -1,0 +1,191 @@
+"""Moving a domain: advance, rollback, resume. Each parses, calls one function, prints the result."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from migration_plan.commands.domain import domain_argument, say, silent
+from migration_plan.exit_codes import Exit
+from migration_plan.terminal import json_option, reason_option, show_gates
+
+if TYPE_CHECKING:
+    from migration_plan.dry_run import DryRun
+    from migration_plan.lifecycle import Stage
+    from migration_plan.moves import Mover
+    from migration_plan.retirement import Leftover
+
+to_option = click.option("--to", "to", metavar="STAGE", help="Name the stage; refused if it cannot follow.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Print steps, positions, gates, refusals; do nothing.")
+force_option = click.option(
+    "--force", default="", metavar="REASON", help="In an emergency: pass the gates that can be forced. Journaled."
+)
+
+
+@click.command()
+@domain_argument
+@to_option
+@dry_run_option
+@force_option
+@reason_option
+@json_option
+def advance(domain: str, to: str | None, dry_run: bool, force: str, reason: str, as_json: bool) -> None:
+    """Bring DOMAIN one stage on.
+
+    \b
+    Examples:
+      fig advance catalog --dry-run     the exact steps, nothing done
+      fig advance catalog --to sync     begin to copy; the monolith goes on owning
+      fig advance catalog               the next stage
+      fig advance catalog --reason "change 4711"
+    """
+    _move(domain, True, to, dry_run, force, reason, as_json)
+
+
+@click.command()
+@domain_argument
+@to_option
+@dry_run_option
+@force_option
+@reason_option
+@json_option
+def rollback(domain: str, to: str | None, dry_run: bool, force: str, reason: str, as_json: bool) -> None:
+    """Bring DOMAIN one stage back; loses nothing, and says before it acts how long writes will wait.
+
+    \b
+    Examples:
+      fig rollback catalog --dry-run
+      fig rollback catalog --force "the service is down" --reason "incident 12"
+      fig rollback catalog
+    """
+    _move(domain, False, to, dry_run, force, reason, as_json)
+
+
+def _move(domain: str, forward: bool, to: str | None, dry_run: bool, force: str, reason: str, as_json: bool) -> None:
+    from migration_plan import bootstrap
+    from migration_plan.moves import stage_named
+
+    with bootstrap.opened(domain, silent if as_json else say, reason) as mover, _ctrl_c(mover.cancelled):
+        stage = stage_named(to)
+        if dry_run:
+            _dry_run(mover, forward, stage, force, as_json)
+        else:
+            _act(mover, forward, stage, force, as_json)
+
+
+def _dry_run(mover: Mover, forward: bool, to: Stage | None, force: str, as_json: bool) -> None:
+    from migration_plan.dry_run import dry_run
+
+    found = dry_run(mover.parts, forward, to, force)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), default=str))
+    else:
+        _show(found)
+    if found.judgement.refusals:
+        raise SystemExit(Exit.REFUSED)
+
+
+def _show(found: DryRun) -> None:
+    click.echo(f"{found.move.plan.domain}: {found.move.now} -> {found.move.after} ({found.move.act})")
+    for number, step in enumerate(found.steps):
+        click.echo(f"  {number} {step.name:<10} {step.what}")
+    for line in found.positions:
+        click.echo(f"  {line.direction}: {line.state}, source at {line.source_lsn or '-'}, applied"
+                   f" {line.applied_lsn or '-'}, {line.lag_bytes or 0} bytes behind")  # fmt: skip
+    show_gates(found.judgement.gates)
+    for gate in found.judgement.overridden:
+        click.secho(f"  {gate.name} would be forced", fg="yellow")
+    if found.forecast is not None:
+        click.echo(f"  rollback, {found.forecast}")
+    for reason in found.judgement.refusals:
+        click.secho(f"  refused: [{reason.code}] {reason.message}", fg="red")
+    click.echo("next: " + "; ".join(found.next_steps))
+
+
+def _act(mover: Mover, forward: bool, to: Stage | None, force: str, as_json: bool) -> None:
+    from migration_plan.lifecycle import possible
+
+    domain = mover.parts.domain
+    result = mover.move(forward, to, force)
+    if as_json:
+        click.echo(json.dumps({**result.as_json(), "next_steps": _next(domain, result.after)}))
+        return
+    click.secho(f"{domain} is in stage {result.after}", fg="green")
+    if result.switch is not None:
+        done = result.switch
+        click.echo(
+            f"  {done.giver} -> {done.taker} at epoch {done.epoch}: {done.held} requests held,"
+            f" hold {done.hold_ms:.0f} ms, drain {done.drain_ms:.0f} ms, attempts {done.attempts}"
+        )
+    if result.bytes_copied is not None:
+        click.echo(f"  {result.bytes_copied:,} bytes copied")
+    _list(result.leftovers)
+    follow = possible(mover.parts.plan.stages, result.after)
+    click.echo(f"possible next: {follow}   (fig verify {domain}; fig history {domain})")
+
+
+def _next(domain: str, stage: str) -> list[str]:
+    if stage == "retired":
+        return [f"fig history {domain}"]
+    before = [f"fig verify {domain}"] if stage == "sync" else []
+    return [*before, f"fig {'rollback' if stage == 'service' else 'advance'} {domain}"]
+
+
+@click.command()
+@domain_argument
+@reason_option
+@json_option
+def resume(domain: str, reason: str, as_json: bool) -> None:
+    """Finish or take back whatever a dead controller left of a switch of DOMAIN.
+
+    \b
+    Example:
+      fig resume catalog
+    """
+    from migration_plan import bootstrap, retirement
+    from migration_plan.errors import JournalUnreachable
+    from migration_plan.recovery import Case
+
+    with bootstrap.opened(domain, silent if as_json else say, reason) as mover:
+        decision = mover.resume()
+        try:
+            left = retirement.listed(mover.parts)
+        except JournalUnreachable:
+            # The rows alone have decided; what can be deleted is no matter now.
+            left = []
+        if as_json:
+            said = {"leftovers": [one.as_json() for one in left]} if left else {}
+            click.echo(json.dumps({"domain": domain, "case": decision.case, "reason": decision.reason, **said,
+                                   "next_steps": [f"fig history {domain}"]}))  # fmt: skip
+        else:
+            click.echo(f"{domain}: {decision.case}: {decision.reason}")
+            _list(left)
+            click.echo(f"next: fig history {domain}")
+        if decision.case in (Case.WAIT_FOR_TAKER, Case.TWO_OWNERS, Case.NOBODY, Case.UNKNOWN):
+            raise SystemExit(Exit.NOT_WELL)
+
+
+@contextmanager
+def _ctrl_c(cancelled: threading.Event) -> Iterator[None]:
+    """The first Ctrl-C takes a switch back while that is possible; after the decision it is finished instead."""
+
+    def cancel(*_: object) -> None:
+        cancelled.set()
+        click.echo("\nCtrl-C: taking it back if it is not decided yet", err=True)
+
+    before = signal.signal(signal.SIGINT, cancel)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.default_int_handler)
+
+
+def _list(leftovers: Iterable[Leftover]) -> None:
+    for left in leftovers:
+        click.echo(f"  can be deleted: {left.kind:<12} {left.name:<40} {left.what}")

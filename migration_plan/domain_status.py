@@ -1,0 +1,84 @@
+"""`fig status DOMAIN`: stage, owner, epoch, gates and the next command, read from rows, journal and servers now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from migration_plan.controller import open_intent
+from migration_plan.errors import FigError, JournalUnreachable
+from migration_plan.gate import Gate
+from migration_plan.gates import gates_to_leave
+from migration_plan.lifecycle import OWNER, Stage, path, possible, reachable
+from migration_plan.moves import current
+from migration_plan.parts import Parts
+from migration_plan.recovery import Case, decide
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a domain is, and what is between it and its next stage."""
+
+    domain: str
+    stages: tuple[Stage, ...]
+    stage: Stage
+    owner: str
+    """The side, `nobody`, or what stands between."""
+    epoch: int
+    rows: dict[str, str]
+    """Each side's row, as a person reads it."""
+    is_settled: bool
+    gates: tuple[Gate, ...]
+    trouble: str
+    """Why the gates cannot be told; empty: they can."""
+
+    @property
+    def next_steps(self) -> list[str]:
+        """The command that makes sense first."""
+        if not self.is_settled:
+            return [f"fig resume {self.domain}"]
+        red = [gate.next_step for gate in self.gates if not gate.is_met]
+        if red:
+            return list(dict.fromkeys(red))
+        forward = reachable(self.stages, self.stage, True)
+        return [f"fig advance {self.domain}" if forward else f"fig history {self.domain}"]
+
+    @property
+    def path(self) -> str:
+        return path(self.stages, self.stage)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "domain": self.domain, "stages": list(self.stages), "stage": self.stage, "owner": self.owner,
+            "epoch": self.epoch, "rows": self.rows, "settled": self.is_settled,
+            "gates": [gate.as_json() for gate in self.gates], "trouble": self.trouble,
+            "possible": possible(self.stages, self.stage), "next_steps": self.next_steps,
+        }  # fmt: skip
+
+
+def standing(parts: Parts) -> Standing:
+    """Everything now. A database that does not answer is said, not raised; the journal's is raised."""
+    stage, rows = current(parts)
+    decision = decide(rows, open_intent(parts.journal, parts.domain))
+    at_rest = stage is Stage.MONOLITH and all(row is None for row in rows.values())
+    owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
+    gates, trouble = _gates(parts, stage)
+    return Standing(
+        parts.domain,
+        parts.plan.stages,
+        stage,
+        str(owner.side) if owner else str(OWNER[stage]) if at_rest else "nobody",
+        owner.epoch if owner else max((row.epoch for row in rows.values() if row), default=0),
+        {side: str(row) if row else "not enrolled, or away" for side, row in rows.items()},
+        at_rest or decision.case is Case.REST,
+        gates,
+        trouble,
+    )
+
+
+def _gates(parts: Parts, stage: Stage) -> tuple[tuple[Gate, ...], str]:
+    try:
+        return gates_to_leave(parts, stage), ""
+    except JournalUnreachable:
+        raise
+    except FigError as error:
+        return (), str(error)

@@ -1,0 +1,88 @@
+"""The way into the journal's database: its tables are there when it is open, and who acts is known."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import dict_row
+
+from migration_plan.access import VARIABLE, Access, Forbidden, Role, identify
+from migration_plan.entries import actor, os_user
+from migration_plan.errors import JournalUnreachable
+from migration_plan.side import CONNECT
+
+
+class JournalConnection:
+    """One connection for all threads of a process, made when it is used, by whoever acts."""
+
+    def __init__(self, dsn: str) -> None:
+        self.dsn = dsn
+        self._dsn = make_conninfo(dsn, **CONNECT)
+        self._connection: psycopg.Connection[dict[str, Any]] | None = None
+        self._connecting = threading.Lock()
+        self.actor = actor(os_user())
+        self.reason = ""
+        """Why the person acts who gave the command; goes into each of its entries."""
+        self.access: Access | None = None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> psycopg.Connection[dict[str, Any]]:
+        """One connection for all threads of a process; psycopg lets one of them at a time use it."""
+        with self._connecting:
+            if self._connection is None or self._connection.closed:
+                self._connection = self._open()
+            return self._connection
+
+    def _open(self) -> psycopg.Connection[dict[str, Any]]:
+        connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
+        try:
+            _install(connection)
+            self._meet(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _meet(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
+        """Learn who acts; a token's name goes before the system's user."""
+        self.access = identify(connection, os.environ)
+        if self.access is not None and self.access.name:
+            self.actor = actor(self.access.name)
+
+    def demand(self, needed: Role, what: str) -> None:
+        """Forbidden unless whoever acts may do `what`."""
+        with self.session():
+            access = self.access
+        if access is None:
+            raise Forbidden(f"{what} needs the role {needed}; nobody may without {VARIABLE}", f"set {VARIABLE}")
+        access.demand(needed, what)
+
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
+        """The journal's connection, whose loss is told by our own error."""
+        try:
+            yield self._connected()
+        except psycopg.OperationalError as error:
+            self.close()
+            raise JournalUnreachable(
+                f"the journal's database does not answer: {str(error).strip().splitlines()[0]}", "fig status"
+            ) from error
+
+
+def _install(connection: psycopg.Connection[dict[str, Any]]) -> None:
+    """Create the tables in a journal that is new."""
+    if connection.execute("select 1 from pg_class where oid = to_regclass('fig.token')").fetchone() is None:
+        with connection.transaction():
+            connection.execute("select pg_advisory_xact_lock(hashtext('fig.journal'))")  # One of us creates.
+            connection.execute(files(__package__).joinpath("journal.sql").read_text())

@@ -1,0 +1,47 @@
+"""Pages of `docs/reference` that are printed from tables in the code.
+
+`python -m migration_plan.reference FOLDER` writes them; a test compares what is there.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from migration_plan.exit_codes import MEANINGS, Exit
+from migration_plan.lifecycle import OWNER, TRANSITIONS, Stage
+
+_PRINTED = "<!-- Printed from the code: python -m migration_plan.reference docs/reference -->"
+
+
+def exit_codes() -> str:
+    """How commands end."""
+    lines = [f"| {code.value} | `{code.name}` | {MEANINGS[code]} |" for code in Exit]
+    return "\n".join(
+        ["# Exit codes of `fig`", "", _PRINTED, "", "| code | name | meaning |", "|---|---|---|", *lines, ""]
+    )
+
+
+def life() -> str:
+    """Stages and what leads from one to another."""
+    stages = [f"| `{stage}` | {OWNER[stage]} |" for stage in Stage]
+    ways = [f"| `{now}` | `{after}` | `{act}` |" for (now, after), act in TRANSITIONS.items()]
+    return "\n".join([
+        "# A domain's life", "", _PRINTED, "", " → ".join(f"`{stage}`" for stage in Stage), "",
+        "A plan may leave `shadow` and `canary` out.", "", "| stage | owner |", "|---|---|", *stages, "",
+        "| from | to | what is done |", "|---|---|---|", *ways, "",
+    ])  # fmt: skip
+
+
+PAGES = {"exit-codes.md": exit_codes, "life.md": life}
+
+
+def write(folder: Path) -> None:
+    """All pages, anew."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, page in PAGES.items():
+        (folder / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -1,0 +1,44 @@
+"""What an operator reads: status, plan, dry run, help; JSON says what to type next, the exit code what it was."""
+
+from __future__ import annotations
+
+from migration_plan.exit_codes import MEANINGS, Exit
+from migration_plan.lifecycle import TRANSITIONS, Stage
+from tests.integration.plan.conftest import World
+
+
+def test_status_of_a_domain_shows_stage_owner_epoch_gates_and_the_next_command(world: World) -> None:
+    world.bring_to(Stage.SYNC)
+    [found] = world.json("status", "parcels")["domains"]
+    assert (found["stage"], found["owner"], found["settled"]) == ("sync", "monolith", True)
+    assert found["epoch"] > 0
+    gates = {gate["name"]: gate for gate in found["gates"]}
+    assert [name for name, gate in gates.items() if not gate["is_met"]] == ["verification-age"]
+    assert found["next_steps"] == ["fig verify parcels"]
+    assert (gates["verification-age"]["figure"], gates["verification-age"]["limit"]) == ("never", "3600 s")
+
+
+def test_plan_show_marks_the_place_on_the_plans_way_and_lists_its_tables(world: World) -> None:
+    world.bring_to(Stage.SYNC)
+    said = world.fig("plan", "show", "parcels")
+    assert said.returncode == Exit.OK, said.stderr
+    assert "monolith > [sync] > shadow > canary > service > retired" in said.stdout
+    assert "service public.parcel" in said.stdout
+    assert all(f"{now:>9} -> {after}" in said.stdout for now, after in TRANSITIONS)
+    shown = world.json("plan", "show", "parcels")
+    assert shown["tables"] == ["monolith public.parcel", "service public.parcel"]
+    assert shown["next_steps"]
+
+
+def test_a_dry_run_of_what_is_refused_says_every_reason_and_ends_as_the_act_would(world: World) -> None:
+    world.bring_to(Stage.SYNC)
+    said = world.fig("rollback", "parcels", "--dry-run")
+    assert (said.returncode, "dismiss" in said.stdout) == (Exit.OK, True), said.stderr
+    said = world.fig("status", "parcels")
+    assert "gate verification-age" in said.stdout
+    assert "is shut" in said.stdout
+
+
+def test_the_exit_codes_are_printed_from_their_table(world: World) -> None:
+    said = world.fig("help", "exit-codes").stdout
+    assert all(meaning in said for meaning in MEANINGS.values())

@@ -1,0 +1,165 @@
+"""A domain goes through its whole life, and back from every stage; gates keep it, and say what they want."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from migration_plan import steering
+from migration_plan.controller import Controller, Watch
+from migration_plan.dry_run import dry_run
+from migration_plan.errors import PreflightRefused
+from migration_plan.forecast import Cost
+from migration_plan.lifecycle import Act, Side, Stage
+from migration_plan.parts import Parts, read_rows
+from tests.integration.plan.conftest import World
+
+
+class Died(Exception):
+    """A controller ends here, as by kill -9."""
+
+
+def kinds(world: World, last: int = 50) -> list[str]:
+    with world.parts() as parts:
+        return [entry.kind for entry in parts.journal.entries("parcels", last)]
+
+
+def impatient(parts: Parts) -> Parts:
+    """With a plan for which every verification is too old."""
+    gates = parts.plan.gates.model_copy(update={"verification_age": 0.0})
+    return replace(parts, plan=parts.plan.model_copy(update={"gates": gates}))
+
+
+def test_the_way_forward_begins_and_ends_what_runs_beside_each_stage(world: World) -> None:
+    world.bring_to(Stage.SYNC)
+    world.verify()
+    with world.mover() as mover:
+        for after in (Stage.SHADOW, Stage.CANARY, Stage.SERVICE):
+            assert mover.move(forward=True).after is after
+    assert world.works.asked == ["begin shadow", "end shadow", "begin canary", "end canary"]
+
+
+def test_a_rolled_back_service_is_shown_to_nobody(world: World) -> None:
+    world.bring_to(Stage.SERVICE)
+    with world.mover() as mover:
+        assert mover.move(forward=False).after is Stage.SYNC
+        assert mover.parts.proxies[0].routes()["parcels"].owner == "monolith"
+    assert "begin canary" not in world.works.asked
+
+
+@pytest.mark.parametrize(("to", "asked"), [(None, ["end canary", "begin shadow"]), (Stage.SYNC, ["end canary"])])
+def test_a_canary_is_left_for_shadow_or_out_of_everybodys_sight(world: World, to: Stage | None, asked) -> None:
+    world.bring_to(Stage.CANARY)
+    with world.mover() as mover:
+        mover.move(forward=False, to=to)
+    assert world.works.asked == asked
+
+
+def test_a_shut_gate_keeps_the_stage_and_says_figure_limit_and_that_it_can_be_forced(world: World) -> None:
+    world.bring_to(Stage.SHADOW)
+    world.works.shut.add(Stage.SHADOW)
+    with world.mover() as mover:
+        with pytest.raises(PreflightRefused, match="shadow-evidence is 7; the plan wants 1000") as refused:
+            mover.move(forward=True)
+        assert mover.parts.journal.stage("parcels") is Stage.SHADOW
+    assert "--force REASON passes shadow-evidence" in refused.value.next_step
+    assert world.works.asked == []
+
+
+def test_a_forced_gate_is_journaled_with_its_figure_and_the_reason(world: World) -> None:
+    world.bring_to(Stage.SHADOW)
+    world.works.shut.add(Stage.SHADOW)
+    with world.mover() as mover:
+        assert mover.move(forward=True, force="the sale begins").after is Stage.CANARY
+        entry = mover.parts.journal.last("parcels", "forced")
+    assert entry is not None
+    assert entry.detail["force"] == "the sale begins"
+    assert [(gate["name"], gate["figure"]) for gate in entry.detail["gates"]] == [("shadow-evidence", "7")]
+
+
+def test_force_passes_an_old_verification_and_no_fence(world: World) -> None:
+    world.bring_to(Stage.CANARY)
+    with psycopg.connect(world.dsns["monolith"]) as blocker, world.mover() as mover:
+        mover.parts = impatient(mover.parts)
+        blocker.execute("insert into parcel values (900, 'in a long transaction')")
+        blocker.execute("select pg_sleep(1.1)")
+        with pytest.raises(PreflightRefused) as refused:
+            mover.move(forward=True, force="hurry")
+        assert [one.code for one in refused.value.refusals] == ["long-transaction"]
+        assert read_rows(mover.parts)[Side.MONOLITH].state == "owner"  # type: ignore[union-attr]
+        blocker.rollback()
+        assert mover.move(forward=True, force="hurry").after is Stage.SERVICE
+        entry = mover.parts.journal.last("parcels", "forced")
+    assert entry is not None
+    assert [gate["name"] for gate in entry.detail["gates"]] == ["verification-age"]
+
+
+def test_differences_are_never_forced(world: World) -> None:
+    world.bring_to(Stage.CANARY)
+    with world.mover() as mover:
+        mover.parts.journal.verified("parcels", 5, 1, {})
+        with pytest.raises(PreflightRefused) as refused:
+            mover.move(forward=True, force="hurry")
+    assert [one.code for one in refused.value.refusals] == ["verification-differs"]
+
+
+def test_a_mover_that_dies_after_its_decision_has_its_work_done_by_the_controller(world: World) -> None:
+    world.bring_to(Stage.CANARY)
+
+    def die(name: str) -> None:
+        if name == "stage-decided":
+            raise Died
+
+    with world.mover(checkpoint=die) as mover:
+        with pytest.raises(Died):
+            mover.move(forward=False)
+        assert world.works.asked == []
+        assert mover.parts.journal.stage("parcels") is Stage.SHADOW
+        Controller([mover.parts])._look(Watch(mover.parts))
+    assert world.works.asked == ["end canary", "begin shadow"]
+
+
+def test_a_dry_run_tells_steps_positions_and_every_refusal_and_changes_nothing(world: World) -> None:
+    world.bring_to(Stage.CANARY)
+    world.works.shut.add(Stage.CANARY)
+    before = kinds(world)
+    with world.parts() as parts:
+        found = dry_run(impatient(parts), forward=True)
+        rows = read_rows(parts)
+    assert found.move.act is Act.SWITCH
+    assert [step.name for step in found.steps][-2:] == ["done", "end-canary"]
+    assert {one.code for one in found.judgement.refusals} == {"canary-evidence", "verification-stale"}
+    assert all(line.source_lsn and line.applied_lsn for line in found.positions)
+    assert rows[Side.MONOLITH].state == "owner"  # type: ignore[union-attr]
+    assert kinds(world) == before
+
+
+def test_a_rollback_with_nothing_on_its_way_is_instant_and_says_so_before_it_acts(world: World) -> None:
+    world.bring_to(Stage.SERVICE)
+    with world.parts() as parts:
+        foreseen = dry_run(parts, forward=False).forecast
+    assert foreseen is not None
+    assert foreseen.cost is not Cost.REFUSED
+    said: list[str] = []
+    with world.mover(say=said.append) as mover:
+        mover.move(forward=False)
+    assert any(line.startswith("rollback, ") for line in said[: said.index("held")])
+
+
+def test_a_rollback_without_its_stream_is_refused_with_the_reason(world: World) -> None:
+    world.bring_to(Stage.SERVICE)
+    with world.mover() as mover:
+        lines = steering.chosen(mover.parts, "to_monolith")
+        steering.pause(mover.parts, lines)
+        try:
+            with pytest.raises(PreflightRefused) as refused:
+                mover.move(forward=False, force="hurry")
+            foreseen = dry_run(mover.parts, forward=False, force="hurry").forecast
+        finally:
+            steering.go_on(mover.parts, lines)
+    assert "stream-halted" in {one.code for one in refused.value.refusals}
+    assert foreseen is not None
+    assert foreseen.cost is Cost.REFUSED
+    assert any("stands still" in reason for reason in foreseen.reasons)
