@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 STAMPS := $(VENV)/.stamps
-PACKAGES := postgresql-15 rabbitmq-server chromium
+PACKAGES := postgresql-15 rabbitmq-server chromium gcc libc6-dev spin
 # For measurements alone.
 MEASURING := wrk
 # For Kafka; not when others are in the PATH.
@@ -24,7 +24,7 @@ SPINE := tests/e2e tests/faults
 WHOLE_SHOP := tests/shop tests/browser
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages kafka lint test proof defects demo bench lock clean
+.PHONY: help setup packages kafka lint test model proof defects demo bench lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -70,6 +70,9 @@ proof: setup lint ## The same suites at full size (hours).
 	$(BIN)/pytest -m "full or not full" --timeout 7200 $(WHOLE_SHOP) || failed=1
 	$(BIN)/pytest -m "full or not full" --timeout 7200 $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP)) || failed=1
 	exit $$failed
+
+model: setup ## Search the model of the switch at full bounds, and without each of its guards (minutes).
+	@$(BIN)/python -m migration_plan.model
 
 defects: export FIG_PROOF := full
 defects: setup ## Spoil the services, one defect at a time, and list which difference gave each of them away.

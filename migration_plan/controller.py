@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID, uuid4
 
 import psycopg
 
@@ -30,16 +31,19 @@ _log = logging.getLogger("fig.controller")
 
 def open_intent(journal: Journal, domain: str) -> Intent | None:
     entry = journal.open_intent(domain)
-    return None if entry is None else Intent(Side(entry.detail["giver"]), int(entry.detail["owner_epoch"]))
+    if entry is None:
+        return None
+    return Intent(Side(entry.detail["giver"]), int(entry.detail["owner_epoch"]), entry.switch)
 
 
 def recover(parts: Parts, say: Callable[[str], None] = _log.info) -> Decision:
     """Apply the recovery table once. Returns what was decided; safe to repeat at any time, by anyone."""
-    rows = read_rows(parts)
     try:
+        # Before the rows: an intent that is newer than they are would be taken for one that they have left behind.
         intent = open_intent(parts.journal, parts.domain)
     except JournalUnreachable:
         intent = None  # The rows alone decide whatever was begun; a mere intent can wait for its journal.
+    rows = read_rows(parts)
     decision = decide(rows, intent)
     if decision.settled:
         return decision
@@ -47,7 +51,9 @@ def recover(parts: Parts, say: Callable[[str], None] = _log.info) -> Decision:
     _carry_out(parts, decision, rows)
     kind = "alarm" if decision.case in (Case.TWO_OWNERS, Case.NOBODY, Case.WAIT_FOR_TAKER) else "recovered"
     if decision.case is not Case.UNKNOWN:
-        _record(parts, kind, decision, say)
+        # Without an intent it closes none: one that was written meanwhile is somebody else's.
+        switch = uuid4() if intent is None or intent.switch is None else intent.switch
+        _record(parts, kind, decision, switch, say)
     return decision
 
 
@@ -71,17 +77,20 @@ def _carry_out(parts: Parts, decision: Decision, rows: dict[Side, Row | None]) -
             if row is not None and row.state == "released":
                 parts.sides[giver].stand_by(domain, row.epoch, 2.0)
         case Case.TWO_OWNERS:
-            parts.sides[giver].stop(domain, lock)
+            past = rows[giver]
+            assert past is not None  # noqa: S101 - two owners are two rows that were read.
+            parts.sides[giver].stop(domain, past.state, past.epoch, lock)
         case _:
             return
 
 
-def _record(parts: Parts, kind: str, decision: Decision, say: Callable[[str], None]) -> None:
+def _record(parts: Parts, kind: str, decision: Decision, switch: UUID, say: Callable[[str], None]) -> None:
     try:
         parts.journal.record(
             parts.domain,
             kind,
             decision.epoch,
+            switch,
             case=decision.case,
             giver=decision.giver,
             reason=decision.reason,

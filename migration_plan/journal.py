@@ -64,11 +64,13 @@ class Journal(JournalConnection):
         return moment
 
     def open_intent(self, domain: str) -> Entry | None:
-        """The last intent that no outcome has closed yet."""
+        """The last intent that no outcome has closed yet. An outcome closes its own switch's; one that names none
+        (an earlier release's recovery) every earlier one."""
         found = self._entries(
             "domain = %s and kind = 'intent' and not exists"
             " (select 1 from fig.journal o where o.domain = j.domain and o.id > j.id"
-            "  and o.kind in ('done', 'aborted', 'recovered')) order by id desc limit 1",
+            "  and o.kind in ('done', 'aborted', 'recovered') and coalesce(o.switch = j.switch, true))"
+            " order by id desc limit 1",
             [domain],
         )
         return next(iter(found), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from migration_plan.lifecycle import Row, Side
 
@@ -43,6 +44,7 @@ class Intent:
 
     giver: Side
     epoch: int
+    switch: UUID | None = None
 
 
 def decide(rows: Mapping[Side, Row | None], intent: Intent | None = None) -> Decision:
@@ -76,7 +78,8 @@ def _during(giver: Row, taker: Row | None) -> Decision:
     theirs = "cannot be read" if taker is None else str(taker)
     reason = f"{giver.side} is {giver}, {giver.side.other} {'' if taker is None else 'is '}{theirs}"
     if taker is not None and taker.state == "owner" and (taker.epoch < giver.epoch or giver.state == "fenced"):
-        return decision(Case.TWO_OWNERS, reason)
+        past = min(giver, taker, key=lambda row: row.epoch)  # At the same epoch the giver: it has lost its release.
+        return Decision(Case.TWO_OWNERS, past.side, past.epoch, reason)
     if giver.state == "fenced":
         return decision(Case.ABORT, reason)
     if taker is None:

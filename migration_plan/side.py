@@ -158,9 +158,9 @@ class SideDatabase:
         """owner, epoch -> owner, epoch + 2: paused controllers find their epoch gone."""
         return self._move_row(domain, "select * from fig.void(%s, %s, %s)", [domain, epoch, _ms(lock)])
 
-    def stop(self, domain: str, lock: float) -> Row:
-        """Fence a side that came back from the past."""
-        return self._move_row(domain, "select * from fig.stop(%s, %s)", [domain, _ms(lock)])
+    def stop(self, domain: str, state: str, epoch: int, lock: float) -> Row:
+        """Fence a side that came back from the past, if it still is as it was read."""
+        return self._move_row(domain, "select * from fig.stop(%s, %s, %s, %s)", [domain, state, epoch, _ms(lock)])
 
     def enroll(self, domain: str, state: str, epoch: int, tables: Sequence[str], lock: float) -> Row:
         """The domain's row, table list and triggers on this side; a row that is there stays as it is."""

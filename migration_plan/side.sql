@@ -236,25 +236,31 @@ begin
     return here;
 end $$;
 
--- Stop: whatever it is -> standby, armed. Only for a side that came back from the past while the other one owns.
-create or replace function fig.stop(p_domain text, p_lock_ms int) returns fig.domain
+-- Stop: as it was read -> standby, armed. Only for a side that came back from the past while the other one owns. Both
+-- rows cannot be read at one moment: whoever read one of them before a switch and the other one after it finds it moved.
+drop function if exists fig.stop(text, int);
+create or replace function fig.stop(p_domain text, p_state text, p_epoch bigint, p_lock_ms int) returns fig.domain
 language plpgsql set search_path = pg_catalog as $$
 declare
     here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
 begin
+    if here.state is distinct from p_state or here.epoch <> p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
     perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
     update fig.domain set state = 'standby', changed_at = clock_timestamp() where domain = p_domain returning * into here;
     perform fig.arm(p_domain, true);
     return here;
 end $$;
 
--- First in every transaction of ours that writes the domain's rows on a side: not the owner, and no epoch has passed.
+-- First in every transaction of ours that writes the domain's rows on a side: not the owner, nor one that is fenced and
+-- may own again (its own rows are the truth until it releases), and no epoch has passed.
 create or replace function fig.guard_apply(p_domain text, p_epoch bigint) returns void language plpgsql as $$
 declare
     here fig.domain;
 begin
     select * into here from fig.domain where domain = p_domain for share;
-    if not found or here.state = 'owner' or here.epoch <> p_epoch then
+    if not found or here.state in ('owner', 'fenced') or here.epoch <> p_epoch then
         perform fig.stale(p_domain, here);
     end if;
 end $$;

@@ -91,12 +91,16 @@ class Switch:
     def run(self) -> SwitchResult:
         """The whole protocol after preflight. SwitchAborted when it was taken back; nothing is ever left open."""
         self._intent()
+        drained = 0.0
         try:
             fenced = self._fence_within_patience()
             drained = self._drain(fenced)
             self._release(fenced)
         except (FigError, ProxyError, psycopg.Error) as error:
-            raise self._abort(error) from error
+            released = self._released()
+            if released is None:
+                raise self._abort(error) from error
+            fenced = released
         # The giver has let go; whatever fails from here on is repeated, here or by whoever recovers.
         finish_grant(self.parts, self.giver, fenced, self._lock)
         self._note("granted", to=self.taker)
@@ -285,6 +289,11 @@ class Switch:
         self.parts.sides[self.giver].release(self.parts.domain, fenced.epoch, self._lock)
         self._note("released")
         self.checkpoint("after-release")
+
+    def _released(self) -> Row | None:
+        """The giver's row if it has let go although we were told of an error: the release's answer was lost."""
+        here = self.parts.sides[self.giver].row(self.parts.domain)
+        return here if here is not None and here.state == "released" and here.epoch == self.epoch + 1 else None
 
     def _abort(self, why: Exception) -> SwitchAborted:
         """Take it back. Where the giver was not fenced its epoch stays; where it was, it owns at epoch + 2."""

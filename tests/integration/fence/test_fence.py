@@ -83,14 +83,31 @@ def test_a_late_grant_never_sets_a_sequence_back(standby_side: FencedSide):
         assert app.execute("insert into book default values returning id").fetchone() == (5002,)
 
 
-def test_the_applier_is_refused_on_the_owner_and_after_an_epoch_has_passed(owner_side: FencedSide):
+def test_the_applier_is_refused_on_a_side_that_owns_or_may_own_again_and_after_an_epoch_has_passed(
+    owner_side: FencedSide,
+):
     with owner_side.connect("fig", autocommit=True) as fig:
         with pytest.raises(psycopg.Error, match="is owner at epoch 1"):
             fig.execute("select fig.guard_apply('books', 1)")
         owner_side.side.fence(DOMAIN, 1, LOCK, [])
         with pytest.raises(psycopg.Error, match="is fenced at epoch 2"):
             fig.execute("select fig.guard_apply('books', 1)")
+        with pytest.raises(psycopg.Error, match="is fenced at epoch 2"):
+            fig.execute("select fig.guard_apply('books', 2)")
+        owner_side.side.release(DOMAIN, 2, LOCK)
         fig.execute("select fig.guard_apply('books', 2)")
+
+
+def test_a_side_is_stopped_only_as_it_was_read(owner_side: FencedSide):
+    """Who read this side's row, stood still for two switches, and read the other side's, believes in two owners."""
+    side = owner_side.side
+    side.fence(DOMAIN, 1, LOCK, [])
+    side.unfence(DOMAIN, 2, LOCK)
+    for state, epoch in (("owner", 1), ("fenced", 3)):
+        with pytest.raises(StaleEpoch):
+            side.stop(DOMAIN, state, epoch, LOCK)
+    assert str(side.row(DOMAIN)) == "owner at epoch 3"
+    assert str(side.stop(DOMAIN, "owner", 3, LOCK)) == "standby at epoch 3"
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])

@@ -49,6 +49,23 @@ def test_the_highest_epoch_among_fenced_and_released_rows_is_the_givers():
     assert (decision.giver, decision.epoch) == (Side.SERVICE, E + 3)
 
 
+@pytest.mark.parametrize("giver", list(Side))
+@pytest.mark.parametrize(
+    ("ours", "theirs", "past_is_ours"),
+    [
+        (("fenced", E + 3), ("owner", E), False),  # As it looks to whoever read one row before two switches began.
+        (("released", E + 1), ("owner", E - 1), False),
+        (("fenced", E + 1), ("owner", E + 1), True),  # The giver has lost its release.
+        (("fenced", E + 1), ("owner", E + 2), True),
+        (("owner", E), ("owner", E + 1), True),
+    ],
+)
+def test_of_two_owners_the_lower_epoch_is_the_past(giver, ours, theirs, past_is_ours):
+    decision = decide(rows(giver, ours, theirs))
+    assert decision.case is Case.TWO_OWNERS
+    assert (decision.giver, decision.epoch) == ((giver, ours[1]) if past_is_ours else (giver.other, theirs[1]))
+
+
 def test_no_decision_ever_makes_an_owner_beside_an_owner():
     """Whatever both rows say, a case that makes somebody an owner finds no owner on the other side."""
     states = [None, *product(("owner", "fenced", "released", "standby"), (E, E + 1, E + 2))]

@@ -1,0 +1,69 @@
+"""The guards of the protocol, and the bounds within which taking one away is found out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Bounds = Mapping[str, int]  # Of the environment, without its FIG_.
+
+# Everything at the bounds at which no promise may break: controllers with and without proxies, lost rows, requests.
+SEARCHES: dict[str, Bounds] = {
+    "requests-without-faults": {"CONTROLLERS": 1, "STARTS": 2, "PROXIES": 2, "CLIENTS": 2},
+    "two-controllers": {"CONTROLLERS": 2, "STARTS": 1, "WRITES": 1, "PROXIES": 1, "FAULTS": 1},
+    "rows-lost-and-copied": {"CONTROLLERS": 1, "STARTS": 2, "WRITES": 1, "COPIES": 1, "LOSSES": 1, "FAULTS": 1},
+    "requests-with-faults": {"CONTROLLERS": 1, "STARTS": 1, "PROXIES": 1, "CLIENTS": 1, "FAULTS": 1},
+}
+FULL: dict[str, Bounds] = {
+    "forth-and-back": {"CONTROLLERS": 2, "STARTS": 2, "WRITES": 1, "FAULTS": 1},
+    "forth-and-back-losing-rows": {"CONTROLLERS": 2, "STARTS": 2, "WRITES": 1, "LOSSES": 1, "FAULTS": 1},
+    "forth-and-back-unreadable": {"CONTROLLERS": 2, "STARTS": 2, "WRITES": 1, "AWAY": 1, "FAULTS": 1},
+    "forth-and-back-with-a-proxy": {"CONTROLLERS": 2, "STARTS": 2, "WRITES": 1, "PROXIES": 1, "FAULTS": 1},
+    "two-requests": {"CONTROLLERS": 1, "STARTS": 1, "PROXIES": 1, "CLIENTS": 2, "FAULTS": 1},
+}
+
+_TWO = {"CONTROLLERS": 2, "STARTS": 2, "WRITES": 1, "FAULTS": 1}
+_PROXY = {"CONTROLLERS": 2, "STARTS": 2, "PROXIES": 1, "FAULTS": 1}
+_LOSING = {"CONTROLLERS": 1, "STARTS": 1, "WRITES": 1, "LOSSES": 1, "FAULTS": 1}
+# COPY_BACK: copies that were asked for in the wrong direction, which only the guard keeps out.
+_COPY = {"CONTROLLERS": 1, "STARTS": 1, "WRITES": 2, "COPIES": 1, "FAULTS": 1}
+_CALM = {"CONTROLLERS": 1, "STARTS": 1, "PROXIES": 1, "CLIENTS": 1}
+
+
+@dataclass(frozen=True)
+class Guard:
+    """One guard: its number in the model, where the code has it, and the bounds that show what it is for."""
+
+    number: int
+    where: str
+    what: str
+    bounds: Bounds
+
+
+GUARDS: dict[str, Guard] = {
+    "FENCE_EPOCH": Guard(1, "side.sql: fence", "compares the epoch", _TWO),
+    "UNFENCE_EPOCH": Guard(2, "side.sql: unfence", "compares the epoch", _TWO),
+    "UNFENCE_STATE": Guard(3, "side.sql: unfence", "takes nothing back that is released", _TWO),
+    "RELEASE_EPOCH": Guard(4, "side.sql: release", "compares the epoch", _TWO),
+    "GRANT_EPOCH": Guard(5, "side.sql: grant_ownership", "wants a lower epoch than its own", _TWO),
+    "GRANT_MARKER": Guard(6, "side.sql: grant_ownership", "wants the marker applied", _LOSING),
+    "VOID_EPOCH": Guard(7, "side.sql: void", "compares the epoch", _TWO),
+    "STAND_BY_EPOCH": Guard(8, "side.sql: stand_by", "compares state and epoch", _TWO),
+    "STOP_EPOCH": Guard(9, "side.sql: stop", "compares state and epoch", _TWO),
+    "STOP_LOWER": Guard(10, "recovery.py: decide", "of two owners the lower epoch is the past", _TWO),
+    "APPLY": Guard(
+        11, "side.sql: guard_apply", "no rows of ours on an owner, none of an old epoch", _COPY | {"COPY_BACK": 1}
+    ),
+    "APPLY_POSITION": Guard(12, "refill.py", "a copy goes in only at the position at which it was read", _COPY),
+    "ROUTE_EPOCH": Guard(13, "admin.js: POST /routes", "refuses a lower epoch", _PROXY),
+    "HOLD_EPOCH": Guard(14, "admin.js: POST /hold", "refuses another epoch", _PROXY),
+    "LEASE_TOKEN": Guard(15, "journal.py: renew", "compares holder and token", _TWO),
+    "OWN_OUTCOME": Guard(16, "journal.py: open_intent", "an outcome closes its own intent only", _PROXY),
+    "ABORT_LOOKS": Guard(17, "switch.py: _released", "looks whether it was released before it says aborted", _TWO),
+    "BOUNCE_DONE": Guard(18, "middleware.py: _refusal", "421 only if nothing was committed", _CALM | {"FAULTS": 1}),
+    "HOLD_FIRST": Guard(19, "switch.py: _hold_and_fence", "holds before it fences", _CALM),
+    "REQUESTS_FIRST": Guard(20, "switch.py: _wait_for_requests", "waits for what is in flight", _CALM),
+    "COUNT_FIRST": Guard(21, "router.js: admit", "counts first, looks at the route second", _CALM),
+    "INTENT_FIRST": Guard(22, "controller.py: recover", "reads the intent before the rows", _PROXY),
+    "APPLY_FENCED": Guard(23, "side.sql: guard_apply", "no rows of ours on a fenced side", _COPY | {"COPY_BACK": 1}),
+}
