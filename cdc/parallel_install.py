@@ -13,7 +13,7 @@ from cdc.kafka_errors import DebeziumLoses, TopicUnsuitable
 from cdc.position import Position
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
-from cdc.topic_publisher import require_transport
+from cdc.topic_start import require_transport
 
 _LOSSY = """
     select attname, format_type(atttypid, atttypmod)

@@ -31,7 +31,7 @@ from cdc.projection import Table
 from cdc.session import Checkpoint, Pace
 from cdc.spec import OnProgress, Progress, StreamSpec, StreamState
 from cdc.stream_errors import ConnectionLost, GuardRefused, NotSetUp, StalePosition, StreamError
-from cdc.topic_publisher import require_transport
+from cdc.topic_start import require_transport
 from cdc.topic_unpacking import unpacked
 
 _log = logging.getLogger(__name__)

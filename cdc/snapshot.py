@@ -2,7 +2,7 @@
 
 All workers read the snapshot that the slot's creation has exported. Each unit is a transaction of its own. Last of
 all the position is written: until then no stream begins, nothing verifies and nothing can switch, so nobody ever
-sees the half copy as a whole one.
+sees the half copy as a whole one. Indexes of tables that were empty are built before that (`cdc.snapshot_indexes`).
 
 A copy that died is resumed by the next call, at the point of a new slot: what is on the target already is compared
 with the source at that point by checksum, and only what differs is replaced. First everything that the source does
@@ -70,7 +70,7 @@ def copy(
             return found
         attempt = _begin(spec, target, checkpoint)
         slots.drop(monitor, spec.slot)
-        crew = workers or max(2, min(MOST_WORKERS, os.cpu_count() or 1))
+        crew = workers or crew_size()
         with ExitStack() as opened:
             with _slot_only_for_a_copy(monitor, spec):
                 with closing(SourceConnection(spec.source_dsn, f"fig-snapshot {spec.name}")) as replication:
@@ -84,6 +84,11 @@ def copy(
         for table in spec.target_tables:
             target.execute(sql.SQL("analyze {}").format(sql.Identifier(table.schema, table.name)))
         return made
+
+
+def crew_size() -> int:
+    """How many workers copy on this machine."""
+    return max(2, min(MOST_WORKERS, os.cpu_count() or 1))
 
 
 @contextmanager

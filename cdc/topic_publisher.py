@@ -13,29 +13,23 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from secrets import randbits
 
 import psycopg
 from kafka import TopicPartition
 from kafka.errors import KafkaError
-from psycopg.conninfo import conninfo_to_dict
 
-from cdc import source, source_types, topics
+from cdc import source, source_types, topic_start
 from cdc.changes import Keepalive
 from cdc.confirm import ASK_AFTER_SILENCE, GONE_AFTER_SILENCE, STATUS_EVERY
 from cdc.decoding import decode
-from cdc.envelope import Envelopes
-from cdc.envelope_rows import TableFacts
 from cdc.heartbeat import Heartbeat
-from cdc.kafka_transport import KafkaTransport, Mode, abandon
+from cdc.kafka_transport import abandon
 from cdc.losses import SlotInvalidated, SlotMissing
-from cdc.parallel_writer import ParallelWriter
-from cdc.pgoutput import Relation
-from cdc.source import SourceConnection
+from cdc.source import FRAME, SourceConnection
 from cdc.spec import StreamSpec
-from cdc.stream_errors import ConnectionLost, SetUpError
+from cdc.stream_errors import ConnectionLost
 from cdc.topic_batches import Acknowledgement, Batches, Wake
-from cdc.topic_writer import Outgoing, TopicWriter
+from cdc.topic_writer import Outgoing
 
 _log = logging.getLogger(__name__)
 
@@ -90,9 +84,9 @@ class PublishingSession:
     """One replication connection and one producer; any exception ends both."""
 
     def __init__(self, spec: StreamSpec, checkpoint: Checkpoint) -> None:
-        self._transport, self._checkpoint = require_transport(spec), checkpoint
+        self._transport, self._checkpoint = topic_start.require_transport(spec), checkpoint
         self._topic = self._transport.topic
-        made = _made_topics(spec, self._transport)
+        made = topic_start.made_topics(spec, self._transport)
         self._pending: deque[tuple[Acknowledgement, int, int]] = deque()
         """(batch, bytes, LSN that it reaches) of what was handed over and is not acknowledged."""
         self._bytes = self._reaches = 0
@@ -119,7 +113,7 @@ class PublishingSession:
                 producer.partitions_for(name)  # Known before anything is sent.
             self._batches = Batches(producer, self._wake)
             self._partitions: dict[tuple[str, int], TopicPartition] = {}
-            self._writer = _writer(spec, made, lambda r: source_types.facts(self._catalogue, r))
+            self._writer = topic_start.writer(spec, made, lambda r: source_types.facts(self._catalogue, r))
             self._confirmed = self._written = confirmed
             for record in self._writer.open(identity, confirmed):
                 self._send(record)
@@ -146,7 +140,7 @@ class PublishingSession:
 
     def _receive(self) -> bool:
         """Take what has arrived; True if there may be more."""
-        take, receive, send = self._writer.take, self._source.receive, self._send
+        take, receive, send = self._writer.take, self._source.receive_framed, self._send
         for _ in range(TURN):
             received = receive()
             if received is None:
@@ -154,7 +148,7 @@ class PublishingSession:
             if isinstance(received, Keepalive):
                 self._keepalive(received)
             else:
-                for record in take(received.lsn, decode(received.content)):
+                for record in take(int.from_bytes(received[1:9], "big"), decode(received, FRAME)):
                     send(record)
         return True
 
@@ -227,35 +221,3 @@ class PublishingSession:
         if ask or now - self._sent_at > STATUS_EVERY:
             self._source.send_status(self._confirmed, self._confirmed, ask)
             self._sent_at, self._asked_at = now, now if ask else self._asked_at
-
-
-def require_transport(spec: StreamSpec) -> KafkaTransport:
-    if spec.kafka is None:
-        raise SetUpError(f"stream {spec.name} has no Kafka", "Set transport: kafka in fig.yml")
-    return spec.kafka
-
-
-def _made_topics(spec: StreamSpec, transport: KafkaTransport) -> dict[str, tuple[str, int]]:
-    """The topic of each table and its partitions; in transactional mode the one of all."""
-    if transport.mode is Mode.TRANSACTIONAL:
-        topics.make(transport, transport.topic, 1)
-        return {}
-    names = {str(table): transport.table_topic(table) for table in spec.source_tables}
-    return {
-        table: (topics.make(transport, name, transport.partitions).name, transport.partitions)
-        for table, name in names.items()
-    }
-
-
-def _writer(
-    spec: StreamSpec, made: dict[str, tuple[str, int]], describe: Callable[[Relation], TableFacts]
-) -> TopicWriter | ParallelWriter:
-    """A transactional topic keeps an update of the key in one record: two would lose what was not sent."""
-    transport = require_transport(spec)
-    database = str(conninfo_to_dict(spec.source_dsn).get("dbname") or "")
-    envelopes = Envelopes(
-        transport.prefix, database, transport.schemas, split_key_changes=transport.mode is Mode.PARALLEL
-    )  # fmt: skip
-    if transport.mode is Mode.TRANSACTIONAL:
-        return TopicWriter(randbits(63), spec.domain, envelopes, describe)
-    return ParallelWriter(randbits(63), spec.name, spec.domain, envelopes, describe, made)

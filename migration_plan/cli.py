@@ -59,7 +59,8 @@ def up(names: tuple[str, ...], as_json: bool) -> None:
     with locked(site.state):
         up(site, _silent if as_json else _say, names)
     if as_json:
-        click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)]}))
+        click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)],
+                               "next_steps": ["fig status"]}))  # fmt: skip
     else:
         for name, process in site.stack.processes.items():
             if process.url:
@@ -69,7 +70,8 @@ def up(names: tuple[str, ...], as_json: bool) -> None:
 
 @main.command()
 @click.option("--wipe", is_flag=True, help="Also remove its databases, queues, logs and secrets.")
-def down(wipe: bool) -> None:
+@json_option
+def down(wipe: bool, as_json: bool) -> None:
     """Stop the local stack and make sure that nothing of it is left running.
 
     \b
@@ -83,10 +85,13 @@ def down(wipe: bool) -> None:
 
     state = Place.of(os.environ).state
     with locked(state):
-        ending.down(state, _say)
+        ending.down(state, _silent if as_json else _say)
         if wipe:
             ending.wipe(state)
-    click.echo(f"nothing runs in {state}" + (", and nothing is kept" if wipe else ""))
+    if as_json:
+        click.echo(json.dumps({"state": str(state), "wiped": wipe, "next_steps": ["fig up"]}))
+    else:
+        click.echo(f"nothing runs in {state}" + (", and nothing is kept" if wipe else ""))
 
 
 @main.command()

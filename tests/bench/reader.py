@@ -14,7 +14,7 @@ from cdc.decoding import decode
 from cdc.envelope import Envelopes
 from cdc.pgoutput import Commit
 from cdc.position import parse_lsn
-from cdc.source import Keepalive, SourceConnection
+from cdc.source import FRAME, Keepalive, SourceConnection
 from cdc.topic_writer import TopicWriter
 
 
@@ -34,14 +34,14 @@ def main() -> None:
 def _read(connection: SourceConnection, writer: TopicWriter, until: int) -> None:
     poll = select.poll()
     poll.register(connection.socket, select.POLLIN)
-    receive, take = connection.receive, writer.take
+    receive, take = connection.receive_framed, writer.take
     while True:
         received = receive()
         if received is None:
             poll.poll(1000)
         elif not isinstance(received, Keepalive):
-            message = decode(received.content)
-            for _record in take(received.lsn, message):
+            message = decode(received, FRAME)
+            for _record in take(int.from_bytes(received[1:9], "big"), message):
                 pass
             if isinstance(message, Commit) and message.end_lsn >= until:
                 return

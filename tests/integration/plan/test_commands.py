@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from migration_plan.cli import main
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.lifecycle import TRANSITIONS, Stage
+from migration_plan.terminal import commands
 from tests.integration.plan.conftest import World
 
 
@@ -42,3 +44,9 @@ def test_a_dry_run_of_what_is_refused_says_every_reason_and_ends_as_the_act_woul
 def test_the_exit_codes_are_printed_from_their_table(world: World) -> None:
     said = world.fig("help", "exit-codes").stdout
     assert all(meaning in said for meaning in MEANINGS.values())
+
+
+def test_every_command_but_daemons_logs_and_tables_has_json() -> None:
+    options = {words: [name for one in command.params for name in one.opts] for words, command in commands(main)}
+    without = {words for words, names in options.items() if "--json" not in names}
+    assert without == {"controller", "help exit-codes", "help life", "logs", "shadow run", "streams"}

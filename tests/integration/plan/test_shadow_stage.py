@@ -144,7 +144,7 @@ def read(world: World, user: httpx.Client, until) -> None:
             assert user.get(f"/api/parcels/{number}", headers={"Cookie": "session=s3cretcookie"}).status_code == 200
         return until(route(world))
 
-    wait_until(enough, 30, "enough is compared", every=0.2)
+    wait_until(enough, 30, "enough is compared", every=0.05)
 
 
 def kept(world: World) -> str:
@@ -159,7 +159,7 @@ def test_a_planted_defect_is_found_named_and_keeps_the_gate_shut_until_it_is_cor
         for number in (1, 2):
             assert user.post("/api/parcels", json={"id": number, "place": ALICE}).status_code == 201
         shop.planted = True
-        read(world, user, lambda seen: seen["mismatches"] >= 15)
+        read(world, user, lambda seen: seen["mismatches"] >= 6)
         told = found(world)
         assert [one["path"] for one in told["differences"]] == ["parcel.place"]
         line = told["differences"][0]

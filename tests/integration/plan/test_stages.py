@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import psycopg
@@ -15,6 +16,7 @@ from migration_plan.forecast import Cost
 from migration_plan.lifecycle import Act, Side, Stage
 from migration_plan.parts import Parts, read_rows
 from tests.integration.plan.conftest import World
+from tests.support.waiting import wait_until
 
 
 class Died(Exception):
@@ -146,6 +148,33 @@ def test_a_rollback_with_nothing_on_its_way_is_instant_and_says_so_before_it_act
     with world.mover(say=said.append) as mover:
         mover.move(forward=False)
     assert any(line.startswith("rollback, ") for line in said[: said.index("held")])
+
+
+def test_a_rollback_with_something_on_its_way_is_a_hold_of_about_that_long(world: World) -> None:
+    world.bring_to(Stage.SERVICE)
+    with psycopg.connect(world.dsns["service"], autocommit=True) as service:
+        service.execute("insert into parcel values (901, 'on its way') on conflict do nothing")
+        wait_until(lambda: place_of(world, 901), 10, "the row has come back")
+        with psycopg.connect(world.dsns["monolith"]) as reader, world.parts() as parts:
+            reader.execute("select from parcel where id = 901 for update")
+            service.execute("update parcel set place = 'waits for the reader' where id = 901")
+            letting_go = threading.Timer(0.7, reader.rollback)
+            letting_go.start()
+            patient = parts.plan.limits.model_copy(update={"drain": 4.0})
+            gates = parts.plan.gates.model_copy(update={"lag": 4.0})
+            plan = parts.plan.model_copy(update={"limits": patient, "gates": gates})
+            foreseen = dry_run(replace(parts, plan=plan), forward=False).forecast
+            letting_go.join()
+    assert foreseen is not None
+    assert (foreseen.cost, foreseen.reasons) == (Cost.BOUNDED_HOLD, ())
+    assert foreseen.seconds is not None
+    assert foreseen.seconds > 0.25
+
+
+def place_of(world: World, parcel: int) -> str | None:
+    with psycopg.connect(world.dsns["monolith"]) as monolith:
+        found = monolith.execute("select place from parcel where id = %s", [parcel]).fetchone()
+    return found[0] if found else None
 
 
 def test_a_rollback_without_its_stream_is_refused_with_the_reason(world: World) -> None:

@@ -47,9 +47,9 @@ def figure(world, name, labels=""):
 
 
 def test_as_many_users_as_asked_for_are_in_and_a_larger_share_only_adds_some(world):
-    visitors: list[str] = [visitor(n) for n in range(2000)]
+    visitors: list[str] = [visitor(n) for n in range(1000)]
     before: set[str] = set()
-    for share in (0, 1, 100, 2500, 10_000):
+    for share in (0, 1, 500, 2500, 10_000):
         begin(world, share)
         inside = {one for one, side in zip(visitors, sides(world, visitors), strict=True) if side == "catalog"}
         expected = len(visitors) * share / 10_000
@@ -86,12 +86,12 @@ def test_the_users_of_two_domains_are_chosen_independently(own_world):
     other = Domain("catalogue", (Route("/api/catalogue"),), "monolith", "catalog", canary=Canary(applied_age_ms=60_000))
     world.config = replace(world.config, domains=(*world.config.domains, other))
     nginx.reload(world.config)
-    visitors = [visitor(n) for n in range(1500)]
+    visitors = [visitor(n) for n in range(1000)]
     begin(world, 5000)
     begin(world, 5000, domain="catalogue")
     one, two = sides(world, visitors), sides(world, visitors, "/api/catalogue/x")
     both = sum(a == b == "catalog" for a, b in zip(one, two, strict=True))
-    assert abs(both - 375) < 4 * (1500 * 0.25 * 0.75) ** 0.5
+    assert abs(both - 250) < 4 * (1000 * 0.25 * 0.75) ** 0.5
 
 
 def test_the_first_visit_is_the_owners_and_brings_a_cookie_that_says_nothing(world):
