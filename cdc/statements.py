@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from cdc.projection import Column, Labels, Table, quoted
 
-BATCHES = (64, 16, 4, 1)
+BATCHES = (64, 32, 16, 8, 4, 2, 1)
 """Rows of one statement: few sizes, so that all of them stay prepared."""
 
 
