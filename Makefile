@@ -24,7 +24,7 @@ SPINE := tests/e2e tests/faults
 WHOLE_SHOP := tests/shop tests/browser
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages kafka lint test model proof defects demo bench lock clean
+.PHONY: help setup packages kafka lint test model proof defects demo drill bench lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -80,6 +80,9 @@ defects: setup ## Spoil the services, one defect at a time, and list which diffe
 
 demo: setup ## The whole story with live traffic; the stack stays up until `fig down`.
 	@$(BIN)/python -m tests.load.demo
+
+drill: setup ## Every stage of one domain, with faults on purpose: what notices them, and that no user does.
+	@$(BIN)/python -m tests.drill
 
 bench: setup ## Measure; misses of time limits are reported, nothing is asserted away.
 	@scripts/install-packages $(MEASURING)

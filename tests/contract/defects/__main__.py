@@ -1,4 +1,5 @@
-"""`python -m tests.contract.defects SERVICE --port N`: the service as it is, until `PUT /defect/<name>` spoils it."""
+"""`python -m tests.contract.defects SERVICE --port N`: the service as it is, until `PUT /defect/<name>` spoils it, or
+`PUT /slow/<milliseconds>` makes it slow."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from __future__ import annotations
 from extracted.platform import run  # isort: skip
 
 import sys
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,16 +15,23 @@ from extracted.platform.wsgi_app import Application
 from tests.contract.defects.catalogue import DEFECTS
 from tests.contract.defects.defect import Switchboard
 
-PREFIX = "/defect/"
+PREFIX, SLOW = "/defect/", "/slow/"
 _serve = Application.__call__
 
 
 def _with(switchboard: Switchboard) -> Callable[..., Iterable[bytes]]:
+    pause = 0.0
+
     def serve(self: Application, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        nonlocal pause
         path = environ["PATH_INFO"]
-        if not path.startswith(PREFIX):
+        if path.startswith(SLOW):
+            pause = int(path.removeprefix(SLOW)) / 1000
+        elif path.startswith(PREFIX):
+            switchboard.turn_on(path.removeprefix(PREFIX))
+        else:
+            time.sleep(pause)  # Green: other requests go on.
             return _serve(self, environ, start_response)
-        switchboard.turn_on(path.removeprefix(PREFIX))
         start_response("204 No Content", [])
         return []
 
