@@ -28,11 +28,12 @@ def test_the_document_is_served(side: Side) -> None:
 
 def test_every_refusal_of_the_service_is_described() -> None:
     from extracted.notifications.errors import REFUSALS as OWN
-    from extracted.platform.problems import REFUSALS, Fenced
+    from extracted.platform.problems import REFUSALS, Fenced, ShadowRefused
 
     described = yaml.safe_load(SERVICE.read_text())["components"]["schemas"]["Problem"]
     named = set(re.findall(r"[a-z-]{4,}", described["properties"]["type"]["description"]))
-    assert {refusal.code for refusal in {**REFUSALS, **OWN} if refusal is not Fenced} <= named
+    # These two are answered to the proxy and to the shadow comparer, and to no client.
+    assert {refusal.code for refusal in {**REFUSALS, **OWN} if refusal not in (Fenced, ShadowRefused)} <= named
 
 
 def test_every_kind_of_event_that_becomes_a_message_is_described() -> None:
