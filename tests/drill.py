@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import yaml
 from rich.console import Console
 
@@ -207,10 +208,20 @@ class Drill:
         return moved.get("stage") == stage, said if switch else {"message": str(moved.get("message"))[:300]}
 
     def retirement(self) -> tuple[bool, dict[str, Any]]:
+        """Refused by name while anything still looks at the monolith's rows; then final."""
+        refused = [one["code"] for one in self.fig("advance", "catalog").get("refusals", [])]
+        with psycopg.connect(self.stack.env["FIG_MONOLITH_ADMIN_DSN"]) as monolith:
+            for table in ("cart_items", "order_lines"):
+                monolith.execute(f"alter table {table} drop constraint {table}_product_id_fkey".encode())
         self.fig("verify", "catalog")
         found = self.until(60, lambda: self.fig("advance", "catalog"), lambda one: one.get("stage") == "retired")
         left = [one["kind"] for one in found.get("leftovers", [])]
-        return found.get("stage") == "retired", {"leftovers": len(left), "message": str(found.get("message", ""))[:300]}
+        is_good = found.get("stage") == "retired" and "read-by-foreign-key" in refused
+        return is_good, {
+            "refused_first": refused,
+            "leftovers": len(left),
+            "message": str(found.get("message", ""))[:300],
+        }
 
     def _tell(self, what: str) -> None:
         """Both processes of the service."""

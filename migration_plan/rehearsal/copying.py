@@ -12,7 +12,7 @@ from migration_plan.local import postgres
 from migration_plan.rehearsal.errors import CopyFailed
 
 # Lines of `pg_restore --list` that depend on our schema, which is left out.
-_OURS = re.compile(r"^\d+; \d+ \d+ (TRIGGER \S+ \S+ a_fig_fence |EVENT TRIGGER - fig_sentry )")
+_OURS = re.compile(r"^\d+; \d+ \d+ (TRIGGER \S+ \S+ a_fig_fence |EVENT TRIGGER - fig_sentry\w* )")
 
 
 def copy(live: str, into: str, name: str) -> None:

@@ -32,12 +32,12 @@ def test_only_answered_reads_of_the_public_are_replayed_the_newest_of_them() -> 
 
 def test_what_stands_on_our_schema_is_not_copied() -> None:
     fence = "3310; 2620 16402 TRIGGER public products a_fig_fence shop_owner"
-    sentry = "3405; 3466 16999 EVENT TRIGGER - fig_sentry postgres"
+    sentries = [f"3405; 3466 16999 EVENT TRIGGER - {name} postgres" for name in ("fig_sentry", "fig_sentry_rewrites")]
     theirs = [
         "215; 1259 16402 TABLE public products shop_owner",
         "3311; 2620 1 TRIGGER public products audit shop_owner",
     ]
-    assert wanted([fence, *theirs, sentry]) == theirs
+    assert wanted([fence, *theirs, *sentries]) == theirs
 
 
 def test_answers_are_counted_over_all_domains_and_proxies() -> None:
