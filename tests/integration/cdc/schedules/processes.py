@@ -128,9 +128,12 @@ def main() -> None:
             children.discard(ended)
             print(json.dumps(os.waitstatus_to_exitcode(status) if ended else None), flush=True)
             continue
+        # Told to stop before it can hear it, a process would end as if it had failed.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = os.fork()
         if pid == 0:
             os._exit(_child(Order(**{**said, "role": Role(said["role"]), "direction": Direction(said["direction"])})))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         children.add(pid)
         print(pid, flush=True)
     for pid in children:
@@ -144,6 +147,7 @@ def _child(order: Order) -> int:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     passed = 0
 
     def checkpoint(at: str) -> None:
