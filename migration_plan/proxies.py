@@ -1,6 +1,7 @@
 """What each proxy has to be, computed from the settings and the plans.
 
-`python -m migration_plan.proxies NAME` becomes that proxy's nginx, in the foreground.
+`python -m migration_plan.proxies NAME` becomes that proxy's nginx, in the foreground. With `--install` it only leaves
+the configuration in the proxy's folder, for an nginx that somebody else starts.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def _config(settings: Settings, proxy: Proxy, plans: Sequence[Plan]) -> config.P
         worker_processes=proxy.worker_processes,
         secure_cookies=settings.secure_cookies,
         user=proxy.user,
+        resolver=settings.resolver or None,
     )
 
 
@@ -58,18 +60,21 @@ def _domain(plan: Plan) -> config.Domain:
     )
 
 
-def main(name: str) -> None:
-    """Install the named proxy's configuration and become it."""
+def main(name: str, *, only_install: bool = False) -> None:
+    """Install the named proxy's configuration, and become it unless told otherwise."""
     try:
         settings = settings_file.load(os.environ)
         plans = [plan_files.load(file, os.environ) for file in settings.plan_files]
         configs = proxy_configs(settings, plans)
         if name not in configs:
             raise FigError(f'fig.yml names no proxy "{name}"; there are: {", ".join(configs)}', "correct fig.yml")
-        nginx.run(configs[name])
+        if only_install:
+            nginx.install(configs[name])
+        else:
+            nginx.run(configs[name])
     except (FigError, ProxyError) as error:
         sys.exit(f"{error}\nnext: {error.next_step}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], only_install="--install" in sys.argv[2:])

@@ -97,6 +97,7 @@ class Settings(Part):
     identity: IdentityCheck | None = None
     static: Annotated[tuple[Static, ...], Field(strict=False)] = ()
     secure_cookies: bool = False
+    resolver: Annotated[str, Field(pattern=r"^$|^\S+:\d{1,5}$")] = ""  # Who knows the upstreams' present addresses.
     broker: Broker | None = None
     streams: Streams | None = None
     transport: Literal["direct", "kafka"] = "direct"
