@@ -49,6 +49,7 @@ NEEDS: dict[str, Role] = {
     "outbox skip": Role.OPERATOR,
     "plan check": Role.VIEWER,
     "plan show": Role.VIEWER,
+    "proxies reload": Role.OPERATOR,
     "rehearse": Role.OPERATOR,
     "resume": Role.OPERATOR,
     "rollback": Role.OPERATOR,

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from migration_plan import documents
 from migration_plan.documents import Part
 from migration_plan.rehearsal.rules import Rehearsal
+from migration_plan.units import Bytes, Duration
 from proxy.config import STRICT_POLICY
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -32,18 +33,41 @@ class Listeners(Part):
     metrics: Address
 
 
+class ProxyTls(Part):
+    """What the public listener shows. Paths are meant from the file's own folder; nginx's master reads them."""
+
+    certificate: str = Field(min_length=1)  # PEM, with its chain.
+    key: str = Field(min_length=1)
+    redirect: Address | None = None  # Plain HTTP, where everybody is sent to https.
+
+
 class Proxy(Part):
     """One nginx; its folder holds its configuration, its routes and its admin socket."""
 
     name: Name
     folder: str = Field(pattern=r"^/")
     listeners: Listeners
+    tls: ProxyTls | None = None
     worker_processes: int = Field(default=2, ge=1)
     user: str | None = None  # Who the workers become when root starts it.
 
     @property
     def admin_socket(self) -> Path:
         return Path(self.folder) / "admin.sock"
+
+
+class UpstreamTls(Part):
+    """Upstreams that are asked over https, and who vouches for them: nothing is sent to whoever shows no such name."""
+
+    authorities: str = Field(min_length=1)  # PEM; meant from the file's own folder.
+    names: Annotated[dict[Name, str], Field(min_length=1)]
+
+
+class Requests(Part):
+    """What a request may be."""
+
+    largest_body: Bytes = 64 * 1024**2  # More is refused with 413. Each one that is being received takes it on disk.
+    answer: Duration = 60.0  # How long an upstream may be silent; a stream has to say something within this.
 
 
 class Static(Part):
@@ -98,6 +122,8 @@ class Settings(Part):
     static: Annotated[tuple[Static, ...], Field(strict=False)] = ()
     secure_cookies: bool = False
     resolver: Annotated[str, Field(pattern=r"^$|^\S+:\d{1,5}$")] = ""  # Who knows the upstreams' present addresses.
+    upstream_tls: UpstreamTls | None = None
+    requests: Requests = Requests()
     broker: Broker | None = None
     streams: Streams | None = None
     transport: Literal["direct", "kafka"] = "direct"
@@ -113,6 +139,9 @@ class Settings(Part):
             raise ValueError("two proxies have the same name")
         if self.default_upstream not in self.upstreams:
             raise ValueError(f'default_upstream "{self.default_upstream}" is not among the upstreams')
+        for name in self.upstream_tls.names if self.upstream_tls else ():
+            if name not in self.upstreams:
+                raise ValueError(f'upstream_tls.names: "{name}" is not among the upstreams')
         if self.transport == "kafka" and not (self.kafka and self.kafka.bootstrap):
             raise ValueError("transport is kafka: kafka.bootstrap must name its servers")
         if self.kafka and self.kafka.min_insync > self.kafka.replication:
