@@ -10,6 +10,7 @@ from pathlib import Path
 
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Stage
+from migration_plan.monitoring import catalogue
 
 _PRINTED = "<!-- Printed from the code: python -m migration_plan.reference docs/reference -->"
 
@@ -33,7 +34,12 @@ def life() -> str:
     ])  # fmt: skip
 
 
-PAGES = {"exit-codes.md": exit_codes, "life.md": life}
+def figures() -> str:
+    """What Prometheus reads of every process."""
+    return "\n".join(["# Figures", "", _PRINTED, "", *catalogue.page()])
+
+
+PAGES = {"exit-codes.md": exit_codes, "figures.md": figures, "life.md": life}
 
 
 def write(folder: Path) -> None:

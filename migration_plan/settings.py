@@ -98,6 +98,12 @@ class Streams(Part):
     metrics: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]
 
 
+class Controller(Part):
+    """`fig controller`: where it shows its figures to Prometheus (/metrics)."""
+
+    metrics: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]
+
+
 class Kafka(Part):
     """Where the streams' changes go when the transport is kafka."""
 
@@ -126,6 +132,7 @@ class Settings(Part):
     requests: Requests = Requests()
     broker: Broker | None = None
     streams: Streams | None = None
+    controller: Controller | None = None
     transport: Literal["direct", "kafka"] = "direct"
     kafka: Kafka | None = None
     rehearsal: Rehearsal = Rehearsal()
