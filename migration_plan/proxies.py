@@ -38,7 +38,7 @@ def _config(settings: Settings, proxy: Proxy, plans: Sequence[Plan]) -> config.P
         domains=tuple(_domain(plan) for plan in sorted(plans, key=lambda plan: plan.domain)),
         identity=identity,
         static=tuple(
-            config.Static(static.path, settings.file.parent / static.folder, static.policy)
+            config.Static(static.path, Path(os.path.normpath(settings.file.parent / static.folder)), static.policy)
             for static in settings.static
         ),
         worker_processes=proxy.worker_processes,
