@@ -44,7 +44,10 @@ def _config(settings: Settings, proxy: Proxy, plans: Sequence[Plan]) -> config.P
         default_upstream=settings.default_upstream,
         domains=tuple(_domain(plan) for plan in sorted(plans, key=lambda plan: plan.domain)),
         identity=identity,
-        static=tuple(config.Static(static.path, folder / static.folder, static.policy) for static in settings.static),
+        static=tuple(
+            config.Static(static.path, Path(os.path.normpath(folder / static.folder)), static.policy)
+            for static in settings.static
+        ),
         limits=config.Limits(upstream_seconds=math.ceil(settings.requests.answer)),
         largest_body=settings.requests.largest_body,
         worker_processes=proxy.worker_processes,
