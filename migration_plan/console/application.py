@@ -19,6 +19,8 @@ from cdc.masking import of_database
 from migration_plan import bootstrap, settings
 from migration_plan.console.entry import Throttle, Tickets
 from migration_plan.console.live import Lookout
+from migration_plan.console.runs import Runs
+from migration_plan.console.standings import Standings
 from migration_plan.console.wording import FILTERS
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
@@ -45,6 +47,8 @@ class Desk:
     lookout: Lookout
     tickets: Tickets
     throttle: Throttle
+    standings: Standings
+    runs: Runs
 
 
 def desk() -> Desk:
@@ -55,7 +59,7 @@ def desk() -> Desk:
 
 def create_app(environment: Mapping[str, str] = os.environ) -> Flask:
     """For gunicorn; nothing is connected before it is used."""
-    from migration_plan.console import entering, events, overview
+    from migration_plan.console import acting, domain, entering, events, overview
 
     url = urlsplit(environment["FIG_CONSOLE_URL"])
     app = Flask(__name__, static_url_path="/static")
@@ -84,6 +88,8 @@ def create_app(environment: Mapping[str, str] = os.environ) -> Flask:
     app.register_blueprint(entering.pages)
     app.register_blueprint(overview.pages)
     app.register_blueprint(events.pages)
+    app.register_blueprint(domain.pages)
+    app.register_blueprint(acting.pages)
     return app
 
 
@@ -96,6 +102,8 @@ def _desk(environment: Mapping[str, str]) -> Desk:
         Lookout(bootstrap.all_parts(environment), proxies),
         Tickets(environment["FIG_CONSOLE_KEY"]),
         Throttle(),
+        Standings(bootstrap.all_parts(environment)),
+        Runs(environment),
     )
 
 

@@ -27,8 +27,6 @@ EVERY = 1.0
 """Seconds between two looks, while somebody looks at a page."""
 STREAMS_EVERY = 3.0
 """Seconds between two looks at the streams: they cost new connections to both sides."""
-FRESH = 2.5
-"""Seconds for which a look is shown to somebody who comes newly."""
 _log = logging.getLogger("fig.console")
 
 
@@ -87,7 +85,7 @@ class Lookout:
     def domains(self) -> list[str]:
         return [parts.domain for parts in self._parts]
 
-    def now(self, most: float = FRESH) -> dict[str, Live]:
+    def now(self, most: float) -> dict[str, Live]:
         """Every domain, at most so many seconds old; whoever asks first looks, the others wait for the same look."""
         with self._lock:
             if time.monotonic() - self._seen_at > most:

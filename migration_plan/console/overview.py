@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, render_template
 
 from migration_plan.console.application import desk
+from migration_plan.console.live import EVERY
 from migration_plan.console.tree import grow
 
 pages = Blueprint("overview", __name__)
@@ -26,5 +27,5 @@ def fragments() -> dict[str, str]:
 
 
 def _seen() -> dict[str, object]:
-    found = list(desk().lookout.now().values())
+    found = list(desk().lookout.now(EVERY * 0.9).values())
     return {"domains": found, "tree": grow([(one.domain, one.stage) for one in found])}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from migration_plan.lifecycle import Stage
 
@@ -68,7 +69,18 @@ def tone(kind: str) -> str:
     return "bad" if kind in _BAD else "good" if kind in _GOOD else "plain"
 
 
+def brief(detail: Mapping[str, Any]) -> str:
+    """What a journal's line says beside its kind; long values are cut, nested ones are only named."""
+    said = []
+    for key, value in detail.items():
+        if isinstance(value, dict | list):
+            said.append(f"{key} ({len(value)})" if value else "")
+        elif value not in (None, ""):
+            said.append(f"{key}={str(value)[:160]}")
+    return "  ".join(one for one in said if one)
+
+
 FILTERS: dict[str, Callable[..., str]] = {
     "seconds": seconds, "size": size, "percent": percent, "rate": rate, "moment": moment, "meaning": meaning,
-    "tone": tone,
+    "tone": tone, "brief": brief,
 }  # fmt: skip
