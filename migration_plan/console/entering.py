@@ -52,13 +52,15 @@ def login() -> str | AnyResponse:
 def enter() -> tuple[str, int] | AnyResponse:
     """By ticket or token; too many attempts from one address have to wait."""
     ticket = request.form.get("ticket", "")
-    wait = desk().throttle.wait(request.remote_addr or "")
+    address = request.remote_addr or ""
+    wait = desk().throttle.wait(address)
     if wait:
         said = render_template("login.html", ticket="", problem=f"Too many attempts. Wait for {wait:.0f} s.")
         return said, 429
     try:
         person = _by_ticket(ticket) if ticket else by_token(desk().journal, request.form.get("token", "").strip())
     except Forbidden as error:
+        desk().throttle.failed(address)
         _log.warning("refused at the login: %s", error.code)
         problem = f"This lets nobody in: {error.message}." if ticket else "This is no token of this journal."
         return render_template("login.html", ticket="", problem=problem), 403

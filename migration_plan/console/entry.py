@@ -81,22 +81,26 @@ def again(journal: Journal, name: str, who: str) -> Person | None:
 
 
 class Throttle:
-    """So many attempts in so many seconds from one address, and ten times as many from all."""
+    """So many failed attempts in so many seconds from one address, and ten times as many from all."""
 
     def __init__(self, most: int = 10, seconds: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._seconds, self._clock = most, seconds, clock
-        self._seen: deque[tuple[float, str]] = deque()
+        self._failed: deque[tuple[float, str]] = deque()
         self._lock = threading.Lock()
 
+    def failed(self, address: str) -> None:
+        """One more."""
+        with self._lock:
+            self._failed.append((self._clock(), address))
+
     def wait(self, address: str) -> float:
-        """Count an attempt and return 0.0, or the seconds that this address has to wait first."""
+        """For how many seconds this address has to wait before the next attempt; 0.0: not at all."""
         with self._lock:
             now = self._clock()
-            while self._seen and now - self._seen[0][0] >= self._seconds:
-                self._seen.popleft()
-            own = [at for at, whose in self._seen if whose == address]
-            if len(own) < self._most and len(self._seen) < 10 * self._most:
-                self._seen.append((now, address))
+            while self._failed and now - self._failed[0][0] >= self._seconds:
+                self._failed.popleft()
+            own = [at for at, whose in self._failed if whose == address]
+            if len(own) < self._most and len(self._failed) < 10 * self._most:
                 return 0.0
-            first = own[0] if len(own) >= self._most else self._seen[0][0]
+            first = own[0] if len(own) >= self._most else self._failed[0][0]
             return self._seconds - (now - first)

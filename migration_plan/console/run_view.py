@@ -29,6 +29,12 @@ class RunView:
     result: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
 
+    @property
+    def note(self) -> str:
+        """What a switch waits for, while nobody is held."""
+        last = self.said[-1].text if self.said else ""
+        return last if self.is_moving and last.startswith(("waiting, ", "not yet, ")) else ""
+
 
 def shown(run: Run | None, entries: Sequence[Entry]) -> RunView | None:
     """The order of this console if it is the newest thing, else the last switch of the journal."""
