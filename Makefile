@@ -58,9 +58,9 @@ lint: $(STAMPS)/project ## Check form, types and import rules.
 test: setup lint ## Install what is missing, check everything, run all tests (under 30 minutes on 2 cores).
 	@failed=0
 	# Whoever runs a whole stack has the machine to itself; the rest goes file by file, two at a time.
-	$(BIN)/pytest -m "not full" $(SPINE) || failed=1
-	$(BIN)/pytest -m "not full" $(WHOLE_SHOP) || failed=1
-	$(BIN)/pytest -m "not full" $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP)) -n 2 --dist loadfile || failed=1
+	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(SPINE) || failed=1
+	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(WHOLE_SHOP) || failed=1
+	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP)) -n 2 --dist loadfile || failed=1
 	exit $$failed
 
 proof: export FIG_PROOF := full
