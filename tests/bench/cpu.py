@@ -49,11 +49,11 @@ class Meter(threading.Thread):
         for name, parent in self._parents.items():
             for process in (parent, *parent.children()):
                 with suppress(psutil.NoSuchProcess):
-                    times = process.cpu_times()
-                    self._last[process.pid] = times.user + times.system
                     if self._kind.get(process.pid) != "walsender":
                         # A server's child has its parent's title until it knows what it is.
                         self._kind[process.pid] = "walsender" if " walsender " in " ".join(process.cmdline()) else name
+                    times = process.cpu_times()
+                    self._last[process.pid] = times.user + times.system
 
 
 class Share:
