@@ -2,8 +2,8 @@
 
 All CPU of the source's server is counted, the walsender's too; the applier and the target would be on other machines.
 The peers' own cost is measured in the same rounds, and what three further domains cost that the load does not touch:
-each slot's walsender reads the whole log and wakes at every commit. Where the time goes, and what was tried to make it
-less: docs/operating-streams.md, "What a stream costs its source". The row for the whole monolith: tests/bench/monolith.py.
+each slot's walsender reads the whole log and wakes at every commit. Where the time goes, and what was tried to make
+it less: docs/operating-streams.md, "What a stream costs its source". The whole monolith's row: tests/bench/monolith.py.
 """
 
 from __future__ import annotations
