@@ -32,6 +32,11 @@ class JournalConnection:
         self.reason = ""
         """Why the person acts who gave the command; goes into each of its entries."""
         self.access: Access | None = None
+        self._given: Access | None = None
+
+    def act_as(self, access: Access, who: str) -> None:
+        """From now on for a person whom somebody else has identified; before the first use of the connection."""
+        self._given, self.actor = access, actor(who)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -59,6 +64,9 @@ class JournalConnection:
 
     def _meet(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         """Learn who acts; a token's name goes before the system's user."""
+        if self._given is not None:
+            self.access = self._given
+            return
         self.access = identify(connection, os.environ)
         if self.access is not None and self.access.name:
             self.actor = actor(self.access.name)
