@@ -102,7 +102,7 @@ def test_a_console_that_dies_in_a_switch_leaves_it_to_the_controller(stack, cata
     catalog.wait_until_settled()
     assert catalog.owner() is Side.MONOLITH
     page.goto("/domains/catalog")
-    expect(page.locator("#run .run-head .chip")).to_have_text("recovered")
+    expect(page.locator("#run .run-head .chip")).to_have_text("taken back by a controller")
     expect(page.get_by_role("link", name="Advance to service…")).to_be_visible()
     ada.picture("recovered")
 
