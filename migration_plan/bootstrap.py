@@ -102,6 +102,12 @@ def metrics_address(environment: Mapping[str, str] = os.environ) -> str:
     return settings.streams.metrics if settings.streams else ""
 
 
+def controller_address(environment: Mapping[str, str] = os.environ) -> str:
+    """Where `fig controller` shows its figures; empty: nowhere."""
+    settings = settings_file.load(environment)
+    return settings.controller.metrics if settings.controller else ""
+
+
 def build(
     domain: str,
     environment: Mapping[str, str] = os.environ,

@@ -1,6 +1,7 @@
 """What each proxy has to be, computed from the settings and the plans.
 
-`python -m migration_plan.proxies NAME` becomes that proxy's nginx, in the foreground.
+`python -m migration_plan.proxies NAME` becomes that proxy's nginx, in the foreground. With `--install` it only leaves
+the configuration in the proxy's folder, for an nginx that somebody else starts.
 """
 
 from __future__ import annotations
@@ -43,12 +44,16 @@ def _config(settings: Settings, proxy: Proxy, plans: Sequence[Plan]) -> config.P
         default_upstream=settings.default_upstream,
         domains=tuple(_domain(plan) for plan in sorted(plans, key=lambda plan: plan.domain)),
         identity=identity,
-        static=tuple(config.Static(static.path, folder / static.folder, static.policy) for static in settings.static),
+        static=tuple(
+            config.Static(static.path, Path(os.path.normpath(folder / static.folder)), static.policy)
+            for static in settings.static
+        ),
         limits=config.Limits(upstream_seconds=math.ceil(settings.requests.answer)),
         largest_body=settings.requests.largest_body,
         worker_processes=proxy.worker_processes,
         secure_cookies=settings.secure_cookies,
         user=proxy.user,
+        resolver=settings.resolver or None,
         tls=_tls(proxy.tls, folder) if proxy.tls else None,
         upstream_authorities=folder / settings.upstream_tls.authorities if settings.upstream_tls else None,
     )
@@ -85,13 +90,17 @@ def _chosen(environment: Mapping[str, str], names: Sequence[str]) -> dict[str, c
     return {name: one for name, one in configs.items() if name in names or not names}
 
 
-def main(name: str) -> None:
-    """Install the named proxy's configuration and become it."""
+def main(name: str, *, only_install: bool = False) -> None:
+    """Install the named proxy's configuration, and become it unless told otherwise."""
     try:
-        nginx.run(_chosen(os.environ, [name])[name])
+        chosen = _chosen(os.environ, [name])[name]
+        if only_install:
+            nginx.install(chosen)
+        else:
+            nginx.run(chosen)
     except (FigError, ProxyError) as error:
         sys.exit(f"{error}\nnext: {error.next_step}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], only_install="--install" in sys.argv[2:])

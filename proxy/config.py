@@ -11,7 +11,7 @@
     Limits(longest_hold_ms=10_000, longest_mark_wait_ms=2_000, mark_seconds=60, upstream_seconds=60)
     ProxyConfig(folder, public, internal, metrics, upstreams, default_upstream, domains=(), identity=None,
                 static=(), limits=Limits(), worker_processes=2, largest_body=64 MiB, secure_cookies=False, user=None,
-                tls=None, upstream_authorities=None)               # proxy/tls.py
+                resolver=None, tls=None, upstream_authorities=None)   # proxy/tls.py
 
 `ProxyConfig.parse(mapping)` reads the same names from JSON; `config.document()` is its inverse.
 Constructing an invalid ProxyConfig raises ConfigInvalid with every problem at once.
@@ -127,6 +127,8 @@ class ProxyConfig:
     largest_body: int = 64 * 1024 * 1024
     secure_cookies: bool = False
     user: str | None = None
+    resolver: str | None = None
+    """HOST:PORT of the name server that is asked again and again for upstreams given by name; else only at start."""
     tls: Tls | None = None
     upstream_authorities: Path | None = None
 
@@ -212,6 +214,8 @@ def _problems(config: ProxyConfig) -> Iterator[str]:
         yield "public, internal and metrics must be three different addresses"
     if config.user is not None and not USER.fullmatch(config.user):
         yield f"user {config.user!r} is not a user name"
+    if config.resolver is not None and not ADDRESS.fullmatch(config.resolver):
+        yield f"resolver {config.resolver!r} is not an address like 127.0.0.11:53"
     figures = {"worker_processes": config.worker_processes, "largest_body": config.largest_body}
     for name, value in {**figures, **asdict(config.limits)}.items():
         if type(value) is not int or value < 1:

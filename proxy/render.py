@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import zlib
@@ -69,7 +70,8 @@ def nginx_conf(config: ProxyConfig, user_line: str = "", fingerprint: str = "") 
         body_buffer=BODY_BUFFER,
         default_upstream=config.default_upstream,
         domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
-        upstreams=[{"name": u.name, "servers": _server_lines(u)} for u in config.upstreams],
+        resolver=config.resolver,
+        upstreams=[{"name": u.name, "servers": _server_lines(u, config.resolver)} for u in config.upstreams],
         identity=_identity(config),
         identity_value="$fig_identity" if config.identity else "",
         canaries=[
@@ -162,10 +164,23 @@ def _cohort(cohort: Cohort) -> dict[str, Any]:
     return {"variable": variable + name, "value": cohort.value, "below": cohort.kind == "path"}
 
 
-def _server_lines(upstream: Upstream) -> list[str]:
+def _server_lines(upstream: Upstream, resolver: str | None) -> list[str]:
     # A process that does not answer is left out for a second while another lives; an only one never is.
     policy = "max_fails=1 fail_timeout=1s" if len(upstream.servers) > 1 else "max_fails=0"
-    return [f"{server} {policy}" for server in upstream.servers]
+    return [
+        f"{server} {policy} resolve" if resolver and _is_name(server) else f"{server} {policy}"
+        for server in upstream.servers
+    ]
+
+
+def _is_name(server: str) -> bool:
+    if server.startswith("unix:"):
+        return False
+    try:
+        ipaddress.ip_address(server.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return True
+    return False
 
 
 def _identity(config: ProxyConfig) -> dict[str, Any] | None:
