@@ -24,7 +24,7 @@ SPINE := tests/e2e tests/faults
 WHOLE_SHOP := tests/shop tests/browser
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages kafka lint test model proof defects demo drill bench lock clean
+.PHONY: help setup packages kafka lint test model proof defects demo drill bench pictures lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -87,6 +87,9 @@ drill: setup ## Every stage of one domain, with faults on purpose: what notices 
 bench: setup ## Measure; misses of time limits are reported, nothing is asserted away.
 	@scripts/install-packages $(MEASURING)
 	$(BIN)/python -m tests.bench
+
+pictures: setup ## Take the pictures of the console that the docs show.
+	@$(BIN)/python -m tests.browser.recording docs/pictures
 
 lock: ## Take in new versions of all dependencies.
 	@scripts/lock
