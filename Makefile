@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 STAMPS := $(VENV)/.stamps
-PACKAGES := postgresql-15 rabbitmq-server chromium gcc libc6-dev spin prometheus
+PACKAGES := postgresql-15 pgbouncer rabbitmq-server chromium curl gcc libc6-dev prometheus spin
 # For measurements alone.
 MEASURING := wrk
 # For Kafka; not when others are in the PATH.
@@ -24,7 +24,7 @@ SPINE := tests/e2e tests/faults
 WHOLE_SHOP := tests/shop tests/browser
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages kafka lint test model proof defects demo drill bench lock clean
+.PHONY: help setup packages kafka lint test model proof defects demo drill bench compose lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -87,6 +87,10 @@ drill: setup ## Every stage of one domain, with faults on purpose: what notices 
 bench: setup ## Measure; misses of time limits are reported, nothing is asserted away.
 	@scripts/install-packages $(MEASURING)
 	$(BIN)/python -m tests.bench
+
+compose: setup ## The whole stack in containers, and a switch under load through its port; a report in var/report/compose.json.
+	@command -v dockerd >/dev/null || docker version >/dev/null 2>&1 || scripts/install-packages docker.io debootstrap
+	$(BIN)/python -m tests.compose
 
 lock: ## Take in new versions of all dependencies.
 	@scripts/lock

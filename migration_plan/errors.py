@@ -73,6 +73,19 @@ class SideUnreachable(FigError):
         self.side = side
 
 
+class PooledDsn(FigError):
+    """A pooler answers where a session of our own is needed."""
+
+    code = "pooled-dsn"
+    exit_code = Exit.NOT_MEANT
+
+    def __init__(self, whose: str, setting: str) -> None:
+        super().__init__(
+            f"a pooler answers for {whose}: sessions of fig keep a role, locks and bounds of their own",
+            f"name the server itself in {setting}; the application may go on through its pooler",
+        )
+
+
 class SideRefused(FigError):
     """A side's database refuses a move for a reason that the switch does not know."""
 
