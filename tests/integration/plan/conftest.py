@@ -66,6 +66,7 @@ class World:
     dsns: dict[str, str]
     admin: dict[str, str]
     works: Works = field(default_factory=Works)
+    metrics: str = ""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -145,12 +146,21 @@ def _plan(dsns: dict[str, str], stages: list[str]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def made(monolith_server: PostgresServer, services_server: PostgresServer) -> Iterator[World]:
     """Shared by a module's tests; each brings it to the stage that it needs."""
+    with running(monolith_server, services_server) as world:
+        yield world
+
+
+@contextmanager
+def running(
+    monolith_server: PostgresServer, services_server: PostgresServer, metrics: str = "", **changes: Any
+) -> Iterator[World]:
+    """Databases, streams and proxy of the domain; the streams' figures at `metrics`, the plan with `changes`."""
     folder, number = places.server_folder("fig-plan-"), f"{os.getpid()}_{next(_databases)}"
     servers = {"monolith": monolith_server, "service": services_server, "journal": services_server}
     dsns = {name: server.create_database(f"plan_{name}_{number}") for name, server in servers.items()}
     for side in ("monolith", "service"):
         make_side(servers[side], dsns[side], TABLE)
-    (folder / "parcels.yml").write_text(yaml.safe_dump(_plan(dsns, LIFE)))
+    (folder / "parcels.yml").write_text(yaml.safe_dump({**_plan(dsns, LIFE), **changes}))
     listeners = {name: f"127.0.0.1:{free_port()}" for name in ("public", "internal", "metrics")}
     settings = {
         "journal": {"dsn": dsns["journal"]},
@@ -164,8 +174,8 @@ def made(monolith_server: PostgresServer, services_server: PostgresServer) -> It
     config = proxies.proxy_configs(
         settings_file.load(world.environment), [one.plan for one in bootstrap.all_parts(world.environment)]
     )["local"]
-    process, stop = nginx.start(config), threading.Event()
-    streams = threading.Thread(target=streaming.run, args=(bootstrap.all_parts(world.environment), stop, ""))
+    process, stop, domains = nginx.start(config), threading.Event(), bootstrap.all_parts(world.environment)
+    streams = threading.Thread(target=streaming.run, args=(domains, stop, metrics))
     streams.start()
     try:
         yield world
@@ -173,6 +183,8 @@ def made(monolith_server: PostgresServer, services_server: PostgresServer) -> It
     finally:
         stop.set()
         streams.join(20)
+        for parts in domains:
+            parts.close()
         process.terminate()
         process.wait(20)
         shutil.rmtree(folder, ignore_errors=True)
