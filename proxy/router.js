@@ -1,66 +1,67 @@
 // What nginx asks of us for each request: which side it goes to, whether it has to wait, what becomes of it when a
 // fence refuses it. See proxy/templates/nginx.conf.j2 for where each function is called.
-import settings from 'settings.js';
 import table from 'table.js';
 import marks from 'marks.js';
-import figures from 'figures.js';
+import counts from 'counts.js';
 import shadow from 'shadow.js';
 import canary from 'canary.js';
 
 const FENCED = /^([a-z][a-z0-9_-]{0,62}) (0|[1-9][0-9]{0,14})$/;
 
-// Access phase: returns nothing when the request may go on at once, a promise when it has to wait.
+// Access phase, where nginx.conf's $fig_native does not decide alone: returns nothing when the request may go on at once, a promise when it has to wait.
 function access(r) {
     const vs = r.variables;
     try {
-        if (vs.fig_listener === 'internal') {
-            vs.fig_admitted = vs.fig_passed_admission;
+        const domain = vs.fig_domain;
+        const writes = domain && vs.fig_safety !== 'safe';
+        const route = domain && table.read(domain);
+        const mark = vs.cookie_fig_mark;
+        // A write without a mark is placed when it is let in.
+        if (!writes || mark) {
+            place(vs, route);
         }
-        const route = place(vs);
-        if (route && route.share && canary.takes(r, vs, route)) {
-            r.internalRedirect('@canary_' + vs.fig_domain);
+        if (route && route.share && canary.takes(vs, route)) {
+            r.internalRedirect('@canary_' + domain);
             return;
         }
-        if (vs.cookie_fig_mark && unseen(vs)) {
+        if (mark && unseen(vs)) {
             return fresh(r, vs);
         }
-        if (!vs.fig_domain || figures.SAFE[vs.request_method] || admit(r, vs)) {
-            return;
+        if (writes && !admit(vs)) {
+            return held(r, vs);
         }
-        return held(r, vs);
     } catch (e) {
         broken(r, e);
     }
 }
 
 // The route decides side and upstream; requests of no domain keep the default upstream.
-function place(vs) {
-    const domain = vs.fig_domain;
-    if (domain) {
-        const route = table.read(domain);
+function place(vs, route) {
+    if (route) {
         vs.fig_epoch = route.epoch;
         vs.fig_side = route.owner;
-        vs.fig_upstream = table.upstream(domain, route.owner);
-        return route;
+        vs.fig_upstream = table.upstream(vs.fig_domain, route.owner);
     }
 }
 
 // Let a write in, counted, unless its domain is held. It is counted first and looks at the route second: otherwise a
 // drain could see no write in flight while this one is on its way to the old owner.
-function admit(r, vs) {
+function admit(vs) {
     const domain = vs.fig_domain;
-    const key = figures.enter(r, domain);
+    const key = counts.enter(domain);
     let entered = false;
     try {
-        const route = place(vs);
-        if (!table.held(route) || admitted(vs).includes(domain)) {
+        const route = table.read(domain);
+        const others = admitted(vs);
+        place(vs, route);
+        if (!table.held(route) || others.includes(domain)) {
             vs.fig_inflight = key;
-            vs.fig_admitted = admitted(vs).filter(function (d) { return d !== domain; }).concat([domain]).join(', ');
+            vs.fig_admitted = others.filter(function (d) { return d !== domain; }).concat([domain]).join(', ');
             entered = true;
         }
     } finally {
         if (!entered) {
-            figures.leave(key);
+            counts.leave(key);
         }
     }
     return entered;
@@ -76,22 +77,22 @@ async function held(r, vs) {
     const start = Date.now();
     let entered = false;
     try {
-        entered = await table.until(function () { return admit(r, vs); }, settings.limits.longest_hold_ms);
+        entered = await table.until(function () { return admit(vs); }, settings.limits.longest_hold_ms);
     } catch (e) {
         broken(r, e);
         return;
     }
-    waited(r, vs, start);
+    waited(vs, start);
     if (!entered) {
-        figures.count(r, 'fig_hold_expired_total', vs.fig_domain);
+        counts.count('fig_hold_expired_total', vs.fig_domain);
         problem(r, 503, 'held', 'Held', 'Writes of "' + vs.fig_domain + '" are being moved and took too long.');
     }
 }
 
-function waited(r, vs, start) {
+function waited(vs, start) {
     vs.fig_held = Date.now() - start;
-    figures.count(r, 'fig_holds_total', vs.fig_domain);
-    figures.observe(r, 'fig_hold_seconds', 'domain="' + vs.fig_domain + '"', vs.fig_held / 1000);
+    counts.count('fig_holds_total', vs.fig_domain);
+    counts.observe('fig_hold_seconds', 'domain="' + vs.fig_domain + '"', vs.fig_held / 1000, 1);
 }
 
 function unseen(vs) {
@@ -102,18 +103,18 @@ function unseen(vs) {
 async function fresh(r, vs) {
     const domain = unseen(vs);
     try {
-        figures.count(r, 'fig_stale_waits_total', domain);
+        counts.count('fig_stale_waits_total', domain);
         const seen = await table.until(function () {
-            place(vs);
+            place(vs, vs.fig_domain && table.read(vs.fig_domain));
             return !unseen(vs);
         }, settings.limits.longest_mark_wait_ms);
         if (!seen) {
-            figures.count(r, 'fig_stale_refused_total', domain);
+            counts.count('fig_stale_refused_total', domain);
             problem(r, 503, 'not-caught-up', 'Not caught up',
                 'Your own last change of "' + domain + '" has not arrived where this request reads it.');
             return;
         }
-        if (vs.fig_domain && !figures.SAFE[vs.request_method] && !admit(r, vs)) {
+        if (vs.fig_domain && vs.fig_safety !== 'safe' && !admit(vs)) {
             await held(r, vs);
         }
     } catch (e) {
@@ -131,8 +132,8 @@ function fallback(r) {
             return;
         }
         vs.fig_canary = /504$/.test(vs.upstream_status) ? 'slow' : 'failed';
-        figures.fallback(r, vs.fig_domain, vs.fig_canary);
-        place(vs);
+        counts.fallback(vs.fig_domain, vs.fig_canary);
+        place(vs, table.read(vs.fig_domain));
         r.internalRedirect('@again');
     } catch (e) {
         broken(r, e);
@@ -156,7 +157,7 @@ function misdirected(r) {
 // A 421 of the application's own. HTTP lets us ask again, and for a safe method that is how its body gets through;
 // another method is never sent twice, so there only the status remains.
 function honest(r, vs) {
-    if (figures.SAFE[vs.request_method]) {
+    if (vs.fig_safety === 'safe') {
         r.internalRedirect('@untouched');
     } else {
         problem(r, 421, 'misdirected', 'Misdirected request', 'The application answered 421.');
@@ -167,9 +168,9 @@ function honest(r, vs) {
 async function bounce(r, vs, fenced) {
     const start = Date.now();
     const routed = +vs.fig_epoch;
-    const write = !figures.SAFE[vs.request_method];
+    const write = vs.fig_safety !== 'safe';
     // While it waits it is not in flight: the drain of the very switch it waits for would wait for it.
-    figures.leave(vs.fig_inflight);
+    counts.leave(vs.fig_inflight);
     vs.fig_inflight = '';
     let explained = true;
     const moved = await table.until(function () {
@@ -178,19 +179,26 @@ async function bounce(r, vs, fenced) {
         if (!explained) {
             return true;
         }
-        return route.epoch > routed && (write ? admit(r, vs) : !table.held(route) && place(vs));
+        if (route.epoch <= routed) {
+            return false;
+        }
+        if (write) {
+            return admit(vs);
+        }
+        place(vs, route);
+        return !table.held(route);
     }, settings.limits.longest_hold_ms);
     if (!explained) {
         unexpected(r, vs, vs.fig_domain + ' ' + fenced);
         return;
     }
-    waited(r, vs, start);
+    waited(vs, start);
     if (!moved) {
-        figures.count(r, 'fig_hold_expired_total', vs.fig_domain);
+        counts.count('fig_hold_expired_total', vs.fig_domain);
         problem(r, 503, 'held', 'Held', 'A switch of "' + vs.fig_domain + '" began and took too long.');
         return;
     }
-    figures.count(r, 'fig_bounces_total', vs.fig_domain);
+    counts.count('fig_bounces_total', vs.fig_domain);
     vs.fig_bounced = 1;
     r.internalRedirect('@again');
 }
@@ -202,7 +210,7 @@ function refused(r) {
 }
 
 function unexpected(r, vs, fence) {
-    figures.count(r, 'fig_unexpected_fences_total', vs.fig_domain || '-');
+    counts.count('fig_unexpected_fences_total', vs.fig_domain || '-');
     r.error('fig: unexpected fence: route ' + (vs.fig_domain || '-') + ' at epoch ' + (vs.fig_epoch || '-') + ', side ' +
         (vs.fig_side || '-') + ', refused by ' + JSON.stringify(fence) + ', request ' + vs.fig_request_id);
     problem(r, 503, 'unexpected-fence', 'Not owned here',
@@ -223,15 +231,15 @@ function problem(r, status, code, title, detail) {
 }
 
 // Where the session check goes: to the owner of its path, like any other internal request.
-function identity(r) {
+function identity() {
     const domain = settings.identity_domain;
-    return domain ? table.upstream(domain, table.read(domain).owner) : settings.default_upstream;
+    return table.upstream(domain, table.read(domain).owner);
 }
 
 // The mark for the user who has just written, or '' (then nginx adds no header).
 function mark(r) {
     const vs = r.variables;
-    if (!vs.fig_domain || figures.SAFE[vs.request_method] || vs.fig_listener === 'internal' || !vs.fig_admitted) {
+    if (!vs.fig_domain || vs.fig_safety === 'safe' || vs.fig_listener === 'internal' || !vs.fig_admitted) {
         return '';
     }
     return marks.header(vs.cookie_fig_mark, vs.fig_domain, vs.fig_epoch);
@@ -241,9 +249,8 @@ function mark(r) {
 function done(r) {
     const vs = r.variables;
     try {
-        figures.leave(vs.fig_inflight);
-        figures.answered(r, vs);
-        vs.fig_sampled = shadow.sampled(r, vs);
+        counts.leave(vs.fig_inflight);
+        vs.fig_sampled = shadow.sampled(vs);
     } catch (e) {
         r.error('fig: ' + e.message);
     }
