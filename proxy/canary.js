@@ -15,14 +15,7 @@ const SIDE = 'service';
 // Whether the service answers this request; then nginx.conf's "@canary_<domain>" does the rest.
 function takes(vs, route) {
     const domain = vs.fig_domain;
-    if (!route.share || vs.fig_listener === 'internal') {
-        return false;
-    }
-    if (!VISITOR.test(vs.cookie_fig_visitor || '')) {
-        vs.fig_visitor = welcome();
-        return false;
-    }
-    if (vs.fig_safety !== 'safe' || streams(vs) || !chosen(vs, route.share)) {
+    if (!greet(vs) || vs.fig_safety !== 'safe' || streams(vs) || !chosen(vs, route.share)) {
         return false;
     }
     const rules = settings.domains[domain].canary;
@@ -39,6 +32,18 @@ function takes(vs, route) {
     vs.fig_side = SIDE;
     vs.fig_upstream = upstream;
     return true;
+}
+
+// Whether somebody who uses the domain during a canary has brought the cookie; who has not is given one.
+function greet(vs) {
+    if (vs.fig_listener === 'internal') {
+        return false;
+    }
+    const known = VISITOR.test(vs.cookie_fig_visitor || '');
+    if (!known) {
+        vs.fig_visitor = welcome();
+    }
+    return known;
 }
 
 // An answer without end: the bound of the first byte is one of every pause, and would cut it off.
@@ -80,4 +85,4 @@ function welcome() {
         (settings.secure_cookies ? '; Secure' : '');
 }
 
-export default { takes };
+export default { takes, greet };

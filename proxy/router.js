@@ -8,18 +8,19 @@ import canary from 'canary.js';
 
 const FENCED = /^([a-z][a-z0-9_-]{0,62}) (0|[1-9][0-9]{0,14})$/;
 
-// Access phase, where nginx.conf's $fig_native does not decide alone: returns nothing when the request may go on at once, a promise when it has to wait.
+// Access phase, where nginx.conf's $fig_native does not decide alone: returns nothing when the request may go on at
+// once, a promise when it has to wait.
 function access(r) {
     const vs = r.variables;
     try {
         const domain = vs.fig_domain;
-        const writes = domain && vs.fig_safety !== 'safe';
-        const route = domain && table.read(domain);
         const mark = vs.cookie_fig_mark;
-        // A write without a mark is placed when it is let in.
-        if (!writes || mark) {
-            place(vs, route);
+        const writes = domain && vs.fig_safety !== 'safe';
+        if (writes && !mark) {
+            return enter(r, vs, domain);
         }
+        const route = domain && table.read(domain);
+        place(vs, route);
         if (route && route.share && canary.takes(vs, route)) {
             r.internalRedirect('@canary_' + domain);
             return;
@@ -27,8 +28,8 @@ function access(r) {
         if (mark && unseen(vs)) {
             return fresh(r, vs);
         }
-        if (writes && !admit(vs)) {
-            return held(r, vs);
+        if (writes) {
+            return enter(r, vs, domain);
         }
     } catch (e) {
         broken(r, e);
@@ -44,40 +45,50 @@ function place(vs, route) {
     }
 }
 
-// Let a write in, counted, unless its domain is held. It is counted first and looks at the route second: otherwise a
-// drain could see no write in flight while this one is on its way to the old owner.
-function admit(vs) {
-    const domain = vs.fig_domain;
+// A write, at once or when its domain is no longer held.
+function enter(r, vs, domain) {
+    const route = admit(vs, domain);
+    if (!route) {
+        return held(r, vs);
+    }
+    if (route.share) {
+        canary.greet(vs);
+    }
+}
+
+// Let a write in, counted, unless its domain is held: returns its route then. It is counted first and looks at the
+// route second: otherwise a drain could see no write in flight while this one is on its way to the old owner.
+function admit(vs, domain) {
     const key = counts.enter(domain);
-    let entered = false;
+    let route;
     try {
-        const route = table.read(domain);
+        const found = table.read(domain);
+        place(vs, found);
         const others = admitted(vs);
-        place(vs, route);
-        if (!table.held(route) || others.includes(domain)) {
+        if (!table.held(found) || (others && others.includes(domain))) {
             vs.fig_inflight = key;
-            vs.fig_admitted = others.filter(function (d) { return d !== domain; }).concat([domain]).join(', ');
-            entered = true;
+            vs.fig_admitted = others ? others.filter(function (d) { return d !== domain; }).concat([domain]).join(', ') : domain;
+            route = found;
         }
     } finally {
-        if (!entered) {
+        if (!route) {
             counts.leave(key);
         }
     }
-    return entered;
+    return route;
 }
 
 // Domains under which the caller itself was let in: a hold waits for that request's end, so it must not hold up what
 // belongs to it. Only the internal listener believes this header.
 function admitted(vs) {
-    return vs.fig_listener === 'internal' && vs.fig_passed_admission ? vs.fig_passed_admission.split(/ *, */) : [];
+    return vs.fig_listener === 'internal' && vs.fig_passed_admission ? vs.fig_passed_admission.split(/ *, */) : null;
 }
 
 async function held(r, vs) {
     const start = Date.now();
     let entered = false;
     try {
-        entered = await table.until(function () { return admit(vs); }, settings.limits.longest_hold_ms);
+        entered = await table.until(function () { return admit(vs, vs.fig_domain); }, settings.limits.longest_hold_ms);
     } catch (e) {
         broken(r, e);
         return;
@@ -114,7 +125,7 @@ async function fresh(r, vs) {
                 'Your own last change of "' + domain + '" has not arrived where this request reads it.');
             return;
         }
-        if (vs.fig_domain && vs.fig_safety !== 'safe' && !admit(vs)) {
+        if (vs.fig_domain && vs.fig_safety !== 'safe' && !admit(vs, vs.fig_domain)) {
             await held(r, vs);
         }
     } catch (e) {
@@ -183,7 +194,7 @@ async function bounce(r, vs, fenced) {
             return false;
         }
         if (write) {
-            return admit(vs);
+            return admit(vs, vs.fig_domain);
         }
         place(vs, route);
         return !table.held(route);
