@@ -19,7 +19,8 @@ from proxy.canary import Canary, Cohort
 from proxy.config import Domain, ProxyConfig, Route, Side, Static, Upstream
 
 SCRIPTS = (
-    "router.js", "table.js", "marks.js", "counts.js", "shadow.js", "sampling.js", "canary.js",
+    "router.js", "entry.js", "fences.js", "answers.js", "table.js", "marks.js", "counts.js", "shadow.js", "sampling.js",
+    "canary.js",
     "admin.js", "change.js", "figures.js", "ledger.js",
 )  # fmt: skip
 
