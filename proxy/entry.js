@@ -41,6 +41,7 @@ function admitted(vs) {
     return vs.fig_listener === 'internal' && vs.fig_passed_admission ? vs.fig_passed_admission.split(/ *, */) : null;
 }
 
+// Resolves to whether it was let in; who was not has been answered.
 async function held(r, vs) {
     const start = Date.now();
     let entered = false;
@@ -48,13 +49,14 @@ async function held(r, vs) {
         entered = await table.until(function () { return admit(vs, vs.fig_domain); }, settings.limits.longest_hold_ms);
     } catch (e) {
         answers.broken(r, e);
-        return;
+        return false;
     }
     waited(vs, start);
     if (!entered) {
         counts.count('fig_hold_expired_total', vs.fig_domain);
         answers.problem(r, 503, 'held', 'Held', 'Writes of "' + vs.fig_domain + '" are being moved and took too long.');
     }
+    return entered;
 }
 
 function waited(vs, start) {

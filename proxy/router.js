@@ -9,16 +9,14 @@ import marks from 'marks.js';
 import shadow from 'shadow.js';
 import table from 'table.js';
 
-// Access phase, where nginx.conf's $fig_native does not decide alone: returns nothing when the request may go on at
+// Access phase, where nginx.conf's $fig_native does not decide alone: returns at once when the request may go on at
 // once, a promise when it has to wait.
 function access(r) {
     const vs = r.variables;
     try {
         const domain = vs.fig_domain;
-        const mark = vs.cookie_fig_mark;
-        const writes = domain && vs.fig_safety !== 'safe';
-        if (writes && !mark) {
-            return enter(r, vs, domain);
+        if (writes(vs)) {
+            return bodied(vs) ? whole(r, vs) : decided(r, vs);
         }
         const route = domain && table.read(domain);
         entry.place(vs, route);
@@ -26,26 +24,65 @@ function access(r) {
             r.internalRedirect('@canary_' + domain);
             return;
         }
-        if (mark && unseen(vs)) {
-            return fresh(r, vs);
-        }
-        if (writes) {
-            return enter(r, vs, domain);
+        return decided(r, vs);
+    } catch (e) {
+        answers.broken(r, e);
+    }
+}
+
+function writes(vs) {
+    return vs.fig_domain && vs.fig_safety !== 'safe';
+}
+
+// Whether there is a body, or may be one: HTTP/2 need not say how long it is.
+function bodied(vs) {
+    const length = vs.content_length;
+    return length ? length !== '0' : vs.http_transfer_encoding || vs.server_protocol === 'HTTP/2.0';
+}
+
+// A write is let in once all of its body is here, for a drain waits for whoever was let in, and a client may take its
+// time. What fits into a buffer is read here; njs would read a file into memory, so the rest goes another way.
+function whole(r, vs) {
+    if (vs.content_length <= settings.limits.body_buffer) {
+        return r.readRequestArrayBuffer().then(function () {
+            return decided(r, vs);
+        }).catch(function (e) { answers.broken(r, e); });
+    }
+    r.internalRedirect('@received');
+}
+
+// Content phase: all of the body is here, in memory or in a file. However slowly it came, nobody has waited for it.
+async function received(r) {
+    try {
+        if (await decided(r, r.variables)) {
+            r.internalRedirect('@admitted');
         }
     } catch (e) {
         answers.broken(r, e);
     }
 }
 
+// Whether the request may go on, or a promise of it; what may not go on has been answered.
+function decided(r, vs) {
+    if (vs.cookie_fig_mark) {
+        entry.place(vs, vs.fig_domain && table.read(vs.fig_domain));
+        if (unseen(vs)) {
+            return fresh(r, vs);
+        }
+    }
+    return !writes(vs) || enter(r, vs);
+}
+
 // A write, at once or when its domain is no longer held.
-function enter(r, vs, domain) {
-    const route = entry.admit(vs, domain);
+function enter(r, vs) {
+    const route = entry.admit(vs, vs.fig_domain);
     if (!route) {
         return entry.held(r, vs);
     }
     if (route.share) {
         canary.greet(vs);
     }
+    return true;
 }
 
 function unseen(vs) {
@@ -65,13 +102,12 @@ async function fresh(r, vs) {
             counts.count('fig_stale_refused_total', domain);
             answers.problem(r, 503, 'not-caught-up', 'Not caught up',
                 'Your own last change of "' + domain + '" has not arrived where this request reads it.');
-            return;
+            return false;
         }
-        if (vs.fig_domain && vs.fig_safety !== 'safe' && !entry.admit(vs, vs.fig_domain)) {
-            await entry.held(r, vs);
-        }
+        return !writes(vs) || await enter(r, vs);
     } catch (e) {
         answers.broken(r, e);
+        return false;
     }
 }
 
@@ -122,5 +158,5 @@ function done(r) {
 }
 
 export default {
-    access, fallback, misdirected: fences.misdirected, refused: fences.refused, identity, mark, done,
+    access, received, fallback, misdirected: fences.misdirected, refused: fences.refused, identity, mark, done,
 };
