@@ -41,6 +41,7 @@ from proxy.workers import workers
 
 FOLDERS = ("conf", "routes", "body", "answers", "identity")
 SOCKETS = ("admin.sock", "refusal.sock")
+LEDGERS = ("figures.0", "figures.1")
 DYING_SECONDS = 2.0
 
 
@@ -97,6 +98,7 @@ def run(config: ProxyConfig) -> NoReturn:
     install(config)
     _check_routes(config)
     _remove_stale_sockets(config)
+    _begin_ledgers(config)
     watchdog.begin(config)
     command = argv(config)
     os.execv(command[0], command)  # noqa: S606
@@ -107,6 +109,7 @@ def start(config: ProxyConfig, seconds: float = 10.0) -> subprocess.Popen[bytes]
     install(config)
     _check_routes(config)
     _remove_stale_sockets(config)
+    _begin_ledgers(config)
     process = subprocess.Popen(argv(config), stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + seconds
     while True:
@@ -210,6 +213,17 @@ def _check_routes(config: ProxyConfig) -> None:
             valid = False
         if not valid:
             raise NginxRefused("start", f"the saved route {path} is unreadable; remove it and run fig resume")
+
+
+def _begin_ledgers(config: ProxyConfig) -> None:
+    """Figures begin anew with each nginx. The workers empty these files, so they must own them."""
+    for name in LEDGERS:
+        path = config.folder / name
+        path.write_bytes(b"")
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            worker = pwd.getpwnam(_worker(config))
+            os.chown(path, worker.pw_uid, worker.pw_gid)
 
 
 def _remove_stale_sockets(config: ProxyConfig) -> None:
