@@ -13,9 +13,10 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
+from cdc.pooled import is_pooled, speaks_of_parameters
 from migration_plan.access import VARIABLE, Access, Forbidden, Role, identify
 from migration_plan.entries import actor, os_user
-from migration_plan.errors import JournalUnreachable
+from migration_plan.errors import JournalUnreachable, PooledDsn
 from migration_plan.side import CONNECT
 
 
@@ -52,6 +53,8 @@ class JournalConnection:
     def _open(self) -> psycopg.Connection[dict[str, Any]]:
         connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
         try:
+            if is_pooled(connection):
+                raise _pooled()
             _install(connection)
             self._meet(connection)
         except BaseException:
@@ -83,9 +86,15 @@ class JournalConnection:
             yield self._connected()
         except psycopg.OperationalError as error:
             self.close()
+            if speaks_of_parameters(str(error)):
+                raise _pooled() from error
             raise JournalUnreachable(
                 f"the journal's database does not answer: {str(error).strip().splitlines()[0]}", "fig status"
             ) from error
+
+
+def _pooled() -> PooledDsn:
+    return PooledDsn("the journal", "journal.dsn of fig.yml")
 
 
 def _install(connection: psycopg.Connection[dict[str, Any]]) -> None:

@@ -36,36 +36,40 @@ class _Part(documents.Part):
 class Route(_Part):
     """A path prefix (on whole segments) that belongs to the domain; all methods unless some are named."""
 
-    path: RoutePath
-    methods: tuple[Method, ...] = ()
+    path: RoutePath  # A prefix on whole segments: /api/catalog is /api/catalog/products, too, and not /api/catalogue.
+    methods: tuple[Method, ...] = ()  # None named: all.
 
 
 class SidePlan(_Part):
     """Where one side lives. `admin_dsn` is used for one thing only: installing the event trigger."""
 
-    dsn: str = Field(repr=False, min_length=1)
-    admin_dsn: str = Field(default="", repr=False)
-    upstream: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    dsn: str = Field(repr=False, min_length=1)  # Its database, as the role of fig; from the environment.
+    admin_dsn: str = Field(default="", repr=False)  # The same as a superuser (docs/managed-postgresql.md).
+    upstream: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")  # Which of fig.yml's upstreams answers its requests.
 
 
 class Sides(_Part):
-    monolith: SidePlan
-    service: SidePlan
+    """Both places that the domain can live in."""
+
+    monolith: SidePlan  # Where it comes from.
+    service: SidePlan  # Where it goes to.
 
     def __getitem__(self, side: Side) -> SidePlan:
         return self.monolith if side is Side.MONOLITH else self.service
 
 
 class SequencePair(_Part):
-    monolith: QualifiedName
-    service: QualifiedName
+    """Two sequences that feed the same column: the new owner's is set past the old one's at each switch."""
+
+    monolith: QualifiedName  # schema.name
+    service: QualifiedName  # schema.name
 
 
 class OutboxPlan(_Part):
     """The tables into which the domain writes what it tells others; both are among the domain's own tables."""
 
-    monolith: QualifiedName
-    service: QualifiedName
+    monolith: QualifiedName  # schema.name
+    service: QualifiedName  # schema.name
 
     def __getitem__(self, side: Side) -> Table:
         return Table.parse(self.monolith if side is Side.MONOLITH else self.service)
@@ -74,13 +78,15 @@ class OutboxPlan(_Part):
 class InboxPlan(_Part):
     """The queue from which the domain hears of others; dead letters are in `<queue>.dead`."""
 
-    queue: str = Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")
+    queue: str = Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")  # Its name at the broker.
 
 
 class Crossing(_Part):
     """What crosses the domain's border, each named and explained."""
 
+    # Of each key that crosses: it stays, or goes with a switch to the service and comes back with a rollback.
     foreign_keys: dict[str, Literal["keep", "drop"]] = Field(default_factory=dict)
+    # Of each trigger on the domain's tables: why it is right that rows of the stream do not fire it.
     triggers: dict[str, str] = Field(default_factory=dict)
 
 
@@ -104,10 +110,10 @@ class Writers(_Part):
 class Gates(_Part):
     """Figures that must hold before a switch."""
 
-    lag: Duration = 2.0
-    verification_age: Duration = 3600.0
-    contract_age: Annotated[float | None, BeforeValidator(_age)] = 86400.0  # None, written `never`: nobody asks.
-    rehearsal_age: Annotated[float | None, BeforeValidator(_age)] = None
+    lag: Duration = 2.0  # How far the copy may be behind.
+    verification_age: Duration = 3600.0  # How old the last verification without a difference may be.
+    contract_age: Annotated[float | None, BeforeValidator(_age)] = 86400.0  # The last good `fig contract`.
+    rehearsal_age: Annotated[float | None, BeforeValidator(_age)] = None  # The last good `fig rehearse`.
 
 
 class Limits(_Part):
@@ -125,8 +131,8 @@ class Limits(_Part):
 class BudgetPlan(_Part):
     """What each slot of the domain may keep of its server's WAL, and how long a stream that kept more stays away."""
 
-    wal: Bytes = Field(default=Budget().bytes, ge=16 * 1024**2)
-    pause: Duration = Budget().pause
+    wal: Bytes = Field(default=Budget().bytes, ge=16 * 1024**2)  # Of each slot; at least 16MB.
+    pause: Duration = Budget().pause  # After giving up; longer each time that it gives up again.
 
     @property
     def value(self) -> Budget:
@@ -136,31 +142,31 @@ class BudgetPlan(_Part):
 class Retire(_Part):
     """For how long nobody may have used the monolith's side before it is given up."""
 
-    after: Duration = 604800.0
+    after: Duration = 604800.0  # Counted from the last request, write or read that was seen.
 
 
 class Plan(_Part):
     """One domain's plan."""
 
-    domain: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
-    stages: tuple[Stage, ...]
-    routes: tuple[Route, ...] = Field(min_length=1)
-    read_by: tuple[RoutePath, ...] = ()
-    sides: Sides
-    tables: list[dict[str, Any]] = Field(min_length=1)
-    sequences: tuple[SequencePair, ...] = ()
-    outbox: OutboxPlan | None = None
-    inbox: InboxPlan | None = None
-    crossing: Crossing = Crossing()
-    writers: Writers | None = None
+    domain: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")  # Its name, everywhere.
+    stages: tuple[Stage, ...]  # Its way, in the order of life.md; shadow and canary may be left out.
+    routes: tuple[Route, ...] = Field(min_length=1)  # What is sent to its owner.
+    read_by: tuple[RoutePath, ...] = ()  # Other routes that read its tables: their users see own writes, too.
+    sides: Sides  # Where both sides live.
+    tables: list[dict[str, Any]] = Field(min_length=1)  # The lens (docs/reference/lens.md).
+    sequences: tuple[SequencePair, ...] = ()  # Every sequence that feeds a column of its tables.
+    outbox: OutboxPlan | None = None  # Where it writes what it tells others, if it does.
+    inbox: InboxPlan | None = None  # Where it hears of others, if it does.
+    crossing: Crossing = Crossing()  # What crosses its border.
+    writers: Writers | None = None  # Who writes; without it a plan is only told who does.
     contract: tuple[str, ...] = ()
     """A command that ends with 0 only if both sides keep the domain's contract; empty: none is asked for."""
-    gates: Gates = Gates()
-    limits: Limits = Limits()
-    retire: Retire = Retire()
-    canary: CanaryRules = CanaryRules()
-    budget: BudgetPlan = BudgetPlan()
-    shadow: ShadowRules | None = None
+    gates: Gates = Gates()  # What has to hold before a switch.
+    limits: Limits = Limits()  # How long the steps of a switch may take.
+    retire: Retire = Retire()  # When nobody uses the monolith's side any more.
+    canary: CanaryRules = CanaryRules()  # Steps and limits of stage canary.
+    budget: BudgetPlan = BudgetPlan()  # What its slots may keep on their servers.
+    shadow: ShadowRules | None = None  # What stage shadow compares; needed where the stages have it.
     personal: tuple[str, ...] = ()
     """Columns of keys, as schema.table.column of the service, that are personal themselves: hidden like all values."""
 

@@ -72,7 +72,7 @@ def probe_streams(parts: Parts, within: float = PROBE_SECONDS) -> dict[Side, flo
 class StreamsSilent(FigError):
     """The streams do not bring a probe: nobody runs them, or they lag."""
 
-    code = "streams-silent"
+    code = "probe-missing"
     exit_code = Exit.NOT_PROVEN
 
     def __init__(self, parts: Parts, took: dict[Side, float | None]) -> None:

@@ -10,6 +10,13 @@ from pathlib import Path
 
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Stage
+from migration_plan.monitoring import catalogue
+from migration_plan.plan import Plan
+from migration_plan.reference_of_commands import page as commands_page
+from migration_plan.reference_of_errors import errors as errors_page
+from migration_plan.reference_of_models import page as models_page
+from migration_plan.reference_of_switch import switch
+from migration_plan.settings import Settings
 
 _PRINTED = "<!-- Printed from the code: python -m migration_plan.reference docs/reference -->"
 
@@ -33,13 +40,49 @@ def life() -> str:
     ])  # fmt: skip
 
 
-PAGES = {"exit-codes.md": exit_codes, "life.md": life}
+def figures() -> str:
+    """What Prometheus reads of every process."""
+    return "\n".join(["# Figures", "", _PRINTED, "", *catalogue.page()])
+
+
+def plan() -> str:
+    """Every key of a plan."""
+    return models_page("The plan file", Plan, [
+        _PRINTED, "",
+        "One YAML file a domain. A duration is a number and a unit (`100ms`, `2s`, `5m`, `1h`, `7d`), an amount",
+        "likewise (`512MB`, `4GB`), a share is written `5%`. `${NAME}` and `${NAME:-otherwise}` are filled in from the",
+        "environment. A key that is not here is refused, and so is one given twice.",
+    ])  # fmt: skip
+
+
+def settings() -> str:
+    """Every key of fig.yml."""
+    return models_page(
+        "The settings, fig.yml", Settings, [_PRINTED, "", "What all domains share. `FIG_CONFIG` names the file."]
+    )
+
+
+def commands() -> str:
+    """Every command."""
+    return commands_page(_PRINTED)
+
+
+def errors() -> str:
+    """Every error."""
+    return errors_page(_PRINTED)
+
+
+PAGES = {
+    "commands.md": commands, "errors.md": errors, "exit-codes.md": exit_codes, "figures.md": figures,
+    "life.md": life, "plan.md": plan,
+    "settings.md": settings, "../pictures/switch.svg": switch,
+}  # fmt: skip
 
 
 def write(folder: Path) -> None:
     """All pages, anew."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(page(), encoding="utf-8")
 
 

@@ -7,7 +7,7 @@ Every method is one statement in its own transaction; nothing here keeps a lock 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -18,7 +18,16 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from cdc import outbox_install
-from migration_plan.errors import Blocker, NotCaughtUp, SideRefused, SideUnreachable, StaleEpoch, TablesBusy
+from cdc.pooled import is_pooled, speaks_of_parameters
+from migration_plan.errors import (
+    Blocker,
+    NotCaughtUp,
+    PooledDsn,
+    SideRefused,
+    SideUnreachable,
+    StaleEpoch,
+    TablesBusy,
+)
 from migration_plan.lifecycle import Row, Side
 
 CONNECT = {
@@ -77,13 +86,25 @@ class SideDatabase:
         """The connection in autocommit; SideUnreachable instead of operational errors."""
         try:
             if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
+                self._connection = self._open()
             yield self._connection
         except psycopg.OperationalError as error:
+            if speaks_of_parameters(str(error)):
+                raise self._pooled() from error
             if self._connection is not None and not self._connection.closed:
                 raise  # The server answered; what it said is for the caller.
             self.close()
             raise SideUnreachable(self.side, str(error).strip().splitlines()[0]) from error
+
+    def _open(self) -> psycopg.Connection[dict[str, Any]]:
+        connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
+        if is_pooled(connection):
+            connection.close()
+            raise self._pooled()
+        return connection
+
+    def _pooled(self) -> PooledDsn:
+        return PooledDsn(f"the {self.side} side", f"sides.{self.side}.dsn of the plan")
 
     def install(self) -> None:
         """The SQL of this package; `cdc`'s tables must be there already."""
@@ -161,6 +182,20 @@ class SideDatabase:
     def stop(self, domain: str, state: str, epoch: int, lock: float) -> Row:
         """Fence a side that came back from the past, if it still is as it was read."""
         return self._move_row(domain, "select * from fig.stop(%s, %s, %s, %s)", [domain, state, epoch, _ms(lock)])
+
+    def sequence_tops(self, names: Sequence[str]) -> list[int]:
+        """The highest number that each sequence has given, or that stands in a column of it."""
+        with self.connection() as connection:
+            found = connection.execute("select fig.sequence_tops(%s) as tops", [list(names)]).fetchone()
+            return list(found["tops"]) if found else []
+
+    def adopt(self, domain: str, read: Row, epoch: int, tops: Mapping[str, int], lock: float) -> Row:
+        """As it was read -> owner, epoch: by a person's word. `tops`: numbers that these sequences must not give."""
+        return self._move_row(
+            domain,
+            "select * from fig.adopt(%s, %s, %s, %s, %s, %s, %s)",
+            [domain, read.state, read.epoch, epoch, list(tops), list(tops.values()), _ms(lock)],
+        )
 
     def enroll(self, domain: str, state: str, epoch: int, tables: Sequence[str], lock: float) -> Row:
         """The domain's row, table list and triggers on this side; a row that is there stays as it is."""

@@ -44,11 +44,11 @@ class CohortRule(Part):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    header: str = ""
-    cookie: str = ""
-    host: str = ""
-    path: str = ""
-    value: str = Field(default="", alias="is")
+    header: str = ""  # Of the request; needs `is`.
+    cookie: str = ""  # Of the request; needs `is`.
+    host: str = ""  # The request's Host.
+    path: str = ""  # A prefix of its path.
+    value: str = Field(default="", alias="is")  # What the header or cookie has to be.
 
     @model_validator(mode="after")
     def _one_kind(self) -> CohortRule:
@@ -98,14 +98,19 @@ class CanaryRules(Part):
     model_config = ConfigDict(strict=False)
 
     steps: Annotated[tuple[Share, ...], Field(min_length=1)] = (100, 500, 2500, 5000, WHOLE)
+    """Shares of the users, each larger than the one before."""
     each: Duration = 300.0
     """How long each step lasts at least."""
     requests: int = Field(default=100, ge=1)
     """Reads that the service has to have answered in each step, at least."""
     limits: CanaryLimits = CanaryLimits()
+    """What ends a canary."""
     on_breach: Literal["back", "freeze"] = "back"
+    """All users back to the monolith, or the share stays and the alarm rings."""
     always: tuple[CohortRule, ...] = ()
+    """Who is in as soon as there is any share."""
     never: tuple[CohortRule, ...] = ()
+    """Who is never in; stronger than always."""
 
     @model_validator(mode="after")
     def _grows(self) -> CanaryRules:

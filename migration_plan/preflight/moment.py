@@ -48,14 +48,14 @@ def _streams(switch: SwitchFacts, plan: Plan) -> Gate:
         for name, reason in sorted(switch.halted.items())
     ]
     if switch.lag is None:
-        reasons.append(Refusal("stream-not-running", f"stream {forward} does not run", "fig status; fig logs cdc"))
+        reasons.append(Refusal("stream-not-running", f"stream {forward} does not run", "fig status; fig logs streams"))
     both = (forward, f"{domain}_to_{switch.giver}")
     proven = [stream for stream in both if switch.probes.get(stream, False)]
     reasons += [
         Refusal(
             "stream-unproven",
             f"no probe has come through stream {stream}; the way is not proven",
-            "fig status; fig logs cdc",
+            "fig status; fig logs streams",
         )
         for stream in both
         if stream not in proven

@@ -23,7 +23,7 @@ class RehearsalRefused(FigError):
 class CopyFailed(FigError):
     """A live database could not be copied; what PostgreSQL said, without values."""
 
-    code = "copy-failed"
+    code = "rehearsal-copy-failed"
     exit_code = Exit.NOT_PROVEN
 
 

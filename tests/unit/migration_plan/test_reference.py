@@ -7,11 +7,16 @@ import pkgutil
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import migration_plan
+from migration_plan import reference_of_commands, reference_of_errors, reference_of_models
+from migration_plan.access import NEEDS, OPEN
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import MEANINGS, Exit
+from migration_plan.plan import Plan
 from migration_plan.reference import PAGES
+from migration_plan.settings import Settings
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 
@@ -40,3 +45,29 @@ def test_every_exit_code_has_a_meaning_and_a_number_of_its_own():
 def test_every_error_ends_with_a_code_of_the_table():
     assert not [one.__name__ for one in all_errors() if not isinstance(one.exit_code, Exit)]
     assert len(all_errors()) > 20
+
+
+def test_every_code_of_an_error_belongs_to_one_class_which_says_what_it_means_and_what_to_do():
+    found = reference_of_errors.entries()
+    codes = [entry.code for entry in found]
+    assert sorted({code for code in codes if codes.count(code) > 1}) == []
+    assert [one.__name__ for one in reference_of_errors.classes() if "code" not in vars(one)] == []
+    assert [entry.code for entry in found if not entry.meaning or not entry.next_steps] == []
+    assert len(codes) > 90
+
+
+def test_every_reason_of_a_refusal_has_a_meaning_and_a_next_step():
+    found = reference_of_errors.refusals()
+    assert [entry.code for entry in found if not entry.meaning or not entry.next_steps] == []
+    assert len(found) > 60
+
+
+@pytest.mark.parametrize("root", [Plan, Settings])
+def test_every_key_of_a_file_says_what_it_means(root: type[BaseModel]):
+    parts = list(reference_of_models.in_order(root))
+    assert [f"{name}.{key.name}" for name, _, found in parts for key in found if not key.meaning] == []
+    assert [name for name, model, _ in parts if not model.__doc__] == []
+
+
+def test_every_command_is_on_its_page():
+    assert {words for words, _ in reference_of_commands.commands()} == set(NEEDS) | OPEN
