@@ -22,9 +22,11 @@ CODE := legacy_monolith extracted proxy cdc migration_plan tests
 STRICT := proxy cdc migration_plan
 SPINE := tests/e2e tests/faults
 WHOLE_SHOP := tests/shop tests/browser
+DOCS := tests/docs
+TESTS := $(BIN)/pytest --durations 15 --durations-min 4 -m "not full"
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages kafka lint test model proof defects demo drill bench compose lock clean
+.PHONY: help setup packages kafka lint test model proof defects demo drill bench compose docs lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -58,9 +60,10 @@ lint: $(STAMPS)/project ## Check form, types and import rules.
 test: setup lint ## Install what is missing, check everything, run all tests (under 30 minutes on 2 cores).
 	@failed=0
 	# Whoever runs a whole stack has the machine to itself; the rest goes file by file, two at a time.
-	$(BIN)/pytest -m "not full" $(SPINE) || failed=1
-	$(BIN)/pytest -m "not full" $(WHOLE_SHOP) || failed=1
-	$(BIN)/pytest -m "not full" $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP)) -n 2 --dist loadfile || failed=1
+	$(TESTS) $(SPINE) || failed=1
+	$(TESTS) $(WHOLE_SHOP) || failed=1
+	$(TESTS) $(DOCS) || failed=1
+	$(TESTS) $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP) $(DOCS)) -n 2 --dist loadfile || failed=1
 	exit $$failed
 
 proof: export FIG_PROOF := full
@@ -68,7 +71,8 @@ proof: setup lint ## The same suites at full size (hours).
 	@failed=0
 	$(BIN)/pytest -m "full or not full" --timeout 7200 $(SPINE) || failed=1
 	$(BIN)/pytest -m "full or not full" --timeout 7200 $(WHOLE_SHOP) || failed=1
-	$(BIN)/pytest -m "full or not full" --timeout 7200 $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP)) || failed=1
+	$(BIN)/pytest -m "full or not full" --timeout 7200 $(DOCS) || failed=1
+	$(BIN)/pytest -m "full or not full" --timeout 7200 $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP) $(DOCS)) || failed=1
 	exit $$failed
 
 model: setup ## Search the model of the switch at full bounds, and without each of its guards (minutes).
@@ -91,6 +95,11 @@ bench: setup ## Measure; misses of time limits are reported, nothing is asserted
 compose: setup ## The whole stack in containers, and a switch under load through its port; a report in var/report/compose.json.
 	@command -v dockerd >/dev/null || docker version >/dev/null 2>&1 || scripts/install-packages docker.io debootstrap
 	$(BIN)/python -m tests.compose
+
+docs: ## The pages of docs/ as a site in build/site; every link is checked.
+	@PYTHON="$(PYTHON)" scripts/make-venv build/docs-venv docs/requirements.lock
+	build/docs-venv/bin/mkdocs build --strict --quiet
+	echo "the site is in build/site: open build/site/index.html"
 
 lock: ## Take in new versions of all dependencies.
 	@scripts/lock

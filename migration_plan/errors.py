@@ -175,6 +175,19 @@ class LeaseHeld(FigError):
         )
 
 
+class LeaseLost(FigError):
+    """This process stood still for longer than its lease lasts, and another controller has taken the domain over."""
+
+    code = "lease-lost"
+    exit_code = Exit.LEASED
+
+    def __init__(self, domain: str) -> None:
+        super().__init__(
+            f'domain "{domain}" was taken over by another controller: this one stood still longer than its lease lasts',
+            f"look what became of it: fig history {domain}; fig status {domain}",
+        )
+
+
 class JournalUnreachable(FigError):
     """The journal's database does not answer; no new switch may begin, recovery goes on without it."""
 

@@ -16,6 +16,7 @@ from migration_plan.plan import Plan
 from migration_plan.reference_of_commands import page as commands_page
 from migration_plan.reference_of_errors import errors as errors_page
 from migration_plan.reference_of_models import page as models_page
+from migration_plan.reference_of_switch import switch
 from migration_plan.settings import Settings
 
 _PRINTED = "<!-- Printed from the code: python -m migration_plan.reference docs/reference -->"
@@ -83,13 +84,14 @@ def errors() -> str:
 PAGES = {
     "commands.md": commands, "doctor.md": doctor, "errors.md": errors, "exit-codes.md": exit_codes,
     "figures.md": figures, "life.md": life, "plan.md": plan, "settings.md": settings,
+    "../pictures/switch.svg": switch,
 }  # fmt: skip
 
 
 def write(folder: Path) -> None:
     """All pages, anew."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name, page in PAGES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(page(), encoding="utf-8")
 
 

@@ -37,7 +37,7 @@ class ProxyTls(Part):
     """What the public listener shows. Paths are meant from the file's own folder; nginx's master reads them."""
 
     certificate: str = Field(min_length=1)  # PEM, with its chain.
-    key: str = Field(min_length=1)
+    key: str = Field(min_length=1)  # PEM.
     redirect: Address | None = None  # Plain HTTP, where everybody is sent to https.
 
 
@@ -60,7 +60,7 @@ class UpstreamTls(Part):
     """Upstreams that are asked over https, and who vouches for them: nothing is sent to whoever shows no such name."""
 
     authorities: str = Field(min_length=1)  # PEM; meant from the file's own folder.
-    names: Annotated[dict[Name, str], Field(min_length=1)]
+    names: Annotated[dict[Name, str], Field(min_length=1)]  # Upstream: the name in its certificate.
 
 
 class Requests(Part):
@@ -101,7 +101,7 @@ class Streams(Part):
 class Controller(Part):
     """`fig controller`: where it shows its figures to Prometheus (/metrics)."""
 
-    metrics: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]
+    metrics: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]  # HOST:PORT, on loopback or behind what you trust.
 
 
 class Kafka(Part):
