@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.integration.plan.conftest import made, world
+from tests.integration.plan.conftest import journal_server, made, world
 
-__all__ = ["made", "world"]
+__all__ = ["journal_server", "made", "world"]

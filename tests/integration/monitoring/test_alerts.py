@@ -44,7 +44,7 @@ def made(monolith_server: PostgresServer, services_server: PostgresServer) -> It
     metrics = f"127.0.0.1:{free_port()}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(figures, "ASK_EVERY", 0.3)
-        with running(monolith_server, services_server, metrics, budget={"wal": "32MB"}) as world:
+        with running(monolith_server, services_server, services_server, metrics, budget={"wal": "32MB"}) as world:
             world.bring_to(Stage.SYNC)
             world.verify()
             world.metrics = metrics

@@ -61,9 +61,8 @@ class Works:
 class Streams:
     """`fig streams` in a thread: it reads the plans when it starts."""
 
-    def __init__(self, environment: dict[str, str], metrics: str) -> None:
-        self._environment = environment
-        self._metrics = metrics
+    def __init__(self, environment: dict[str, str], metrics: str = "") -> None:
+        self._environment, self._metrics = environment, metrics
         self.start()
 
     def start(self) -> None:
@@ -185,21 +184,18 @@ def made(
     monolith_server: PostgresServer, services_server: PostgresServer, journal_server: PostgresServer
 ) -> Iterator[World]:
     """Shared by a module's tests; each brings it to the stage that it needs."""
-    with running(monolith_server, services_server, journal_server=journal_server) as world:
+    with running(monolith_server, services_server, journal_server) as world:
         yield world
 
 
 @contextmanager
 def running(
-    monolith_server: PostgresServer,
-    services_server: PostgresServer,
-    metrics: str = "",
-    journal_server: PostgresServer | None = None,
-    **changes: Any,
-) -> Iterator[World]:
+    monolith_server: PostgresServer, services_server: PostgresServer, journal_server: PostgresServer,
+    metrics: str = "", **changes: Any,
+) -> Iterator[World]:  # fmt: skip
     """Databases, streams and proxy of the domain; the streams' figures at `metrics`, the plan with `changes`."""
     folder, number = places.server_folder("fig-plan-"), f"{os.getpid()}_{next(_databases)}"
-    servers = {"monolith": monolith_server, "service": services_server, "journal": journal_server or services_server}
+    servers = {"monolith": monolith_server, "service": services_server, "journal": journal_server}
     dsns = {name: server.create_database(f"plan_{name}_{number}") for name, server in servers.items()}
     for side in ("monolith", "service"):
         make_side(servers[side], dsns[side], TABLE)
