@@ -51,8 +51,11 @@ class Film:
         ends = [at for at, _ in kept[1:]] + [kept[-1][0] + LONGEST]
         shown = [round(1000 * min(LONGEST, end - at)) for (at, _), end in zip(kept, ends, strict=True)]
         pictures = [Image.open(io.BytesIO(shot)).convert("RGB") for _, shot in kept]
-        # One palette for all, so that only what has changed is stored again.
-        palette = pictures[-1].quantize(COLOURS, dither=Image.Dither.NONE)
+        # One palette for all, so that only what has changed is stored again; the head of the first has the fig's own.
+        together = Image.new("RGB", (SIZE["width"], 2 * SIZE["height"]))
+        for number, one in enumerate((pictures[0], pictures[-1])):
+            together.paste(one, (0, number * SIZE["height"]))
+        palette = together.quantize(COLOURS, dither=Image.Dither.NONE)
         first, *others = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
         first.save(path, save_all=True, append_images=others, duration=shown, loop=0, optimize=True)
 
