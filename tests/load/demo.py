@@ -45,7 +45,7 @@ MONOLITH = "monolith"
 """Processes of the stack whose names begin so are the monolith."""
 PROCESSES = ("metrics", "streams", "controller")
 """Ports of nginx, the streams and the controller that show figures."""
-APPLICATIONS = ("MONOLITH", "CATALOG_1", "CATALOG_2", "USERS_1", "PAYMENTS_1", "NOTIFICATIONS_1")
+SERVICES = ("catalog", "users", "payments", "notifications")
 FIG = str(Path(sys.executable).with_name("fig"))
 
 
@@ -235,12 +235,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def figures_of_the_stack(environment: Mapping[str, str]) -> list[Target]:
-    """Every process of the local stack that shows figures."""
-    own = [Target(name, f"127.0.0.1:{environment[f'PORT_{name.upper()}']}") for name in PROCESSES]
-    apps = [name for name in APPLICATIONS if f"PORT_{name}" in environment]
-    return own + [
-        Target(name.lower(), f"127.0.0.1:{environment[f'PORT_{name}']}", "/internal/metrics") for name in apps
-    ]
+    """Every process of the running stack that shows figures."""
+    found = []
+    for process in shown(environment):
+        for name, port in process["ports"].items():
+            if name in PROCESSES:
+                found.append(Target(name, f"127.0.0.1:{port}"))
+            elif name == MONOLITH or name.partition("-")[0] in SERVICES:
+                found.append(Target(name, f"127.0.0.1:{port}", "/internal/metrics"))
+    return found
+
+
+def shown(environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The stack's processes, as `fig status` shows them."""
+    said = subprocess.run([FIG, "status", "--json"], env=dict(environment), check=False, capture_output=True, text=True)
+    processes: list[dict[str, Any]] = json.loads(said.stdout)["processes"]
+    return processes
 
 
 def following() -> tuple[str, ...]:
@@ -251,8 +261,7 @@ def following() -> tuple[str, ...]:
 
 def monolith() -> tuple[str, ...]:
     """What of the running stack is the monolith."""
-    shown = subprocess.run([FIG, "status", "--json"], check=True, capture_output=True, text=True)
-    names = [process["name"] for process in json.loads(shown.stdout)["processes"]]
+    names = [process["name"] for process in shown(os.environ)]
     return tuple(name for name in names if name.startswith(MONOLITH))
 
 

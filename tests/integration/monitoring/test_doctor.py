@@ -83,7 +83,6 @@ def test_the_owners_database_is_away_so_nobody_owns(world: World) -> None:
     ("fault", "code"),
     [
         ("update fig.domain set state = 'released'", "nobody-owns"),
-        ("update fig.domain set state = 'fenced'", "nobody-owns"),
         ("update fig.domain set epoch = epoch + 4", "proxy-behind"),
         ("alter table public.parcel enable trigger a_fig_fence", "fence-breach"),
     ],
