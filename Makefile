@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 STAMPS := $(VENV)/.stamps
-PACKAGES := postgresql-15 rabbitmq-server chromium gcc libc6-dev spin
+PACKAGES := postgresql-15 pgbouncer rabbitmq-server chromium curl gcc libc6-dev prometheus spin
 # For measurements alone.
 MEASURING := wrk
 # For Kafka; not when others are in the PATH.
@@ -25,7 +25,7 @@ WHOLE_SHOP := tests/shop tests/browser
 DOCS := tests/docs
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages kafka lint test model proof defects demo drill bench docs lock clean
+.PHONY: help setup packages kafka lint test model proof defects demo drill bench compose docs lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,10 +59,10 @@ lint: $(STAMPS)/project ## Check form, types and import rules.
 test: setup lint ## Install what is missing, check everything, run all tests (under 30 minutes on 2 cores).
 	@failed=0
 	# Whoever runs a whole stack has the machine to itself; the rest goes file by file, two at a time.
-	$(BIN)/pytest -m "not full" $(SPINE) || failed=1
-	$(BIN)/pytest -m "not full" $(WHOLE_SHOP) || failed=1
-	$(BIN)/pytest -m "not full" $(DOCS) || failed=1
-	$(BIN)/pytest -m "not full" $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP) $(DOCS)) -n 2 --dist loadfile || failed=1
+	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(SPINE) || failed=1
+	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(WHOLE_SHOP) || failed=1
+	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(DOCS) || failed=1
+	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP) $(DOCS)) -n 2 --dist loadfile || failed=1
 	exit $$failed
 
 proof: export FIG_PROOF := full
@@ -90,6 +90,10 @@ drill: setup ## Every stage of one domain, with faults on purpose: what notices 
 bench: setup ## Measure; misses of time limits are reported, nothing is asserted away.
 	@scripts/install-packages $(MEASURING)
 	$(BIN)/python -m tests.bench
+
+compose: setup ## The whole stack in containers, and a switch under load through its port; a report in var/report/compose.json.
+	@command -v dockerd >/dev/null || docker version >/dev/null 2>&1 || scripts/install-packages docker.io debootstrap
+	$(BIN)/python -m tests.compose
 
 docs: ## The pages of docs/ as a site in build/site; every link is checked.
 	@PYTHON="$(PYTHON)" scripts/make-venv build/docs-venv docs/requirements.lock

@@ -19,6 +19,7 @@ from cdc.group import Group
 from cdc.pgoutput import Begin, Commit, Delete, Insert, Message, Truncate, Update
 from cdc.projection import Table
 from cdc.slot_changes import SlotChanges
+from cdc.source import refused
 from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
 from cdc.stream_errors import ConnectionLost, Untranslatable
@@ -69,12 +70,16 @@ class Session:
     def __init__(self, spec: StreamSpec, pace: Pace, on_progress: OnProgress, checkpoint: Checkpoint) -> None:
         self._pace = pace
         self._checkpoint = checkpoint
-        with ExitStack() as opened:
-            self._target = target = opened.enter_context(closing(TargetSession(spec, pace.parked)))
-            self._gate = opened.enter_context(closing(Gate(spec)))
-            self._source = source = opened.enter_context(closing(changes_of(spec)))
-            position = source.resume(target.position)
-            self._opened = opened.pop_all()
+        try:
+            with ExitStack() as opened:
+                self._target = target = opened.enter_context(closing(TargetSession(spec, pace.parked)))
+                self._gate = opened.enter_context(closing(Gate(spec)))
+                self._source = source = opened.enter_context(closing(changes_of(spec)))
+                position = source.resume(target.position)
+                self._opened = opened.pop_all()
+        except psycopg.Error as error:
+            # What a source answers has a name by now.
+            raise refused("target", error) from error
         self._translator = Translator(
             spec, target.tables, target.set_up, pace.longest_run, target.fixed, target.skips, pace.parked
         )

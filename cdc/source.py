@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from cdc.changes import Keepalive
 from cdc.losses import Standing, forks
+from cdc.pooled import PooledConnection, is_pooled, speaks_of_parameters
 from cdc.position import Identity, lsn_text, parse_lsn, protocol_now
 from cdc.stream_errors import ConnectionLost, StreamError
 
@@ -54,7 +55,11 @@ def passes(sqlstate: str | None) -> bool:
 def connect(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[object, ...]]:
     """An ordinary connection in autocommit with our settings."""
     try:
-        return psycopg.connect(conninfo(dsn, application), autocommit=True)
+        connection = psycopg.connect(conninfo(dsn, application), autocommit=True)
+        if is_pooled(connection):
+            connection.close()
+            raise PooledConnection(side)
+        return connection
     except psycopg.Error as error:
         raise refused(side, error) from error
 
@@ -74,6 +79,8 @@ def patiently(act: Callable[[], object], patience: float) -> None:
 
 def refused(side: str, error: psycopg.Error) -> StreamError:
     """A server's refusal outside of the stream itself: to be tried again, or to be looked at."""
+    if speaks_of_parameters(str(error)):
+        return PooledConnection(side)
     if isinstance(error, psycopg.OperationalError) and passes(error.sqlstate):
         return ConnectionLost(side, str(error))
     return StreamError(f"the stream's {side} refuses: {str(error).strip()}", "Correct the role's rights or the plan")
@@ -101,7 +108,10 @@ class SourceConnection:
         if self._pgconn.status != pq.ConnStatus.OK:
             said = self._pgconn.get_error_message()
             self._pgconn.finish()
-            raise ConnectionLost("source", said)
+            raise PooledConnection("source") if speaks_of_parameters(said) else ConnectionLost("source", said)
+        if self.rows("select pg_catalog.pg_backend_pid()") != [(str(self._pgconn.backend_pid),)]:
+            self._pgconn.finish()
+            raise PooledConnection("source")
 
     def close(self) -> None:
         """A connection left open would keep the slot active."""

@@ -1,6 +1,7 @@
 """gunicorn -c legacy_monolith/gunicorn.conf.py 'legacy_monolith:create_app()'"""
 
 import os
+from pathlib import Path
 
 from legacy_monolith.logs import LOGGING
 
@@ -16,3 +17,13 @@ graceful_timeout = 30
 # Requests are logged by the application, with their ids.
 accesslog = None
 logconfig_dict = LOGGING
+
+
+def on_starting(server: object) -> None:
+    """The workers count in one folder; what is there was counted by those of last time."""
+    del server
+    if name := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        folder = Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in folder.glob("*.db"):
+            file.unlink()

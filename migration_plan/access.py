@@ -38,6 +38,7 @@ class Role(StrEnum):
 NEEDS: dict[str, Role] = {
     "advance": Role.OPERATOR,
     "canary": Role.VIEWER,  # And the role operator for whoever changes something.
+    "console link": Role.VIEWER,
     "contract": Role.OPERATOR,
     "dead-letters list": Role.VIEWER,
     "dead-letters replay": Role.OPERATOR,
@@ -49,6 +50,7 @@ NEEDS: dict[str, Role] = {
     "outbox skip": Role.OPERATOR,
     "plan check": Role.VIEWER,
     "plan show": Role.VIEWER,
+    "proxies reload": Role.OPERATOR,
     "rehearse": Role.OPERATOR,
     "resume": Role.OPERATOR,
     "rollback": Role.OPERATOR,
@@ -69,8 +71,9 @@ NEEDS: dict[str, Role] = {
 """Of every command that opens the journal. `--force`, and advancing to `retired`, need an admin besides."""
 
 OPEN = frozenset(
-    {"controller", "down", "help exit-codes", "help life", "logs", "shadow run", "status", "stop", "streams", "up"}
-)
+    {"console run", "controller", "down", "help exit-codes", "help life", "logs", "shadow run", "status", "stop",
+     "streams", "up"}
+)  # fmt: skip
 """Commands of the local stack, daemons, and printed tables: they ask for no token."""
 
 
@@ -112,9 +115,7 @@ def identify(connection: psycopg.Connection[dict[str, Any]], environment: Mappin
     """Who the environment's token is. None: there are tokens and none is given. Forbidden: it is none of them."""
     token = environment.get(VARIABLE, "")
     if not token:
-        found = connection.execute("select exists (select from fig.token) as some").fetchone()
-        # While nobody has made a token, whoever reaches the journal's database may do everything there anyway.
-        return None if found and found["some"] else Access("", Role.ADMIN)
+        return still(connection, "")
     match = _TOKEN.fullmatch(token)
     name, secret = (match[1], match[2]) if match else ("", "")
     row = connection.execute(
@@ -124,3 +125,14 @@ def identify(connection: psycopg.Connection[dict[str, Any]], environment: Mappin
     if row is None or not known:
         raise Forbidden(f"{VARIABLE} is no token of this journal, or a revoked one", "fig token list, by an admin")
     return Access(name, Role(row["role"]))
+
+
+def still(connection: psycopg.Connection[dict[str, Any]], name: str) -> Access | None:
+    """What somebody may do now who was identified before, by a token of that name, or by none. None: nothing more."""
+    if name:
+        query = "select role from fig.token where name = %s and revoked_at is null"
+        row = connection.execute(query, [name]).fetchone()
+        return Access(name, Role(row["role"])) if row else None
+    found = connection.execute("select exists (select from fig.token) as some").fetchone()
+    # While nobody has made a token, whoever reaches the journal's database may do everything there anyway.
+    return None if found and found["some"] else Access("", Role.ADMIN)

@@ -45,6 +45,10 @@ def load_plans(settings: Settings, environment: Mapping[str, str]) -> dict[str, 
         for side in Side:
             if plan.sides[side].upstream not in settings.upstreams:
                 raise UnknownUpstream(f'{file}: sides.{side}.upstream "{plan.sides[side].upstream}" is not in fig.yml')
+            secured = settings.upstream_tls.names if settings.upstream_tls else {}
+            if plan.shadow is not None and plan.sides[side].upstream in secured:
+                problem = f"shadow: the comparer asks in the clear, and the {side}'s upstream is in upstream_tls"
+                raise DocumentInvalid(file, [problem], "leave shadow out, or let that upstream answer in the clear")
         if (plan.outbox or plan.inbox) and settings.broker is None:
             raise DocumentInvalid(file, ['outbox and inbox need a broker: add "broker: {url: ...}" to fig.yml'])
         if plan.domain in found:
@@ -96,6 +100,12 @@ def metrics_address(environment: Mapping[str, str] = os.environ) -> str:
     """Where `fig streams` shows its figures; empty: nowhere."""
     settings = settings_file.load(environment)
     return settings.streams.metrics if settings.streams else ""
+
+
+def controller_address(environment: Mapping[str, str] = os.environ) -> str:
+    """Where `fig controller` shows its figures; empty: nowhere."""
+    settings = settings_file.load(environment)
+    return settings.controller.metrics if settings.controller else ""
 
 
 def build(

@@ -121,8 +121,8 @@ def stop(names: tuple[str, ...], as_json: bool) -> None:
 @click.argument("domains", nargs=-1, metavar="[DOMAIN]...")
 @json_option
 def status(domains: tuple[str, ...], as_json: bool) -> None:
-    """Show every process of the local stack: pid, ports, health, uptime; and every stream that cannot go on.
-    Exit code 1 when something is not well.
+    """Show every process of the local stack: pid, ports, health, uptime; the stage of every domain; and every
+    stream that cannot go on. Exit code 1 when something is not well.
 
     With DOMAINs: their stage, owner, epoch, gates and the next command. Exit code 1 when a switch is not settled.
 
@@ -136,18 +136,21 @@ def status(domains: tuple[str, ...], as_json: bool) -> None:
     from migration_plan.local.site import Place, open_site
     from migration_plan.local.status import status
     from migration_plan.troubles import troubles
+    from migration_plan.whereabouts import whereabouts
 
     if domains:
         load_environment()
         show_domains(domains, as_json)
         return
     site = open_site(Place.of(os.environ), os.environ, make=False)
-    found, stuck = status(site), troubles({**os.environ, **site.environment})
+    environment = {**os.environ, **site.environment}
+    found, stuck, places = status(site), troubles(environment), whereabouts(environment)
     well = all(one.well for one in found)
     follow = list(dict.fromkeys(f"fig sync status {one.domain}" for one in stuck))
     follow = follow or ["fig status DOMAIN" if well else "fig logs"]
     if as_json:
         shown = {"processes": [one.as_json() for one in found], "streams": [asdict(one) for one in stuck]}
+        shown["domains"] = [place.as_json() for place in places]
         click.echo(json.dumps({"state": str(site.state), **shown, "next_steps": follow}))
     else:
         table = Table("process", "pid", "ports", "health", "uptime", "page", box=None)
@@ -156,6 +159,9 @@ def status(domains: tuple[str, ...], as_json: bool) -> None:
             health = one.health if one.well else f"[red]{escape(one.health)}"
             table.add_row(one.name, str(one.pid or "-"), ports, health, f"{one.uptime} s", one.url)
         Console().print(table)
+        width = max((len(place.domain) for place in places), default=0)
+        for place in places:
+            click.echo(f"{place.domain:{width}}  {place}; owner {place.owner}")
         for trouble in stuck:
             click.secho(f"stream {trouble} (it cannot go on; the others do)", fg="red")
         click.echo(f"next: {'; '.join(follow)}")

@@ -73,6 +73,19 @@ class SideUnreachable(FigError):
         self.side = side
 
 
+class PooledDsn(FigError):
+    """A pooler answers where a session of our own is needed."""
+
+    code = "pooled-dsn"
+    exit_code = Exit.NOT_MEANT
+
+    def __init__(self, whose: str, setting: str) -> None:
+        super().__init__(
+            f"a pooler answers for {whose}: sessions of fig keep a role, locks and bounds of their own",
+            f"name the server itself in {setting}; the application may go on through its pooler",
+        )
+
+
 class SideRefused(FigError):
     """A side's database refuses a move for a reason that the switch does not know."""
 
@@ -159,6 +172,19 @@ class LeaseHeld(FigError):
         super().__init__(
             f'domain "{domain}" is in the hands of {holder} for {seconds:.1f} s more',
             f"wait, or look: fig history {domain}",
+        )
+
+
+class LeaseLost(FigError):
+    """This process stood still for longer than its lease lasts, and another controller has taken the domain over."""
+
+    code = "lease-lost"
+    exit_code = Exit.LEASED
+
+    def __init__(self, domain: str) -> None:
+        super().__init__(
+            f'domain "{domain}" was taken over by another controller: this one stood still longer than its lease lasts',
+            f"look what became of it: fig history {domain}; fig status {domain}",
         )
 
 

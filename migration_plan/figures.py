@@ -6,15 +6,12 @@ scrape never waits for anybody.
 
 from __future__ import annotations
 
-import json
-import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -23,12 +20,12 @@ from cdc.control import Phase
 from cdc.errors import CdcError
 from migration_plan import dead_letters
 from migration_plan.errors import FigError
+from migration_plan.monitoring.exposition import shown
 from migration_plan.parts import Parts
+from migration_plan.plan import Plan
 from migration_plan.publishers import PublisherKeeper
 from migration_plan.slot_watch import SlotWatch
 from migration_plan.stream_keeper import StreamKeeper
-
-_log = logging.getLogger("fig.figures")
 
 ASK_EVERY = 10.0
 RATE_OVER = 10.0
@@ -101,6 +98,10 @@ class Asker(threading.Thread):
         """Age then, differences, and when it was asked (monotonic)."""
         self.letters: dict[str, int] = {}
 
+    @property
+    def plans(self) -> list[Plan]:
+        return [parts.plan for parts in self._domains]
+
     def run(self) -> None:
         while not self._stop_event.is_set():
             for parts in self._domains:
@@ -170,12 +171,17 @@ class StreamCollector(Collector):
         age = GaugeMetricFamily("fig_stream_verified_age_seconds", "Since the last verification.", labels=["domain"])
         differences = GaugeMetricFamily("fig_stream_differences", "Found by the last verification.", labels=["domain"])
         letters = GaugeMetricFamily("fig_stream_dead_letters", "In the domain's dead queue.", labels=["domain"])
+        may_lag = GaugeMetricFamily("fig_stream_lag_limit_seconds", "Of the plan's gate.", labels=["domain"])
+        may_age = GaugeMetricFamily("fig_stream_verified_age_limit_seconds", "Of the plan's gate.", labels=["domain"])
+        for plan in self._asker.plans:
+            may_lag.add_metric([plan.domain], plan.gates.lag)
+            may_age.add_metric([plan.domain], plan.gates.verification_age)
         for domain, (then, found, asked) in list(self._asker.verified.items()):
             age.add_metric([domain], then + time.monotonic() - asked)
             differences.add_metric([domain], float(found))
         for domain, count in list(self._asker.letters.items()):
             letters.add_metric([domain], float(count))
-        yield from (age, differences, letters)
+        yield from (age, differences, letters, may_lag, may_age)
 
 
 @contextmanager
@@ -185,24 +191,15 @@ def served(address: str, lines: Sequence[Line], domains: Sequence[Parts], stop: 
         yield
         return
     asker = Asker(domains, stop)
-    registry = CollectorRegistry()
-    registry.register(StreamCollector(lines, asker))
-    host, _, port = address.rpartition(":")
-    try:
-        server, thread = start_http_server(int(port), addr=host, registry=registry)
-    except OSError as error:
-        # Streams that nobody can measure are better than none.
-        _log.error("%s", json.dumps({"alarm": "figures", "address": address, "message": str(error)}))
-        yield
-        return
-    asker.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-        asker.join()
+    with shown(address, StreamCollector(lines, asker)) as is_shown:
+        if not is_shown:
+            yield
+            return
+        asker.start()
+        try:
+            yield
+        finally:
+            asker.join()
 
 
 def _float(value: int | None) -> float | None:

@@ -135,6 +135,17 @@ class Journal(JournalConnection):
 
     def acquire(self, domain: str, seconds: float) -> Lease:
         """Take the domain's lease, or raise LeaseHeld naming who has it and for how long."""
+        # Whoever had it a moment ago may have given it back before we could ask for how long.
+        for is_last in (False, True):
+            token, holder, left = self._try_to_acquire(domain, seconds)
+            if token is not None:
+                return Lease(self, domain, token, seconds)
+            if left > 0 or is_last:
+                break
+        raise LeaseHeld(domain, holder, max(0.0, left))
+
+    def _try_to_acquire(self, domain: str, seconds: float) -> tuple[int | None, str, float]:
+        """(our token, or else None; who has it; for how long)"""
         with self.session() as connection:
             found = connection.execute(
                 "insert into fig.lease as l (domain, holder, token, until)"
@@ -145,13 +156,13 @@ class Journal(JournalConnection):
                 {"d": domain, "h": self.actor, "s": seconds},
             ).fetchone()
             if found is not None:
-                return Lease(self, domain, found["token"], seconds)
+                return found["token"], self.actor, seconds
             held = connection.execute(
                 "select holder, extract(epoch from until - clock_timestamp())::float8 as left from fig.lease"
                 " where domain = %s",
                 [domain],
             ).fetchone()
-        raise LeaseHeld(domain, held["holder"] if held else "somebody", max(0.0, held["left"]) if held else 0.0)
+        return (None, held["holder"], held["left"]) if held else (None, "somebody", 0.0)
 
     def is_leased(self, domain: str) -> bool:
         """Whether somebody is at work on the domain."""

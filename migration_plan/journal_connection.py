@@ -13,9 +13,10 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
+from cdc.pooled import is_pooled, speaks_of_parameters
 from migration_plan.access import VARIABLE, Access, Forbidden, Role, identify
 from migration_plan.entries import actor, os_user
-from migration_plan.errors import JournalUnreachable
+from migration_plan.errors import JournalUnreachable, PooledDsn
 from migration_plan.side import CONNECT
 
 
@@ -31,6 +32,11 @@ class JournalConnection:
         self.reason = ""
         """Why the person acts who gave the command; goes into each of its entries."""
         self.access: Access | None = None
+        self._given: Access | None = None
+
+    def act_as(self, access: Access, who: str) -> None:
+        """From now on for a person whom somebody else has identified; before the first use of the connection."""
+        self._given, self.actor = access, actor(who)
 
     def close(self) -> None:
         if self._connection is not None:
@@ -47,6 +53,8 @@ class JournalConnection:
     def _open(self) -> psycopg.Connection[dict[str, Any]]:
         connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
         try:
+            if is_pooled(connection):
+                raise _pooled()
             _install(connection)
             self._meet(connection)
         except BaseException:
@@ -56,6 +64,9 @@ class JournalConnection:
 
     def _meet(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
         """Learn who acts; a token's name goes before the system's user."""
+        if self._given is not None:
+            self.access = self._given
+            return
         self.access = identify(connection, os.environ)
         if self.access is not None and self.access.name:
             self.actor = actor(self.access.name)
@@ -75,9 +86,15 @@ class JournalConnection:
             yield self._connected()
         except psycopg.OperationalError as error:
             self.close()
+            if speaks_of_parameters(str(error)):
+                raise _pooled() from error
             raise JournalUnreachable(
                 f"the journal's database does not answer: {str(error).strip().splitlines()[0]}", "fig status"
             ) from error
+
+
+def _pooled() -> PooledDsn:
+    return PooledDsn("the journal", "journal.dsn of fig.yml")
 
 
 def _install(connection: psycopg.Connection[dict[str, Any]]) -> None:

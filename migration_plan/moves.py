@@ -17,6 +17,7 @@ from migration_plan.errors import (
     FigError,
     JournalUnreachable,
     LeaseHeld,
+    LeaseLost,
     PreflightRefused,
     Refusal,
     SideUnreachable,
@@ -181,7 +182,7 @@ class Mover:
     def _change_stage(self, move: Move, owner: Row, lease: Lease) -> None:
         """The stage in the journal is the decision; the controller repeats what follows it, should we die here."""
         if not self.parts.journal.renew(lease):
-            raise LeaseHeld(self.parts.domain, "another controller", 0.0)
+            raise LeaseLost(self.parts.domain)
         self.say("stage")
         self.parts.journal.record(self.parts.domain, "stage", owner.epoch, was=move.now, stage=move.after)
         self.parts.journal.set_stage(self.parts.domain, move.after, owner.epoch)

@@ -75,13 +75,13 @@ def take(parts: Parts, epoch: int) -> Sample:
 def _traffic(proxy: ProxyClient, domain: str) -> Traffic:
     found = [match for line in proxy.metrics().splitlines() if (match := _FIGURE.match(line))]
     values = {match["name"]: float(match["value"]) for match in found if not match["labels"]}
-    if "fig_figures_since_seconds" not in values:
+    if "fig_proxy_figures_since_seconds" not in values:
         raise FiguresMissing(f"proxy {proxy.name} does not say since when it counts", "restart it with this version")
     ours = [match for match in found if f'domain="{domain}"' in match["labels"]]
-    answered = (m for m in ours if m["name"] == "fig_requests_total" and f'side="{Side.MONOLITH}"' in m["labels"])
-    bounced = (m for m in ours if m["name"] in ("fig_bounces_total", "fig_unexpected_fences_total"))
+    answered = (m for m in ours if m["name"] == "fig_proxy_requests_total" and f'side="{Side.MONOLITH}"' in m["labels"])
+    bounced = (m for m in ours if m["name"] in ("fig_proxy_bounces_total", "fig_proxy_unexpected_fences_total"))
     requests = sum(int(float(match["value"])) for match in (*answered, *bounced))
-    return Traffic(values["fig_figures_since_seconds"], int(values["fig_figures_lost_total"]), requests)
+    return Traffic(values["fig_proxy_figures_since_seconds"], int(values["fig_proxy_figures_lost_total"]), requests)
 
 
 def own_scans(connection: psycopg.Connection[Any]) -> dict[str, int]:

@@ -80,7 +80,7 @@ class Parts:
 
     def held_so_far(self) -> int:
         """How many requests of the domain all proxies have held since they started."""
-        series, total = f'fig_holds_total{{domain="{self.domain}"}} ', 0
+        series, total = f'fig_proxy_holds_total{{domain="{self.domain}"}} ', 0
         for proxy in self.proxies:
             try:
                 lines = proxy.metrics().splitlines()

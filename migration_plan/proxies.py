@@ -1,23 +1,27 @@
 """What each proxy has to be, computed from the settings and the plans.
 
-`python -m migration_plan.proxies NAME` becomes that proxy's nginx, in the foreground.
+`python -m migration_plan.proxies NAME` becomes that proxy's nginx, in the foreground. With `--install` it only leaves
+the configuration in the proxy's folder, for an nginx that somebody else starts.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from migration_plan import plan as plan_files
+from migration_plan import bootstrap
 from migration_plan import settings as settings_file
 from migration_plan.errors import FigError
 from migration_plan.lifecycle import Stage
 from migration_plan.plan import Plan
-from migration_plan.settings import Proxy, Settings
+from migration_plan.settings import Proxy, ProxyTls, Settings
 from proxy import config, nginx
+from proxy.client import RouteState
 from proxy.errors import ProxyError
+from proxy.tls import Tls
 
 
 def proxy_configs(settings: Settings, plans: Sequence[Plan]) -> dict[str, config.ProxyConfig]:
@@ -26,25 +30,37 @@ def proxy_configs(settings: Settings, plans: Sequence[Plan]) -> dict[str, config
 
 
 def _config(settings: Settings, proxy: Proxy, plans: Sequence[Plan]) -> config.ProxyConfig:
-    upstreams, asked = settings.upstreams.items(), settings.identity
+    folder, asked = settings.file.parent, settings.identity
+    names = settings.upstream_tls.names if settings.upstream_tls else {}
     identity = config.Identity(asked.path, asked.cookies, asked.cache_seconds) if asked else None
     return config.ProxyConfig(
         folder=Path(proxy.folder),
         public=proxy.listeners.public,
         internal=proxy.listeners.internal,
         metrics=proxy.listeners.metrics,
-        upstreams=tuple(config.Upstream(name, servers) for name, servers in sorted(upstreams)),
+        upstreams=tuple(
+            config.Upstream(name, servers, names.get(name)) for name, servers in sorted(settings.upstreams.items())
+        ),
         default_upstream=settings.default_upstream,
         domains=tuple(_domain(plan) for plan in sorted(plans, key=lambda plan: plan.domain)),
         identity=identity,
         static=tuple(
-            config.Static(static.path, Path(os.path.normpath(settings.file.parent / static.folder)), static.policy)
+            config.Static(static.path, Path(os.path.normpath(folder / static.folder)), static.policy)
             for static in settings.static
         ),
+        limits=config.Limits(upstream_seconds=math.ceil(settings.requests.answer)),
+        largest_body=settings.requests.largest_body,
         worker_processes=proxy.worker_processes,
         secure_cookies=settings.secure_cookies,
         user=proxy.user,
+        resolver=settings.resolver or None,
+        tls=_tls(proxy.tls, folder) if proxy.tls else None,
+        upstream_authorities=folder / settings.upstream_tls.authorities if settings.upstream_tls else None,
     )
+
+
+def _tls(tls: ProxyTls, folder: Path) -> Tls:
+    return Tls(folder / tls.certificate, folder / tls.key, tls.redirect)
 
 
 def _domain(plan: Plan) -> config.Domain:
@@ -58,18 +74,33 @@ def _domain(plan: Plan) -> config.Domain:
     )
 
 
-def main(name: str) -> None:
-    """Install the named proxy's configuration and become it."""
-    try:
-        settings = settings_file.load(os.environ)
-        plans = [plan_files.load(file, os.environ) for file in settings.plan_files]
-        configs = proxy_configs(settings, plans)
+def reload_all(environment: Mapping[str, str], names: Sequence[str] = ()) -> dict[str, dict[str, RouteState]]:
+    """Put settings, plans, certificates and scripts as they are now into effect, in all proxies or in those named, one
+    after the other; what each one does afterwards. Stops at the first that cannot."""
+    return {name: nginx.reload(one) for name, one in _chosen(environment, names).items()}
+
+
+def _chosen(environment: Mapping[str, str], names: Sequence[str]) -> dict[str, config.ProxyConfig]:
+    settings = settings_file.load(environment)
+    plans = bootstrap.load_plans(settings, environment)
+    configs = proxy_configs(settings, list(plans.values()))
+    for name in names:
         if name not in configs:
             raise FigError(f'fig.yml names no proxy "{name}"; there are: {", ".join(configs)}', "correct fig.yml")
-        nginx.run(configs[name])
+    return {name: one for name, one in configs.items() if name in names or not names}
+
+
+def main(name: str, *, only_install: bool = False) -> None:
+    """Install the named proxy's configuration, and become it unless told otherwise."""
+    try:
+        chosen = _chosen(os.environ, [name])[name]
+        if only_install:
+            nginx.install(chosen)
+        else:
+            nginx.run(chosen)
     except (FigError, ProxyError) as error:
         sys.exit(f"{error}\nnext: {error.next_step}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], only_install="--install" in sys.argv[2:])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Stage
+from migration_plan.monitoring import catalogue
 from migration_plan.plan import Plan
 from migration_plan.reference_of_commands import page as commands_page
 from migration_plan.reference_of_errors import errors as errors_page
@@ -37,6 +38,11 @@ def life() -> str:
         "A plan may leave `shadow` and `canary` out.", "", "| stage | owner |", "|---|---|", *stages, "",
         "| from | to | what is done |", "|---|---|---|", *ways, "",
     ])  # fmt: skip
+
+
+def figures() -> str:
+    """What Prometheus reads of every process."""
+    return "\n".join(["# Figures", "", _PRINTED, "", *catalogue.page()])
 
 
 def plan() -> str:
@@ -67,7 +73,8 @@ def errors() -> str:
 
 
 PAGES = {
-    "commands.md": commands, "errors.md": errors, "exit-codes.md": exit_codes, "life.md": life, "plan.md": plan,
+    "commands.md": commands, "errors.md": errors, "exit-codes.md": exit_codes, "figures.md": figures,
+    "life.md": life, "plan.md": plan,
     "settings.md": settings, "../pictures/switch.svg": switch,
 }  # fmt: skip
 

@@ -34,6 +34,7 @@ _STEPS = {
     "message-untranslatable": "fig plan check {domain}: the lens and both schemas have to fit",
     "missing-privilege": "give the role what it lacks: docs/managed-postgresql.md has all grants",
     "outbox-error": "see the codes that begin with outbox-",
+    "pooled-connection": "name the server itself in the dsn; the application may go on through its pooler",
     "preflight-refused": "each reason says what to do about it",
     "rehearsal-bad": "fig rehearse {domain}",
     "rehearsal-missing": "fig rehearse {domain}",

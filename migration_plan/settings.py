@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from migration_plan import documents
 from migration_plan.documents import Part
 from migration_plan.rehearsal.rules import Rehearsal
+from migration_plan.units import Bytes, Duration
 from proxy.config import STRICT_POLICY
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
@@ -32,18 +33,41 @@ class Listeners(Part):
     metrics: Address  # Health and figures: /livez, /metrics.
 
 
+class ProxyTls(Part):
+    """What the public listener shows. Paths are meant from the file's own folder; nginx's master reads them."""
+
+    certificate: str = Field(min_length=1)  # PEM, with its chain.
+    key: str = Field(min_length=1)  # PEM.
+    redirect: Address | None = None  # Plain HTTP, where everybody is sent to https.
+
+
 class Proxy(Part):
     """One nginx; its folder holds its configuration, its routes and its admin socket."""
 
     name: Name  # Unique among the proxies.
     folder: str = Field(pattern=r"^/")  # Absolute; survives restarts.
     listeners: Listeners  # Its addresses.
+    tls: ProxyTls | None = None  # For https.
     worker_processes: int = Field(default=2, ge=1)  # Of nginx.
     user: str | None = None  # Who the workers become when root starts it.
 
     @property
     def admin_socket(self) -> Path:
         return Path(self.folder) / "admin.sock"
+
+
+class UpstreamTls(Part):
+    """Upstreams that are asked over https, and who vouches for them: nothing is sent to whoever shows no such name."""
+
+    authorities: str = Field(min_length=1)  # PEM; meant from the file's own folder.
+    names: Annotated[dict[Name, str], Field(min_length=1)]  # Upstream: the name in its certificate.
+
+
+class Requests(Part):
+    """What a request may be."""
+
+    largest_body: Bytes = 64 * 1024**2  # More is refused with 413. Each one that is being received takes it on disk.
+    answer: Duration = 60.0  # How long an upstream may be silent; a stream has to say something within this.
 
 
 class Static(Part):
@@ -74,6 +98,12 @@ class Streams(Part):
     metrics: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]  # HOST:PORT, on loopback or behind what you trust.
 
 
+class Controller(Part):
+    """`fig controller`: where it shows its figures to Prometheus (/metrics)."""
+
+    metrics: Annotated[str, Field(pattern=r"^\S+:\d{1,5}$")]  # HOST:PORT, on loopback or behind what you trust.
+
+
 class Kafka(Part):
     """Where the streams' changes go when the transport is kafka."""
 
@@ -97,8 +127,12 @@ class Settings(Part):
     identity: IdentityCheck | None = None  # How a proxy learns who somebody is.
     static: Annotated[tuple[Static, ...], Field(strict=False)] = ()  # Files that the proxies serve.
     secure_cookies: bool = False  # true where people come by https.
+    resolver: Annotated[str, Field(pattern=r"^$|^\S+:\d{1,5}$")] = ""  # Who knows the upstreams' present addresses.
+    upstream_tls: UpstreamTls | None = None  # For upstreams that are spoken to by TLS.
+    requests: Requests = Requests()  # How large, how long.
     broker: Broker | None = None  # For plans that tell or hear of others.
     streams: Streams | None = None  # Figures of `fig streams`.
+    controller: Controller | None = None  # Figures of `fig controller`.
     transport: Literal["direct", "kafka"] = "direct"  # How changes travel.
     kafka: Kafka | None = None  # For transport kafka.
     rehearsal: Rehearsal = Rehearsal()  # How the application runs on copies.
@@ -112,6 +146,9 @@ class Settings(Part):
             raise ValueError("two proxies have the same name")
         if self.default_upstream not in self.upstreams:
             raise ValueError(f'default_upstream "{self.default_upstream}" is not among the upstreams')
+        for name in self.upstream_tls.names if self.upstream_tls else ():
+            if name not in self.upstreams:
+                raise ValueError(f'upstream_tls.names: "{name}" is not among the upstreams')
         if self.transport == "kafka" and not (self.kafka and self.kafka.bootstrap):
             raise ValueError("transport is kafka: kafka.bootstrap must name its servers")
         if self.kafka and self.kafka.min_insync > self.kafka.replication:

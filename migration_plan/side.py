@@ -18,7 +18,16 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from cdc import outbox_install
-from migration_plan.errors import Blocker, NotCaughtUp, SideRefused, SideUnreachable, StaleEpoch, TablesBusy
+from cdc.pooled import is_pooled, speaks_of_parameters
+from migration_plan.errors import (
+    Blocker,
+    NotCaughtUp,
+    PooledDsn,
+    SideRefused,
+    SideUnreachable,
+    StaleEpoch,
+    TablesBusy,
+)
 from migration_plan.lifecycle import Row, Side
 
 CONNECT = {
@@ -77,13 +86,25 @@ class SideDatabase:
         """The connection in autocommit; SideUnreachable instead of operational errors."""
         try:
             if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
+                self._connection = self._open()
             yield self._connection
         except psycopg.OperationalError as error:
+            if speaks_of_parameters(str(error)):
+                raise self._pooled() from error
             if self._connection is not None and not self._connection.closed:
                 raise  # The server answered; what it said is for the caller.
             self.close()
             raise SideUnreachable(self.side, str(error).strip().splitlines()[0]) from error
+
+    def _open(self) -> psycopg.Connection[dict[str, Any]]:
+        connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
+        if is_pooled(connection):
+            connection.close()
+            raise self._pooled()
+        return connection
+
+    def _pooled(self) -> PooledDsn:
+        return PooledDsn(f"the {self.side} side", f"sides.{self.side}.dsn of the plan")
 
     def install(self) -> None:
         """The SQL of this package; `cdc`'s tables must be there already."""

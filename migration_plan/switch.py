@@ -22,7 +22,7 @@ from migration_plan.errors import (
     DrainTimedOut,
     FigError,
     JournalUnreachable,
-    LeaseHeld,
+    LeaseLost,
     OutboxNotDrained,
     RequestsBusy,
     SwitchAborted,
@@ -218,7 +218,7 @@ class Switch:
     def _hold_and_fence(self) -> Row:
         self._stop_if_cancelled()
         if not self.lease.journal.renew(self.lease):
-            raise LeaseHeld(self.parts.domain, "another controller", 0.0)
+            raise LeaseLost(self.parts.domain)
         self.attempts += 1
         limits, patience = self.parts.plan.limits, SHORT_ATTEMPT * 2 ** max(0, self.attempts - SHORT_ATTEMPTS)
         self._held_since = time.monotonic()

@@ -1,6 +1,6 @@
 """What one proxy is: frozen values, checked as a whole before anything is rendered from them.
 
-    Upstream(name, servers)                        # servers: "host:port" or "unix:/path"
+    Upstream(name, servers, tls_name=None)         # servers: "host:port" or "unix:/path"; tls_name: proxy/tls.py
     Route(path, methods=())                        # a prefix of whole path segments; no methods = all
     Domain(name, routes, monolith, service, read_by=(), owner=Side.MONOLITH, canary=None)
                                                    # monolith, service: names of upstreams;
@@ -10,7 +10,8 @@
     Static(path, folder, policy=STRICT_POLICY)     # files for people, where no domain's route is; policy: CSP
     Limits(longest_hold_ms=10_000, longest_mark_wait_ms=2_000, mark_seconds=60, upstream_seconds=60)
     ProxyConfig(folder, public, internal, metrics, upstreams, default_upstream, domains=(), identity=None,
-                static=(), limits=Limits(), worker_processes=2, largest_body=64 MiB, secure_cookies=False, user=None)
+                static=(), limits=Limits(), worker_processes=2, largest_body=64 MiB, secure_cookies=False, user=None,
+                resolver=None, tls=None, upstream_authorities=None)   # proxy/tls.py
 
 `ProxyConfig.parse(mapping)` reads the same names from JSON; `config.document()` is its inverse.
 Constructing an invalid ProxyConfig raises ConfigInvalid with every problem at once.
@@ -27,6 +28,7 @@ from typing import Any
 from proxy.canary import Canary, canary_problems
 from proxy.errors import ConfigInvalid
 from proxy.patterns import ADDRESS, COOKIE, FOLDER, METHOD, NAME, PATH, POLICY, USER
+from proxy.tls import Tls, tls_problems
 
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
@@ -50,6 +52,7 @@ class Upstream:
 
     name: str
     servers: tuple[str, ...]
+    tls_name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,10 @@ class ProxyConfig:
     largest_body: int = 64 * 1024 * 1024
     secure_cookies: bool = False
     user: str | None = None
+    resolver: str | None = None
+    """HOST:PORT of the name server that is asked again and again for upstreams given by name; else only at start."""
+    tls: Tls | None = None
+    upstream_authorities: Path | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -156,7 +163,8 @@ class ProxyConfig:
         try:
             values = dict(document)
             values["folder"] = Path(values["folder"])
-            values["upstreams"] = tuple(Upstream(u["name"], tuple(u["servers"])) for u in values["upstreams"])
+            upstreams = values["upstreams"]
+            values["upstreams"] = tuple(Upstream(**{**u, "servers": tuple(u["servers"])}) for u in upstreams)
             values["domains"] = tuple(_domain(d) for d in values.get("domains", ()))
             if values.get("identity") is not None:
                 identity = dict(values["identity"])
@@ -164,14 +172,28 @@ class ProxyConfig:
             values["static"] = tuple(Static(**{**s, "folder": Path(s["folder"])}) for s in values.get("static", ()))
             if "limits" in values:
                 values["limits"] = Limits(**values["limits"])
+            if values.get("tls") is not None:
+                tls = values["tls"]
+                values["tls"] = Tls(**{**tls, "certificate": Path(tls["certificate"]), "key": Path(tls["key"])})
+            if values.get("upstream_authorities") is not None:
+                values["upstream_authorities"] = Path(values["upstream_authorities"])
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigInvalid([f"not readable ({type(error).__name__}: {error})"]) from error
 
     def document(self) -> dict[str, Any]:
         """Plain JSON values; `parse` reads them back."""
-        static = [{**asdict(one), "folder": str(one.folder)} for one in self.static]
-        return {**asdict(self), "folder": str(self.folder), "static": static}
+        document: dict[str, Any] = _plain(asdict(self))
+        return document
+
+
+def _plain(value: Any) -> Any:
+    """The same with paths as text."""
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def _domain(document: Mapping[str, Any]) -> Domain:
@@ -192,6 +214,8 @@ def _problems(config: ProxyConfig) -> Iterator[str]:
         yield "public, internal and metrics must be three different addresses"
     if config.user is not None and not USER.fullmatch(config.user):
         yield f"user {config.user!r} is not a user name"
+    if config.resolver is not None and not ADDRESS.fullmatch(config.resolver):
+        yield f"resolver {config.resolver!r} is not an address like 127.0.0.11:53"
     figures = {"worker_processes": config.worker_processes, "largest_body": config.largest_body}
     for name, value in {**figures, **asdict(config.limits)}.items():
         if type(value) is not int or value < 1:
@@ -201,6 +225,7 @@ def _problems(config: ProxyConfig) -> Iterator[str]:
     yield from _upstream_problems(config)
     yield from _domain_problems(config)
     yield from _static_problems(config)
+    yield from tls_problems(config)
     for domain in config.domains:
         if domain.canary is not None:
             yield from canary_problems(domain.name, domain.canary)

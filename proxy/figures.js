@@ -152,6 +152,11 @@ function histograms(buckets, lines) {
     });
 }
 
+// Others see whose figure it is; in the dictionary each byte of a key counts.
+function shown(name) {
+    return 'fig_proxy_' + name.slice(4);
+}
+
 function metrics() {
     begin();
     const lines = [];
@@ -175,8 +180,9 @@ function metrics() {
             return stem === name || (kind === 'histogram' && stem.startsWith(name + '_'));
         });
         if (own.length) {
-            text.push('# HELP ' + name + ' ' + HELP[name].slice(kind.length + 1), '# TYPE ' + name + ' ' + kind);
-            own.forEach(function (line) { text.push(line[0] + '} ' + line[1]); });
+            text.push('# HELP ' + shown(name) + ' ' + HELP[name].slice(kind.length + 1));
+            text.push('# TYPE ' + shown(name) + ' ' + kind);
+            own.forEach(function (line) { text.push(shown(line[0]) + '} ' + line[1]); });
         }
     });
     return text.join('\n') + '\n';

@@ -27,6 +27,8 @@ in a copy of its context (`contextvars.copy_context().run`).
 **Effects outside**: call `begin_effect()`, or, without importing this file, `environ["fig.begin_effect"]()`, before the
 first one that must not happen twice.
 
+**Figures** for Prometheus are shown where proxy/app_figures.py and prometheus_client are there as well.
+
 **Shadow requests** (`X-Fig-Shadow`) are answered where proxy/shadow_fence.py is beside this file: read only, and
 `begin_effect()` raises.
 """
@@ -92,7 +94,7 @@ class EffectRefused(Exception):
     """A shadow request began an effect outside; the answer will say so, even if the application swallows this."""
 
 
-def guard(target: str | Callable[..., Any]) -> Guarded:
+def guard(target: str | Callable[..., Any]) -> Application:
     """The application that `target` names, with the middleware around it."""
     global _shield
     _watch_psycopg()
@@ -101,9 +103,16 @@ def guard(target: str | Callable[..., Any]) -> Guarded:
     try:
         from proxy import shadow_fence
     except ImportError:
-        return Guarded(application)  # Copied without it: shadow requests are not answered.
-    _shield = shadow_fence.shield
-    return Guarded(shadow_fence.shielded(application))
+        pass  # Copied without it: shadow requests are not answered.
+    else:
+        _shield = shadow_fence.shield
+        application = shadow_fence.shielded(application)
+    guarded = Guarded(application)
+    try:
+        from proxy import app_figures
+    except ImportError:
+        return guarded  # Copied without it, or without prometheus_client: nothing is counted here.
+    return app_figures.counted(guarded)
 
 
 def begin_effect() -> None:
@@ -211,6 +220,7 @@ def _refusal(request: _Request, environ: Environ, start_response: StartResponse)
     if request.done:
         detail += " Part of this request is already done, so it was not repeated."
     log.warning("fence of domain %s at epoch %s met: answered %s", domain, epoch, status)
+    environ["fig.fenced"] = (domain, bounce)
     problem = {"type": f"/problems/{code}", "title": status[4:], "status": int(status[:3]), "detail": detail}
     text = json.dumps(problem).encode()
     headers = [("Content-Type", "application/problem+json"), ("Content-Length", str(len(text)))]

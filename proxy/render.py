@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import zlib
@@ -38,13 +39,21 @@ CONTENT_TYPES = {
 }  # fmt: skip
 
 
-def files(config: ProxyConfig, user_line: str = "", proc: bool = True) -> dict[str, str]:
-    """Everything that nginx reads, by file name."""
+# Every client of the last ten years, and forward secrecy for all of them; TLS 1.3 brings its own.
+TLS_CIPHERS = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+)
+
+
+def files(config: ProxyConfig, user_line: str = "", proc: bool = True, fingerprint: str = "") -> dict[str, str]:
+    """Everything that nginx reads, by file name. `fingerprint` (proxy/tls.py) differs with the certificate."""
     scripts = {name: (resources.files("proxy") / name).read_text() for name in SCRIPTS}
-    return {"nginx.conf": nginx_conf(config, user_line), "settings.js": settings_js(config, proc), **scripts}
+    main = nginx_conf(config, user_line, fingerprint)
+    return {"nginx.conf": main, "settings.js": settings_js(config, proc), **scripts}
 
 
-def nginx_conf(config: ProxyConfig, user_line: str = "") -> str:
+def nginx_conf(config: ProxyConfig, user_line: str = "", fingerprint: str = "") -> str:
     """The main file. `user_line` is empty for an ordinary user, who cannot choose."""
     limits = config.limits
     waits = 2 * limits.longest_hold_ms + limits.longest_mark_wait_ms  # A held request may bounce as well.
@@ -57,7 +66,8 @@ def nginx_conf(config: ProxyConfig, user_line: str = "") -> str:
         largest_body=config.largest_body,
         default_upstream=config.default_upstream,
         domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
-        upstreams=[{"name": u.name, "servers": _server_lines(u)} for u in config.upstreams],
+        resolver=config.resolver,
+        upstreams=[{"name": u.name, "servers": _server_lines(u, config.resolver)} for u in config.upstreams],
         identity=_identity(config),
         identity_value="$fig_identity" if config.identity else "",
         canaries=[
@@ -70,6 +80,12 @@ def nginx_conf(config: ProxyConfig, user_line: str = "") -> str:
         content_types=CONTENT_TYPES,
         servers=[_public(config), _internal(config)],
         metrics=config.metrics,
+        fingerprint=fingerprint,
+        tls_ciphers=TLS_CIPHERS,
+        tls_questions=_tls_questions(config),
+        upstream_authorities=config.upstream_authorities,
+        redirect=config.tls.redirect if config.tls else None,
+        https_port=(":" + config.public.rpartition(":")[2]).removesuffix(":443"),
     )
 
 
@@ -82,7 +98,7 @@ def settings_js(config: ProxyConfig, proc: bool = True) -> str:
         "default_upstream": config.default_upstream,
         "identity": config.identity is not None,
         "identity_domain": identity_domain.name if identity_domain else "",
-        "secure_cookies": config.secure_cookies,
+        "secure_cookies": config.secure_cookies or config.tls is not None,
         "limits": {
             "longest_hold_ms": config.limits.longest_hold_ms,
             "longest_mark_wait_ms": config.limits.longest_mark_wait_ms,
@@ -143,10 +159,23 @@ def _cohort(cohort: Cohort) -> dict[str, Any]:
     return {"variable": variable + name, "value": cohort.value, "below": cohort.kind == "path"}
 
 
-def _server_lines(upstream: Upstream) -> list[str]:
+def _server_lines(upstream: Upstream, resolver: str | None) -> list[str]:
     # A process that does not answer is left out for a second while another lives; an only one never is.
     policy = "max_fails=1 fail_timeout=1s" if len(upstream.servers) > 1 else "max_fails=0"
-    return [f"{server} {policy}" for server in upstream.servers]
+    return [
+        f"{server} {policy} resolve" if resolver and _is_name(server) else f"{server} {policy}"
+        for server in upstream.servers
+    ]
+
+
+def _is_name(server: str) -> bool:
+    if server.startswith("unix:"):
+        return False
+    try:
+        ipaddress.ip_address(server.rpartition(":")[0].strip("[]"))
+    except ValueError:
+        return True
+    return False
 
 
 def _identity(config: ProxyConfig) -> dict[str, Any] | None:
@@ -158,7 +187,33 @@ def _identity(config: ProxyConfig) -> dict[str, Any] | None:
         "key": ";".join(cookies),
         "path": config.identity.path,
         "seconds": config.identity.seconds,
+        "scheme": "$fig_identity_scheme" if _tls_questions(config) else "http",
     }
+
+
+def _tls_questions(config: ProxyConfig) -> list[dict[str, Any]]:
+    """What tells the TLS name of an upstream: of a request's own one, and of the one that knows who the user is."""
+    names = {upstream.name: upstream.tls_name for upstream in config.upstreams if upstream.tls_name is not None}
+    if not names:
+        return []
+    questions: list[dict[str, Any]] = [
+        {"key": "$fig_upstream", "name": "$fig_tls_name", "scheme": "$fig_scheme", "lines": list(names.items())}
+    ]
+    if config.identity is not None:
+        # Requests of users whom nobody knows go to our own refusal, in the clear.
+        lines = [('"~^202:"', ""), *((f'"~:{upstream}\\z"', name) for upstream, name in names.items())]
+        questions[0] |= {"key": "$fig_identity_status:$fig_upstream", "lines": lines}
+        questions.append(
+            {
+                "key": "$fig_identity_upstream", "name": "$fig_identity_tls_name", "scheme": "$fig_identity_scheme",
+                "lines": list(names.items()),
+            }
+        )  # fmt: skip
+    return questions
+
+
+def _scheme(config: ProxyConfig) -> str:
+    return "$fig_scheme" if any(upstream.tls_name for upstream in config.upstreams) else "http"
 
 
 def _public(config: ProxyConfig) -> dict[str, Any]:
@@ -172,6 +227,8 @@ def _public(config: ProxyConfig) -> dict[str, Any]:
         "paths_of_domains": "|".join(re.escape(path) for path in config.paths_of_domains()),
         "identity": identity,
         "peer": "$fig_peer" if identity else "$fig_upstream",
+        "scheme": _scheme(config),
+        "tls": config.tls,
         "headers": _headers("$fig_request_id", "$fig_identity" if identity else '""', "$fig_admitted"),
     }
 
@@ -185,6 +242,8 @@ def _internal(config: ProxyConfig) -> dict[str, Any]:
         "static": False,
         "identity": False,
         "peer": "$fig_upstream",
+        "scheme": _scheme(config),
+        "tls": None,
         "headers": _headers("$fig_request_id", '""', "$fig_admitted"),
     }
 

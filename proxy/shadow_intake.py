@@ -1,7 +1,7 @@
 """Takes what nginx shows from a datagram socket into a bounded queue; whatever does not fit is dropped, and counted.
 
 nginx never waits for us: a datagram that the socket has no room for is lost in nginx already (it is the difference
-between nginx's fig_shadow_samples_total and what is counted here).
+between nginx's fig_proxy_shadow_samples_total and what is counted here).
 """
 
 from __future__ import annotations

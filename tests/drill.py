@@ -169,7 +169,9 @@ class Drill:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.stack.ports['metrics']}/metrics", timeout=5) as answer:
             lines = answer.read().decode().splitlines()
         return sum(
-            float(line.rpartition(" ")[2]) for line in lines if line.startswith('fig_canary_share{domain="catalog"')
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith('fig_proxy_canary_share{domain="catalog"')
         )
 
     def whole_canary(self) -> tuple[bool, dict[str, Any]]:

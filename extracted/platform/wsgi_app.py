@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +16,7 @@ from werkzeug.wrappers import Response
 
 from extracted.platform import shadow
 from extracted.platform.answers import http_error
+from extracted.platform.figures import PATH, Figures
 from extracted.platform.identity import IdentityCheck
 from extracted.platform.request import Request
 
@@ -32,6 +34,7 @@ class Application:
         self._server = server
         self._routes = server.make_url_map().bind("service")
         self._identity_check = identity_check
+        self._figures = Figures(server.container.service_name)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
@@ -39,9 +42,18 @@ class Application:
             return _state(start_response, "200 OK", "alive")
         if path == "/readyz":
             return self._readiness(start_response)
+        if path == PATH:
+            return self._figures.page()(environ, start_response)
         request = Request(environ)
         if request.headers.get(shadow.HEADER) == "probe":
             return Response(status=204, headers={shadow.HEADER: "fenced"})(environ, start_response)
+        began = time.perf_counter()
+        response = self._answer(request, path)
+        self._figures.answered(request.method, response, time.perf_counter() - began)
+        return response(environ, start_response)
+
+    def _answer(self, request: Request, path: str) -> Response:
+        """The entrypoint's answer, or why there is none."""
         try:
             rule, values = self._routes.match(path, request.method, return_rule=True)
             request.identity_check = self._identity_check
@@ -55,7 +67,7 @@ class Application:
         if shadow.HEADER in request.headers:
             # What never came to an entrypoint has done nothing.
             response.headers.setdefault(shadow.HEADER, "fenced")
-        return response(environ, start_response)
+        return response
 
     def _readiness(self, start_response: StartResponse) -> Iterable[bytes]:
         if self._server.draining:

@@ -91,14 +91,14 @@ def count(metrics: str, domain: str) -> dict[Side, Tally]:
         if match is None or labels.get("domain") != domain:
             continue
         value = int(float(match["value"]))
-        if match["name"] == "fig_canary_fallbacks_total":
+        if match["name"] == "fig_proxy_canary_fallbacks_total":
             numbers[Side.SERVICE]["fallbacks"] += value
         elif labels.get("method") == "read" and labels.get("side") in tuple(Side):
             side = Side(labels["side"])
-            if match["name"] == "fig_requests_total":
+            if match["name"] == "fig_proxy_requests_total":
                 numbers[side]["requests"] += value
                 numbers[side][labels["status"]] += value
-            elif match["name"] == "fig_request_seconds_bucket":
+            elif match["name"] == "fig_proxy_request_seconds_bucket":
                 up_to[side][float(labels["le"])] = value
     # A read that fell back and failed at the owner as well is one failure.
     return {

@@ -37,12 +37,14 @@ def controller() -> None:
     from migration_plan.canary.keeper import Keeper, KeeperThread
     from migration_plan.controller import Controller
     from migration_plan.lifecycle import Stage
+    from migration_plan.monitoring.domain_figures import served
 
     stop = until_stopped()
     for parts in bootstrap.all_parts():
         if Stage.CANARY in parts.plan.stages:
             KeeperThread(Keeper(parts), parts.domain, stop).start()
-    Controller(bootstrap.all_parts()).run(stop)
+    with served(bootstrap.controller_address(), bootstrap.all_parts(), stop):
+        Controller(bootstrap.all_parts()).run(stop)
 
 
 def until_stopped() -> threading.Event:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from cdc.pooled import speaks_of_parameters
 from migration_plan.errors import Refusal
 from migration_plan.lifecycle import Act, Side
 from migration_plan.plan import Plan
@@ -52,7 +53,8 @@ def inspect(plan: Plan, slots: Mapping[Side, Sequence[str]] | None = None) -> In
                 connections[side] = stack.enter_context(look(plan.sides[side].dsn))
                 found[side] = read_side(connections[side], plan, side, (slots or {}).get(side, ()))
             except psycopg.OperationalError as error:
-                found[side] = SideFacts(side, unreachable=str(error).strip().splitlines()[0])
+                said = str(error).strip().splitlines()[0]
+                found[side] = SideFacts(side, unreachable=said, pooled=speaks_of_parameters(said))
         problems: tuple[str, ...] = ()
         if not any(facts.unreachable or facts.missing for facts in found.values()):
             problems = _ask_lens(plan, connections[Side.MONOLITH], connections[Side.SERVICE])
@@ -80,6 +82,9 @@ def judge_databases(plan: Plan, act: Act, inspection: Inspection) -> list[Refusa
     """What both databases have against it: safety, which nobody may force."""
     refusals: list[Refusal] = []
     for side in inspection.sides:
+        refusals += server.check_direct(side)
+        if side.pooled and side.unreachable:
+            continue
         if side.unreachable:
             refusals.append(
                 Refusal(

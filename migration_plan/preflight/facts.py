@@ -158,6 +158,7 @@ class SideFacts:
 
     side: Side
     unreachable: str = ""
+    pooled: bool = False  # A pooler answers, not the server.
     server: Server | None = None
     role: Role | None = None
     missing: tuple[Table, ...] = ()

@@ -12,6 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from cdc.pooled import is_pooled
 from cdc.projection import Table
 from cdc.snapshot_indexes import missing_key
 from migration_plan.lifecycle import Side
@@ -98,6 +99,7 @@ def read_side(
     present = {table.table for table in tables}
     return facts.SideFacts(
         side=side,
+        pooled=is_pooled(connection),
         server=facts.Server(**_tuples(reader.row("server"))),
         role=facts.Role(**_tuples(reader.row("role"))),
         missing=tuple(table for table in wanted if table not in present),

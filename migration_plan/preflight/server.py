@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migration_plan.errors import Refusal
+from migration_plan.errors import PooledDsn, Refusal
 from migration_plan.preflight.facts import SideFacts
 
 OLDEST = 150000  # Before 15 there is no GRANT SET ON PARAMETER.
+
+
+def check_direct(side: SideFacts) -> Iterator[Refusal]:
+    """Our sessions have something of their own, which a pooler would give to the next one who comes."""
+    if side.pooled:
+        error = PooledDsn(f"the {side.side} side", f"sides.{side.side}.dsn of the plan")
+        yield Refusal(error.code, error.message, error.next_step)
 
 
 def check_server(side: SideFacts) -> Iterator[Refusal]:

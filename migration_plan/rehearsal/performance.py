@@ -19,7 +19,7 @@ PATIENCE = 60.0  # Seconds for one move: what is refused changed nothing and may
 PAUSE = 0.5
 BETWEEN = 1.0  # Seconds of ordinary use between two switches.
 
-_ANSWERS = re.compile(r'^fig_requests_total\{[^}]*status="(\d)xx"[^}]*\} (\S+)$', re.MULTILINE)
+_ANSWERS = re.compile(r'^fig_proxy_requests_total\{[^}]*status="(\d)xx"[^}]*\} (\S+)$', re.MULTILINE)
 
 
 class Performance:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser
 
+from migration_plan.lifecycle import Side
+from tests.browser.operators import Operator
 from tests.browser.people import Person, chromium
 from tests.doubles.control import MailControl, StripeControl, TwilioControl
+from tests.load.moving import Moving
 from tests.support.stack import Stack, evidence_folder
 
 
@@ -55,6 +59,36 @@ def people(browser: Browser, url: str) -> Iterator[Callable[..., Person]]:
 
     yield come
     assert [complaint for person in here for complaint in person.leaves()] == []
+
+
+@pytest.fixture(scope="package")
+def console(stack: Stack) -> str:
+    return stack.env["FIG_CONSOLE_URL"]
+
+
+@pytest.fixture(scope="package")
+def catalog(stack: Stack) -> Moving:
+    """Copied to the service, owned by the monolith, verified: whatever was tested before."""
+    moving = Moving(stack, "catalog")
+    moving.begin_sync()
+    moving.give_to(Side.MONOLITH)
+    assert moving.differences() == 0
+    return moving
+
+
+@pytest.fixture
+def operators(browser, console: str) -> Iterator[Callable[..., Operator]]:
+    """`operators("Ada")` is somebody in front of the console. Nobody's browser complains or asks another machine."""
+    here: list[Operator] = []
+
+    def come(name: str = "Ada Fern", url: str = console, **how: bool) -> Operator:
+        here.append(Operator(browser, url, name, **how))
+        return here[-1]
+
+    yield come
+    asked = {urlsplit(address).hostname for one in here for address in one.asked}
+    assert [complaint for one in here for complaint in one.leaves()] == []
+    assert asked <= {"127.0.0.1"}
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ def hold_back_endings() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
 
 
-def serve_until_told_to_stop(app: Flask, port: int) -> None:
+def serve_until_told_to_stop(app: Flask, port: int, host: str = LOOPBACK) -> None:
     """Serve until SIGTERM or SIGINT. What is in progress then is cut off, as by a real outage."""
-    server = make_server(LOOPBACK, port, app, threaded=True, request_handler=_QuietHandler)
+    server = make_server(host, port, app, threaded=True, request_handler=_QuietHandler)
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
     signal.sigwait(_ENDINGS)

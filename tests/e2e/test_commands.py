@@ -70,6 +70,16 @@ def test_the_streams_of_the_stack_are_seen_and_measured(synced: Stack):
         (("advance", "basket"), 2, 'no plan is about domain "basket"'),
     ],
 )
+def test_status_without_a_domain_says_in_which_stage_each_is(synced: Stack) -> None:
+    done = synced.fig("status", "--json")
+    places = {one["domain"]: one for one in json.loads(done.stdout)["domains"]}
+    assert places["catalog"] == {
+        "domain": "catalog", "stage": "sync", "stages": ["monolith", "sync", "service", "retired"], "owner": "monolith",
+    }  # fmt: skip
+    assert places["users"]["stage"] == "monolith"
+    assert "monolith > [sync] > service > retired; owner monolith" in synced.fig("status").stdout
+
+
 def test_what_cannot_be_meant_is_refused_with_what_could(synced: Stack, arguments, code, says):
     before = rows(synced)
     done = synced.fig(*arguments)

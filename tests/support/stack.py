@@ -21,7 +21,7 @@ from tests.support import places
 from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
-_HIGHEST_OFFSET = 61
+_HIGHEST_OFFSET = 66
 
 
 def free_port_base() -> int:
@@ -30,7 +30,7 @@ def free_port_base() -> int:
         base = random.randrange(12000, 31000, 100)
         if all(ports.is_free(base + offset) for offset in range(_HIGHEST_OFFSET)):
             return base
-    raise RuntimeError("no 61 free ports in a row between 12000 and 31000")
+    raise RuntimeError("no 66 free ports in a row between 12000 and 31000")
 
 
 class Stack:

@@ -13,16 +13,17 @@ from tests.doubles.web import Double, Part
 
 
 @click.command(help=__doc__)
+@click.option("--host", default=LOOPBACK, show_default=True)
 @click.option("--port", type=int, required=True, help="HTTP: the page, control, /livez.")
 @click.option("--smtp-port", type=int, required=True)
-def main(port: int, smtp_port: int) -> None:
+def main(host: str, port: int, smtp_port: int) -> None:
     hold_back_endings()
     mails = Mails()
     # The HTTP side has no routes of its own that could fail, so there is no body for an error.
     kept = {"mails": Part(mails.box, asdict)}
     double = Double("mail", kept, mails.lock, mails.reset, lambda status: {"detail": status})
-    Controller(Sink(mails, double), hostname=LOOPBACK, port=smtp_port).start()
-    serve_until_told_to_stop(double.ready(), port)
+    Controller(Sink(mails, double), hostname=host, port=smtp_port).start()
+    serve_until_told_to_stop(double.ready(), port, host)
 
 
 main()

@@ -37,7 +37,7 @@ def no_stale_own_read(world: Parcels, users: int, delay: float, each: int) -> No
     world.delay[0] = delay
     with busy(users, world.addresses, 4 * delay) as seen:
         through_a_canary(world, seen, each)
-        kept = world.figure("fig_canary_own_writes_total")
+        kept = world.figure("fig_proxy_canary_own_writes_total")
         assert seen.stale == []
         world.move(Stage.SERVICE)
         reads(seen, "service", each)

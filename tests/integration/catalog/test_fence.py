@@ -70,6 +70,9 @@ def test_every_change_is_bounced_and_nothing_is_changed(
         assert (answer.status, answer.headers.get("x-fig-fenced")) == (421, "catalog 7"), str(answer)
         assert answer.json()["type"] == "/problems/fenced"
     assert rows(catalog_database) == before
+    shown = seller.get("/internal/metrics").body.decode()
+    assert 'fig_app_fences_total{answer="bounced",app="catalog",domain="catalog",side="service"} 9.0' in shown
+    assert 'fig_app_requests_total{app="catalog",method="write",side="service",status="4xx"} 9.0' in shown
 
 
 def test_what_would_be_refused_from_old_rows_is_bounced_as_well(

@@ -10,9 +10,11 @@ import yaml
 
 from migration_plan import documents, settings
 from migration_plan import plan as plan_files
+from migration_plan.bootstrap import load_plans
 from migration_plan.documents import DocumentInvalid
 from migration_plan.proxies import proxy_configs
 from proxy.config import Route
+from proxy.tls import Tls
 from tests.support.stack import PROJECT
 
 ENVIRONMENT = {
@@ -30,6 +32,7 @@ ENVIRONMENT = {
     "PORT_METRICS": "7402",
     "PORT_MONOLITH": "7430",
     "PORT_STREAMS": "7460",
+    "PORT_CONTROLLER": "7462",
     "PORT_CATALOG_1": "7441",
     "PORT_CATALOG_2": "7442",
     "PORT_USERS_1": "7443",
@@ -69,6 +72,26 @@ def test_every_missing_variable_is_named_in_one_message(tmp_path):
     assert "fig up" in refused.value.next_step
 
 
+def test_what_tls_and_large_requests_need_is_told_to_each_proxy(tmp_path):
+    def change(document):
+        document["proxies"][0]["tls"] = {"certificate": "shown.pem", "key": "/srv/shown.key", "redirect": "0.0.0.0:80"}
+        document["upstream_tls"] = {"authorities": "authority.pem", "names": {"catalog": "catalog.internal"}}
+        document["requests"] = {"largest_body": "300MB", "answer": "90s"}
+
+    config = proxy_configs(loaded(tmp_path, change), ())["local"]
+    assert config.tls == Tls(tmp_path / "shown.pem", Path("/srv/shown.key"), "0.0.0.0:80")
+    assert [one.name for one in config.upstreams if one.tls_name == "catalog.internal"] == ["catalog"]
+    assert config.upstream_authorities == tmp_path / "authority.pem"
+    assert (config.largest_body, config.limits.upstream_seconds) == (300 * 1024**2, 90)
+
+
+def test_an_upstream_over_tls_is_not_asked_in_the_clear_by_a_shadow(tmp_path):
+    read = loaded(tmp_path, lambda d: d.update(upstream_tls={"authorities": "a", "names": {"catalog": "c.internal"}}))
+    read = read.model_copy(update={"file": PROJECT / "fig.yml"})
+    with pytest.raises(DocumentInvalid, match="the comparer asks in the clear"):
+        load_plans(read, ENVIRONMENT)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -79,6 +102,8 @@ def test_every_missing_variable_is_named_in_one_message(tmp_path):
         (lambda d: d["proxies"].append(d["proxies"][0]), "two proxies have the same name"),
         (lambda d: d["upstreams"].update(monolith=["somewhere"]), "upstreams.monolith.0"),
         (lambda d: d.update(file="x"), 'unknown key "file"'),
+        (lambda d: d.update(upstream_tls={"authorities": "a.pem", "names": {"x": "x.internal"}}), '"x" is not among'),
+        (lambda d: d["proxies"][0].update(tls={"certificate": "shown.pem"}), 'key "proxies.0.tls.key" is missing'),
     ],
 )
 def test_a_settings_file_that_cannot_be_meant_is_refused_by_name(tmp_path, change, message):

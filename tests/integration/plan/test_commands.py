@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+import yaml
+
 from migration_plan.cli import main
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.lifecycle import TRANSITIONS, Stage
@@ -50,3 +53,29 @@ def test_every_command_but_daemons_logs_and_tables_has_json() -> None:
     options = {words: [name for one in command.params for name in one.opts] for words, command in commands(main)}
     without = {words for words, names in options.items() if "--json" not in names}
     assert without == {"controller", "help exit-codes", "help life", "logs", "shadow run", "streams"}
+
+
+@pytest.fixture
+def bodies_of_1_mb(world: World):
+    said = world.settings.read_text()
+    world.settings.write_text(yaml.safe_dump({**yaml.safe_load(said), "requests": {"largest_body": "1MB"}}))
+    yield
+    world.settings.write_text(said)
+
+
+def test_a_changed_setting_is_put_into_effect_and_the_live_routes_are_read_back(world: World, bodies_of_1_mb) -> None:
+    with world.parts() as parts:
+        [proxy] = parts.proxies
+        route = proxy.set_route("parcels", proxy.routes()["parcels"].epoch + 2, "service")
+    written = world.settings.parent / "nginx" / "conf" / "nginx.conf"
+    assert "client_max_body_size 67108864;" in written.read_text()
+    found = world.json("proxies", "reload", "local")
+    assert found == {"proxies": {"local": {"parcels": route.epoch}}, "next_steps": ["fig status"]}
+    assert "client_max_body_size 1048576;" in written.read_text()
+    assert world.fig("proxies", "reload").stdout.splitlines()[0] == f"local: parcels at epoch {route.epoch}"
+
+
+def test_a_proxy_that_is_not_in_the_settings_is_refused_by_name(world: World) -> None:
+    said = world.fig("proxies", "reload", "local", "east")
+    assert said.returncode != Exit.OK
+    assert 'fig.yml names no proxy "east"; there are: local' in said.stderr

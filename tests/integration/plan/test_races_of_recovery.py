@@ -9,7 +9,7 @@ import pytest
 
 from migration_plan import controller
 from migration_plan.controller import recover
-from migration_plan.errors import SideUnreachable
+from migration_plan.errors import LeaseHeld, LeaseLost, SideUnreachable, SwitchAborted
 from migration_plan.lifecycle import Row, Side, Stage
 from migration_plan.parts import Parts, read_rows
 from migration_plan.side import SideDatabase
@@ -89,3 +89,42 @@ def test_a_release_whose_answer_is_lost_is_a_release(world: World, monkeypatch: 
         said = [entry.kind for entry in mover.parts.journal.entries(mover.parts.domain) if entry.id > last]
         assert "done" in said
         assert "aborted" not in said
+
+
+def test_who_stood_still_longer_than_the_lease_lasts_says_that_it_was_taken_over(world: World) -> None:
+    """Nothing is held or fenced by the one who comes back, and the owner stays."""
+    world.bring_to(Stage.CANARY)
+    world.verify()
+
+    def stand_still(at: str) -> None:
+        if at == "after-intent":
+            with world.journal() as journal:
+                journal.execute("update fig.lease set holder = 'somebody else', token = token + 1")
+
+    with world.mover(checkpoint=stand_still) as mover:
+        with pytest.raises(SwitchAborted) as aborted:
+            mover.move(forward=True)
+        assert isinstance(aborted.value.__cause__, LeaseLost)
+        owner = mover.parts.sides[Side.MONOLITH].row(mover.parts.domain)
+        assert owner is not None
+        assert owner.state == "owner"
+    with world.journal() as journal:
+        journal.execute("delete from fig.lease")
+
+
+def test_a_lease_that_was_given_back_while_somebody_asked_is_asked_for_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world.parts() as parts, world.parts() as others:
+        others.journal.actor = "the other one"
+        lease = others.journal.acquire(parts.domain, 30)
+        with pytest.raises(LeaseHeld):
+            parts.journal.acquire(parts.domain, 30)
+
+        def too_late(domain: str, seconds: float) -> tuple[int | None, str, float]:
+            others.journal.give_back(lease)
+            monkeypatch.undo()
+            return None, "the other one", -0.1
+
+        monkeypatch.setattr(parts.journal, "_try_to_acquire", too_late)
+        assert parts.journal.acquire(parts.domain, 30).token > lease.token

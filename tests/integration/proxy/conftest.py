@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -17,9 +18,11 @@ from proxy import nginx
 from proxy.canary import Canary, Cohort
 from proxy.client import ProxyClient
 from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Static, Upstream
+from proxy.tls import Tls
 from proxy.workers import workers
 from tests.integration.proxy.origin import Origin, new_port
 from tests.support import places
+from tests.support.certificates import Authority
 
 
 @dataclass
@@ -33,6 +36,7 @@ class World:
     client: ProxyClient
     process: subprocess.Popen[bytes] | None = None
     clients: list[httpx.Client] = field(default_factory=list)
+    authority: Authority | None = None
 
     def start(self) -> None:
         self.process = nginx.start(self.config)
@@ -48,7 +52,11 @@ class World:
 
     def user(self, address: str = "") -> httpx.Client:
         """A client with a connection and cookies of its own; it never retries."""
-        client = httpx.Client(base_url=f"http://{address or self.config.public}", timeout=30, trust_env=False)
+        secure = self.authority is not None and not address
+        client = httpx.Client(
+            base_url=f"{'https' if secure else 'http'}://{address or self.config.public}", timeout=30, trust_env=False,
+            verify=ssl.create_default_context(cafile=self.authority.file) if secure and self.authority else True,
+        )  # fmt: skip
         self.clients.append(client)
         return client
 
@@ -138,7 +146,33 @@ def static_world(static_module_world: World) -> World:
     return _set_back(static_module_world)
 
 
-def _world(identity: Identity | None = None, static: str = "") -> Iterator[World]:
+@pytest.fixture(scope="module")
+def tls_module_world() -> Iterator[World]:
+    """Its public listener speaks TLS and HTTP/2; the service, and not the monolith, is asked over TLS."""
+    yield from _world(with_tls=True)
+
+
+@pytest.fixture
+def tls_world(tls_module_world: World) -> World:
+    return _set_back(tls_module_world)
+
+
+def _secure(world: World) -> None:
+    """Certificates of an authority of our own for the proxy and for both processes of the service."""
+    folder = world.config.folder.parent
+    world.authority = Authority(folder)
+    shown, service = world.authority.issue("shown"), world.authority.issue("service", "catalog.internal")
+    for origin in (world.catalog, world.catalog_two):
+        origin.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        origin.tls.load_cert_chain(service.file, service.key)
+    upstreams = tuple(
+        replace(one, tls_name="catalog.internal" if one.name == "catalog" else None) for one in world.config.upstreams
+    )
+    tls = Tls(shown.file, shown.key, f"127.0.0.1:{new_port()}")
+    world.config = replace(world.config, tls=tls, upstreams=upstreams, upstream_authorities=world.authority.file)
+
+
+def _world(identity: Identity | None = None, static: str = "", with_tls: bool = False) -> Iterator[World]:
     folder = places.server_folder("fig-proxy-")
     (folder / "pages").mkdir()
     monolith, catalog, catalog_two = Origin("monolith"), Origin("catalog"), Origin("catalog")
@@ -147,6 +181,8 @@ def _world(identity: Identity | None = None, static: str = "") -> Iterator[World
     client = ProxyClient("test", config.admin_socket)
     world = World(config, monolith, catalog, catalog_two, client)
     origins = (monolith, catalog, catalog_two)
+    if with_tls:
+        _secure(world)
     for origin in origins:
         origin.start()
     try:
@@ -177,7 +213,7 @@ def pytest_runtest_makereport(item, call):
     """A red test brings nginx's own words."""
     report = yield
     if report.failed:
-        for name in ("world", "own_world", "identity_world", "static_world"):
+        for name in ("world", "own_world", "identity_world", "static_world", "tls_world"):
             world = getattr(item, "funcargs", {}).get(name)
             if world and (world.config.folder / "error.log").is_file():
                 report.sections.append(("nginx error.log", world.error_log()[-4000:]))

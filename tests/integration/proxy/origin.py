@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -34,6 +35,8 @@ class Answer:
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    pieces: Iterable[bytes] | None = None
+    """Instead of a body of known length: sent as they come."""
 
 
 Behaviour = Callable[[Arrival], Answer]
@@ -74,6 +77,7 @@ class Origin:
         self.port = new_port()
         self.arrivals: list[Arrival] = []
         self.behaviour: Behaviour = lambda _: Answer(body=name.encode())
+        self.tls: ssl.SSLContext | None = None
         self._server: _Server | None = None
 
     @property
@@ -86,6 +90,11 @@ class Origin:
 
     def start(self) -> None:
         self._server = _Server(("127.0.0.1", self.port), _handler(self))
+        if self.tls:
+            # Each connection's own thread does its handshake.
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
@@ -150,11 +159,21 @@ def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
+            if answer.pieces is not None:
+                self.stream(answer.pieces)
+                return
             if answer.status != 204:
                 self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             if self.command != "HEAD" and answer.status != 204:
                 self.wfile.write(answer.body)
+
+        def stream(self, pieces: Iterable[bytes]) -> None:
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for piece in pieces:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = serve
 

@@ -151,24 +151,24 @@ def test_figures_add_up_to_what_the_clients_saw(own_world):
 
     def totals():
         text = world.client.metrics()
-        pattern = r'fig_requests_total\{domain="catalog",side="monolith",method="(\w+)",status="(\dxx)"\} (\d+)'
+        pattern = r'fig_proxy_requests_total\{domain="catalog",side="monolith",method="(\w+)",status="(\dxx)"\} (\d+)'
         return {(method, status): int(count) for method, status, count in re.findall(pattern, text)}
 
     wait_until(lambda: totals() == seen, 5, "all are counted")
     text = world.client.metrics()
     for method in ("read", "write"):
         labels = f'domain="catalog",side="monolith",method="{method}"'
-        buckets = [int(n) for n in re.findall(f'fig_request_seconds_bucket{{{labels},le="[^"]*"}} (\\d+)', text)]
+        buckets = [int(n) for n in re.findall(f'fig_proxy_request_seconds_bucket{{{labels},le="[^"]*"}} (\\d+)', text)]
         total = sum(count for (m, _), count in seen.items() if m == method)
         assert len(buckets) == 14
         assert buckets == sorted(buckets)
-        assert buckets[-1] == world.figure(f"fig_request_seconds_count{{{labels}}}") == total
-        assert 0 < world.figure(f"fig_request_seconds_sum{{{labels}}}") < 60
-    assert world.figure('fig_inflight_writes{domain="catalog"}') == 0
-    assert world.figure('fig_route_owner{domain="catalog",side="monolith"}') == 1
+        assert buckets[-1] == world.figure(f"fig_proxy_request_seconds_count{{{labels}}}") == total
+        assert 0 < world.figure(f"fig_proxy_request_seconds_sum{{{labels}}}") < 60
+    assert world.figure('fig_proxy_inflight_writes{domain="catalog"}') == 0
+    assert world.figure('fig_proxy_route_owner{domain="catalog",side="monolith"}') == 1
     listed = httpx.get(f"http://{world.config.metrics}/metrics")
     assert listed.headers["Content-Type"].startswith("text/plain")
-    assert 'fig_requests_total{domain="catalog"' in listed.text
+    assert 'fig_proxy_requests_total{domain="catalog"' in listed.text
     names = re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE)
     assert len(names) == len(set(names))
     well_formed = re.compile(r'#.*|\w+\{(\w+="[^"]*"(,\w+="[^"]*")*)?\} [0-9.e+-]+')

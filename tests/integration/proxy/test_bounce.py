@@ -122,13 +122,13 @@ def test_a_421_of_the_applications_own_passes(world):
     ],
 )
 def test_a_fence_that_no_switch_explains_is_loud(world, fence, why):
-    before = world.figure('fig_unexpected_fences_total{domain="catalog"}')
+    before = world.figure('fig_proxy_unexpected_fences_total{domain="catalog"}')
     world.monolith.behaviour = lambda _: Answer(421, b"", {"X-Fig-Fenced": fence})
     answer = world.user().post(PATH, content=b"x")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unexpected-fence"), why
     assert answer.headers["Retry-After"] == "1"
     assert "X-Fig-Fenced" not in answer.headers
-    assert world.figure('fig_unexpected_fences_total{domain="catalog"}') == before + 1
+    assert world.figure('fig_proxy_unexpected_fences_total{domain="catalog"}') == before + 1
     assert len(world.monolith.arrivals) == 1
     assert "unexpected fence" in world.error_log()
 
@@ -137,7 +137,7 @@ def test_a_fence_met_outside_of_any_domain_is_loud(world):
     world.monolith.behaviour = lambda _: Answer(421, b"", {"X-Fig-Fenced": "catalog 9"})
     answer = world.user().post("/api/payments/checkout")
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/unexpected-fence")
-    assert world.figure('fig_unexpected_fences_total{domain="-"}') >= 1
+    assert world.figure('fig_proxy_unexpected_fences_total{domain="-"}') >= 1
 
 
 def test_a_second_refusal_is_loud_and_no_loop(world):
@@ -228,7 +228,7 @@ def test_under_load_with_client_aborts_each_write_is_done_once_at_the_owner_of_i
     owner = Ownership(epoch_of(world))
     world.monolith.behaviour = owner.behaviour("monolith")
     world.catalog.behaviour = world.catalog_two.behaviour = owner.behaviour("service")
-    bounces = world.figure('fig_bounces_total{domain="catalog"}')
+    bounces = world.figure('fig_proxy_bounces_total{domain="catalog"}')
     stop = threading.Event()
     sent: dict[str, str] = {}
     answered: dict[str, int] = {}
@@ -252,4 +252,4 @@ def test_under_load_with_client_aborts_each_write_is_done_once_at_the_owner_of_i
     assert len(keys) == len(set(keys)), "no write was done twice"
     assert set(answered) <= set(keys), "every answered write was done"
     assert all(sent[key] == digest for key, digest in owner.done), "every body arrived whole"
-    assert world.figure('fig_bounces_total{domain="catalog"}') >= bounces + 20
+    assert world.figure('fig_proxy_bounces_total{domain="catalog"}') >= bounces + 20

@@ -55,7 +55,7 @@ def test_as_many_users_as_asked_for_are_in_and_a_larger_share_only_adds_some(wor
         expected = len(visitors) * share / 10_000
         assert abs(len(inside) - expected) <= 4 * (expected * (1 - share / 10_000)) ** 0.5 + 0.5
         assert before <= inside
-        assert figure(world, "fig_canary_share") == share / 10_000
+        assert figure(world, "fig_proxy_canary_share") == share / 10_000
         before = inside
 
 
@@ -158,22 +158,22 @@ def test_a_user_with_a_write_that_the_service_has_not_yet_is_served_by_the_owner
     user.post(PATH)
     mark = int(user.cookies.get("fig_mark").split(".")[2])
     world.client.applied({"catalog": {"service": mark - 1}})
-    waits = figure(world, "fig_stale_waits_total")
-    kept = figure(world, "fig_canary_own_writes_total")
+    waits = figure(world, "fig_proxy_stale_waits_total")
+    kept = figure(world, "fig_proxy_canary_own_writes_total")
     assert user.get(PATH).text == "monolith"
     assert with_cookies(world, fig_visitor=visitor(2)).get(PATH).text == "catalog", "others are not concerned"
-    assert figure(world, "fig_stale_waits_total") == waits
-    assert figure(world, "fig_canary_own_writes_total") == kept + 1
+    assert figure(world, "fig_proxy_stale_waits_total") == waits
+    assert figure(world, "fig_proxy_canary_own_writes_total") == kept + 1
     world.client.applied({"catalog": {"service": mark}})
     assert user.get(PATH).text == "catalog"
 
 
 def test_a_copy_that_has_grown_old_gets_no_reads(world):
     begin(world, 10_000)
-    user, before = with_cookies(world, fig_visitor=visitor(1)), figure(world, "fig_canary_stale_total")
+    user, before = with_cookies(world, fig_visitor=visitor(1)), figure(world, "fig_proxy_canary_stale_total")
     world.client.applied({"catalog": {"service": now_ms() - 61_000}})
     assert user.get(PATH).text == "monolith"
-    assert figure(world, "fig_canary_stale_total") == before + 1
+    assert figure(world, "fig_proxy_canary_stale_total") == before + 1
     world.client.applied({"catalog": {"service": now_ms()}})
     assert user.get(PATH).text == "catalog"
 
@@ -181,8 +181,8 @@ def test_a_copy_that_has_grown_old_gets_no_reads(world):
 def test_an_error_of_the_service_becomes_the_owners_answer_and_is_counted_as_the_services(world):
     begin(world, 10_000)
     user = with_cookies(world, fig_visitor=visitor(1))
-    series = 'fig_requests_total{domain="catalog",side="service",method="read",status="2xx"}'
-    failed, asked = figure(world, "fig_canary_fallbacks_total", ',reason="failed"'), world.figure(series)
+    series = 'fig_proxy_requests_total{domain="catalog",side="service",method="read",status="2xx"}'
+    failed, asked = figure(world, "fig_proxy_canary_fallbacks_total", ',reason="failed"'), world.figure(series)
     for status in (500, 502, 503, 504):
         world.catalog.behaviour = world.catalog_two.behaviour = lambda _, status=status: Answer(status, b"oops")
         answer = user.get(PATH, headers={"X-Test-Key": str(status)})
@@ -192,8 +192,8 @@ def test_an_error_of_the_service_becomes_the_owners_answer_and_is_counted_as_the
     assert user.get(PATH).text == "read"
     world.catalog.behaviour = world.catalog_two.behaviour = lambda _: Answer(404, b"none")
     assert user.get(PATH).status_code == 404, "what the service says of the request is its answer"
-    slow = figure(world, "fig_canary_fallbacks_total", ',reason="slow"')
-    assert figure(world, "fig_canary_fallbacks_total", ',reason="failed"') + slow - failed >= 4
+    slow = figure(world, "fig_proxy_canary_fallbacks_total", ',reason="slow"')
+    assert figure(world, "fig_proxy_canary_fallbacks_total", ',reason="failed"') + slow - failed >= 4
     wait_until(lambda: world.figure(series) == asked + 5, 5, "they count as reads of the service")
 
 
@@ -202,7 +202,7 @@ def test_a_read_that_writes_at_the_service_is_refused_by_its_fence_and_answered_
     world.catalog.behaviour = world.catalog_two.behaviour = lambda _: Answer(421, b"", {"X-Fig-Fenced": "catalog 1"})
     answer = with_cookies(world, fig_visitor=visitor(1)).get(PATH)
     assert (answer.status_code, answer.text) == (200, "monolith")
-    assert figure(world, "fig_unexpected_fences_total") == 0
+    assert figure(world, "fig_proxy_unexpected_fences_total") == 0
 
 
 def test_a_service_that_is_slow_or_gone_costs_the_bound_and_no_error(own_world):
@@ -219,11 +219,11 @@ def test_a_service_that_is_slow_or_gone_costs_the_bound_and_no_error(own_world):
     world.catalog.behaviour = world.catalog_two.behaviour = slow
     assert user.get(PATH).text == "monolith"
     assert 1 <= len(entered) <= 2
-    assert figure(world, "fig_canary_fallbacks_total", ',reason="slow"') == 1
+    assert figure(world, "fig_proxy_canary_fallbacks_total", ',reason="slow"') == 1
     world.catalog.stop()
     world.catalog_two.stop()
     assert user.get(PATH).text == "monolith"
-    assert figure(world, "fig_canary_fallbacks_total", ',reason="failed"') == 1
+    assert figure(world, "fig_proxy_canary_fallbacks_total", ',reason="failed"') == 1
 
 
 def test_the_owner_is_asked_once_and_its_own_error_is_the_users(world):

@@ -16,7 +16,8 @@ from psycopg import sql
 from werkzeug.test import Client
 
 from proxy import middleware
-from proxy.middleware import begin_effect, guard, watch
+from proxy.app_figures import Counted
+from proxy.middleware import Guarded, begin_effect, guard, watch
 from proxy.shadow_fence import Shielded
 
 FENCE = """
@@ -359,9 +360,11 @@ plain = make_application("plain")
 
 @pytest.mark.parametrize("name", ["make_application", "make_application()", "plain"])
 def test_a_target_is_a_factory_or_an_application(name):
-    shielded = guard(f"{__name__}:{name}").application
-    assert isinstance(shielded, Shielded)
-    assert isinstance(shielded.application, flask.Flask)
+    counted = guard(f"{__name__}:{name}")
+    assert isinstance(counted, Counted)
+    assert isinstance(counted.application, Guarded)
+    assert isinstance(counted.application.application, Shielded)
+    assert isinstance(counted.application.application.application, flask.Flask)
 
 
 def test_a_target_that_is_neither_is_refused():

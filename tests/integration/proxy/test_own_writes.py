@@ -73,10 +73,10 @@ def test_a_join_over_the_moved_domain_waits_until_the_copy_has_the_users_own_wri
     user = world.user()
     user.post(PATH)
     mark = int(mark_of(user).split(".")[2])
-    waits = world.figure('fig_stale_waits_total{domain="catalog"}')
+    waits = world.figure('fig_proxy_stale_waits_total{domain="catalog"}')
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(user.get, ORDERS)
-        wait_until(lambda: world.figure('fig_stale_waits_total{domain="catalog"}') == waits + 1, 5, "it waits")
+        wait_until(lambda: world.figure('fig_proxy_stale_waits_total{domain="catalog"}') == waits + 1, 5, "it waits")
         assert world.user().get(ORDERS).status_code == 200, "others do not wait"
         assert user.get(PATH).text == "catalog", "the owner has it"
         assert user.get("/api/users/me").status_code == 200, "no route that reads the domain"
@@ -85,7 +85,7 @@ def test_a_join_over_the_moved_domain_waits_until_the_copy_has_the_users_own_wri
         world.client.applied({"catalog": {"monolith": mark}})
         assert (waiting.result().status_code, waiting.result().text) == (200, "monolith")
     assert user.get(ORDERS).status_code == 200
-    assert world.figure('fig_stale_waits_total{domain="catalog"}') == waits + 1
+    assert world.figure('fig_proxy_stale_waits_total{domain="catalog"}') == waits + 1
 
 
 def test_a_write_on_such_a_route_waits_too_as_it_reads_the_copy_first(world):
@@ -93,9 +93,9 @@ def test_a_write_on_such_a_route_waits_too_as_it_reads_the_copy_first(world):
     user = world.user()
     user.post(PATH)
     with ThreadPoolExecutor(1) as pool:
-        waits = world.figure('fig_stale_waits_total{domain="catalog"}')
+        waits = world.figure('fig_proxy_stale_waits_total{domain="catalog"}')
         waiting = pool.submit(user.put, "/api/payments/cart/items/1")
-        wait_until(lambda: world.figure('fig_stale_waits_total{domain="catalog"}') == waits + 1, 5, "it waits")
+        wait_until(lambda: world.figure('fig_proxy_stale_waits_total{domain="catalog"}') == waits + 1, 5, "it waits")
         world.client.applied({"catalog": {"monolith": now_ms()}})
         assert waiting.result().status_code == 200
 
@@ -123,9 +123,9 @@ def test_a_proxy_that_is_behind_the_mark_waits_for_news(world):
     epoch = world.client.routes()["catalog"].epoch
     user = with_mark(world, f"catalog.{epoch + 1}.{now_ms()}")
     with ThreadPoolExecutor(1) as pool:
-        waits = world.figure('fig_stale_waits_total{domain="catalog"}')
+        waits = world.figure('fig_proxy_stale_waits_total{domain="catalog"}')
         waiting = pool.submit(user.get, PATH)
-        wait_until(lambda: world.figure('fig_stale_waits_total{domain="catalog"}') == waits + 1, 5, "it waits")
+        wait_until(lambda: world.figure('fig_proxy_stale_waits_total{domain="catalog"}') == waits + 1, 5, "it waits")
         flip(world, "service")
         assert waiting.result().text == "catalog"
     epoch = world.client.routes()["catalog"].epoch

@@ -20,7 +20,7 @@ PRODUCT = "/api/catalog/products/{id}"
 LISTING = "/api/catalog/products"
 MANY = 700  # More than a socket holds, on any Linux.
 NOWHERE = "/api/catalog/undeclared"
-SAMPLES = 'fig_shadow_samples_total{domain="catalog"}'
+SAMPLES = 'fig_proxy_shadow_samples_total{domain="catalog"}'
 
 
 def fenced(answer):

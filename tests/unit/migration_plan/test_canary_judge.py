@@ -147,18 +147,18 @@ def test_the_interval_is_wilsons(cases, of, low, high):
 
 
 METRICS = """# HELP x
-fig_requests_total{domain="catalog",side="monolith",method="read",status="2xx"} 90
-fig_requests_total{domain="catalog",side="monolith",method="write",status="2xx"} 7
-fig_requests_total{domain="catalog",side="monolith",method="read",status="5xx"} 10
-fig_requests_total{domain="catalog",side="service",method="read",status="2xx"} 40
-fig_requests_total{domain="catalog",side="service",method="read",status="4xx"} 5
-fig_requests_total{domain="other",side="service",method="read",status="5xx"} 99
-fig_request_seconds_bucket{domain="catalog",side="service",method="read",le="0.1"} 30
-fig_request_seconds_bucket{domain="catalog",side="service",method="read",le="+Inf"} 45
-fig_request_seconds_sum{domain="catalog",side="service",method="read"} 4.5
-fig_canary_fallbacks_total{domain="catalog",reason="failed"} 2
-fig_canary_fallbacks_total{domain="catalog",reason="slow"} 3
-fig_canary_share{domain="catalog"} 0.25
+fig_proxy_requests_total{domain="catalog",side="monolith",method="read",status="2xx"} 90
+fig_proxy_requests_total{domain="catalog",side="monolith",method="write",status="2xx"} 7
+fig_proxy_requests_total{domain="catalog",side="monolith",method="read",status="5xx"} 10
+fig_proxy_requests_total{domain="catalog",side="service",method="read",status="2xx"} 40
+fig_proxy_requests_total{domain="catalog",side="service",method="read",status="4xx"} 5
+fig_proxy_requests_total{domain="other",side="service",method="read",status="5xx"} 99
+fig_proxy_request_seconds_bucket{domain="catalog",side="service",method="read",le="0.1"} 30
+fig_proxy_request_seconds_bucket{domain="catalog",side="service",method="read",le="+Inf"} 45
+fig_proxy_request_seconds_sum{domain="catalog",side="service",method="read"} 4.5
+fig_proxy_canary_fallbacks_total{domain="catalog",reason="failed"} 2
+fig_proxy_canary_fallbacks_total{domain="catalog",reason="slow"} 3
+fig_proxy_canary_share{domain="catalog"} 0.25
 """
 
 

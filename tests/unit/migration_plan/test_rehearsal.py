@@ -42,9 +42,9 @@ def test_what_stands_on_our_schema_is_not_copied() -> None:
 
 def test_answers_are_counted_over_all_domains_and_proxies() -> None:
     one = (
-        'fig_requests_total{domain="catalog",side="monolith",method="read",status="2xx"} 10\n'
-        'fig_requests_total{domain="-",side="-",method="write",status="5xx"} 2\n'
-        'fig_holds_total{domain="catalog"} 7\n'
+        'fig_proxy_requests_total{domain="catalog",side="monolith",method="read",status="2xx"} 10\n'
+        'fig_proxy_requests_total{domain="-",side="-",method="write",status="5xx"} 2\n'
+        'fig_proxy_holds_total{domain="catalog"} 7\n'
     )
     assert count_answers([one, one]) == (24, 4)
 

@@ -15,6 +15,7 @@ from proxy.canary import Canary, Cohort
 from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Side, Static, Upstream
 from proxy.errors import ConfigInvalid
 from proxy.render import nginx_conf
+from proxy.tls import Tls
 
 CONFIG = ProxyConfig(
     folder=Path("/srv/fig/nginx"),
@@ -47,6 +48,9 @@ CONFIG = ProxyConfig(
 )
 
 
+SHOWN = (Path("/srv/tls/shown.pem"), Path("/srv/tls/shown.key"))
+
+
 def problems_of(**changes):
     with pytest.raises(ConfigInvalid) as invalid:
         replace(CONFIG, **changes)
@@ -55,7 +59,10 @@ def problems_of(**changes):
 
 
 def test_values_go_through_json_unchanged():
-    assert ProxyConfig.parse(json.loads(json.dumps(CONFIG.document()))) == CONFIG
+    upstreams = (*CONFIG.upstreams, Upstream("payments", ("10.0.0.4:8443",), "payments.internal"))
+    secured = replace(CONFIG, tls=Tls(*SHOWN, "0.0.0.0:80"), upstreams=upstreams, upstream_authorities=SHOWN[0])
+    for config in (CONFIG, secured):
+        assert ProxyConfig.parse(json.loads(json.dumps(config.document()))) == config
 
 
 @pytest.mark.parametrize(
@@ -120,6 +127,13 @@ def test_the_longest_route_whose_method_fits_decides_in_python_and_in_nginx(meth
                 (Canary(never=(Cohort("cookie", "", "x"),)), "cohort cookie"),
             )
         ),
+        ({"tls": Tls(Path("shown.pem"), Path("/srv/shown.key"))}, "tls certificate"),
+        ({"tls": Tls(Path("/srv/shown.pem"), Path("/srv/shown key"))}, "tls key"),
+        ({"tls": Tls(*SHOWN, "80")}, "tls redirect"),
+        ({"tls": Tls(*SHOWN, CONFIG.internal)}, "different"),
+        ({"upstream_authorities": Path("x")}, "upstream_authorities"),
+        ({"upstreams": (Upstream("x", ("a:1",), "Name"),)}, "tls_name"),
+        ({"upstreams": (Upstream("x", ("a:1",), "x.internal"),)}, "vouch"),
         ({"identity": Identity(path="/x y")}, "identity path"),
         ({"identity": Identity(cookies=())}, "session cookie"),
         ({"identity": Identity(cookies=("a-b",))}, "letters"),

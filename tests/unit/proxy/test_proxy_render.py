@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from proxy import render
+from proxy.config import Upstream
 from tests.unit.proxy.test_proxy_config import CONFIG
 
 GOLDEN = Path(__file__).parent / "golden" / "nginx.conf"
@@ -37,6 +38,16 @@ def test_a_single_server_is_always_tried_and_one_of_several_is_left_out_when_it_
     assert "server 127.0.0.1:7430 max_fails=0;" in text
     assert "server 127.0.0.1:7442 max_fails=1 fail_timeout=1s;" in text
     assert " backup" not in text
+
+
+def test_processes_given_by_name_are_looked_up_again_only_where_somebody_can_be_asked():
+    named = replace(CONFIG, upstreams=(*CONFIG.upstreams, Upstream("named", ("catalog-1:7441", "127.0.0.1:7442"))))
+    assert "resolve" not in render.nginx_conf(named)
+    text = render.nginx_conf(replace(named, resolver="127.0.0.11:53"))
+    assert "resolver 127.0.0.11:53 valid=2s ipv6=off;" in text
+    assert "server catalog-1:7441 max_fails=1 fail_timeout=1s resolve;" in text
+    assert "server 127.0.0.1:7442 max_fails=1 fail_timeout=1s;" in text
+    assert "zone fig_named 64k;" in text
 
 
 def test_a_reload_cuts_no_request_that_is_still_held():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ from tests.support.connect import Connect
 from tests.support.kafka import KafkaCluster
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
+
+_number = itertools.count(1)
 
 
 def _change(dsn: str) -> None:
@@ -66,20 +69,21 @@ def test_debeziums_sink_goes_on_with_our_topics_where_our_snapshot_ended(ours, c
 def theirs(
     monolith_server: PostgresServer, services_server: PostgresServer, cluster: KafkaCluster, connect: Connect
 ) -> Iterator[StreamSpec]:
-    """Debezium's connector runs, and nobody applies yet."""
-    source, target = monolith_server.create_database("theirs"), services_server.create_database("applied")
+    """Debezium's connector runs under the stream's name, and nobody applies yet."""
+    name = f"theirs{next(_number)}"
+    source, target = monolith_server.create_database(name), services_server.create_database(name)
     sides.make_source(source, sides.SOURCE_LOSES)
     sides.make_target(target, sides.SOURCE_LOSES)
     transport = KafkaTransport(
-        cluster.bootstrap, "theirs", Mode.PARALLEL, partitions=1, replication=1, min_insync=1, debezium=True
+        cluster.bootstrap, name, Mode.PARALLEL, partitions=1, replication=1, min_insync=1, debezium=True
     )
-    spec = sides.stream("theirs", source, target, transport)
+    spec = sides.stream(name, source, target, transport)
     with psycopg.connect(source, autocommit=True) as admin:
         tables = ", ".join(table.quoted for table in spec.source_tables)
         admin.execute(f"create publication {spec.publication} for table {tables}")
-    connect.create("theirs", _connector(spec))
+    connect.create(spec.name, _connector(spec))
     yield spec
-    connect.delete("theirs")
+    connect.delete(spec.name)
     install.remove(spec)
 
 
@@ -109,7 +113,7 @@ def test_what_a_killed_connector_repeats_is_applied_once(theirs, connect: Connec
             execute(theirs.source_dsn, _ROWS, first + 1, first + 1000)
             connect.kill()
             connect.start()
-            connect.create("theirs", _connector(theirs))
+            connect.create(theirs.name, _connector(theirs))
         wait_until(lambda: errors or _is_same(theirs), 120, "the changes have arrived", every=0.1)
     assert not errors
     assert execute(theirs.target_dsn, "select count(*), count(distinct nummer) from counted") == [(3000, 3000)]
@@ -127,7 +131,7 @@ _COUNTING = """
 
 def _connector(spec: StreamSpec) -> dict[str, str]:
     names = [str(table) for table in spec.source_tables]
-    settings = debezium.source(spec.source_dsn, "theirs", spec.publication, spec.slot, names, schemas=False)
+    settings = debezium.source(spec.source_dsn, spec.name, spec.publication, spec.slot, names, schemas=False)
     return settings | debezium.LOSSLESS
 
 

@@ -96,7 +96,7 @@ class Scene:
     def sums(self) -> tuple[Any, Any]:
         return self.on_target(ROWS)[0], self.on_source(ROWS)[0]
 
-    def settled(self, seconds: float = 30) -> bool:
+    def settled(self, seconds: float = 120) -> bool:
         """Whether the applier has passed all that the source has now."""
         [(lsn,)] = self.on_source("select pg_current_wal_insert_lsn()")
         deadline = time.monotonic() + seconds
@@ -157,9 +157,9 @@ def scene(servers: tuple[PostgresServer, PostgresServer], kafka: KafkaCluster, s
     yield from scenes(servers, kafka, server_folder)
 
 
-def crash_at_random(scene: Scene, seconds: float, kinds: list[str], chance: random.Random) -> int:
-    ends, crashes = time.monotonic() + seconds, 0
-    while time.monotonic() < ends:
+def crash_at_random(scene: Scene, crashes: int, kinds: list[str], chance: random.Random) -> None:
+    """So many, one after the other, however long this machine takes for one."""
+    for _ in range(crashes):
         time.sleep(chance.uniform(0.2, 1.0))  # A crash at any moment is the point.
         kind = chance.choice(kinds)
         if kind in ("publisher", "applier"):
@@ -172,18 +172,15 @@ def crash_at_random(scene: Scene, seconds: float, kinds: list[str], chance: rand
             scene.kafka.start()
         else:
             restart(scene.target if kind == "target" else scene.source)
-        crashes += 1
-    return crashes
 
 
 def test_nothing_is_lost_or_doubled_when_publisher_applier_target_and_source_crash_at_random(scene: Scene) -> None:
     scene.start("publisher", "applier")
     kinds = ["publisher", "publisher", "applier", "target", "source"]
-    crashes = crash_at_random(scene, 10, kinds, random.Random(2))
+    crash_at_random(scene, 8, kinds, random.Random(2))
     scene.end_writing()
     target, source = scene.sums()
-    assert target == source, f"after {crashes} crashes and {scene.written} transactions"
-    assert crashes >= 5
+    assert target == source, f"after {scene.written} transactions"
     assert scene.written > 500
 
 

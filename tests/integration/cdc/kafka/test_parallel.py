@@ -18,6 +18,7 @@ from cdc.kafka_transport import KafkaTransport, Mode
 from cdc.parallel_stream import ParallelStream
 from cdc.projection import Column, Projection, Role, Table
 from cdc.spec import StreamSpec
+from cdc.stream_errors import RowsRewritten
 from tests.integration.cdc.kafka.conftest import Publishing, publishing
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
 from tests.support.kafka import KafkaCluster
@@ -148,6 +149,30 @@ def test_a_marker_counts_once_every_partition_has_passed_it(shared: Shared) -> N
         wait_until(lambda: shared.errors or execute(shared.target, seen), 40, "the marker is applied", every=0.05)
         assert shared.is_same()
     assert not shared.errors
+
+
+def test_rows_that_ddl_has_rewritten_stop_every_applier_by_name_until_they_are_copied_again(shared: Shared) -> None:
+    said = {"kind": "rewritten", "domain": "stock", "what": "stock was rewritten"}
+    with publishing(shared.spec):
+        with shared.applying():
+            shared.caught_up()
+            with psycopg.connect(shared.source) as source:
+                source.execute("alter table stock alter column note type text using upper(note)")
+                source.execute("select pg_logical_emit_message(true, 'fig', %s)", [json.dumps(said)])
+            execute(shared.source, "insert into stock values (1000, 0, 'after')")
+            wait_until(lambda: shared.errors, 20, "the stream stops")
+        with shared.applying():  # Nobody gets past it by starting again.
+            wait_until(lambda: len(shared.errors) > 1, 20, "the stream stops again")
+    for error in shared.errors:
+        assert isinstance(error, RowsRewritten)
+        assert "stock was rewritten" in str(error)
+    assert execute(shared.target, "select count(*) from stock where note = 'BEFORE'") == [(0,)]
+    shared.errors.clear()
+    snapshot.copy(shared.spec, afresh=True)
+    with publishing(shared.spec), shared.applying():
+        execute(shared.source, "insert into stock values (1001, 0, 'last')")
+        shared.caught_up()
+    assert shared.is_same()
 
 
 @pytest.mark.parametrize(

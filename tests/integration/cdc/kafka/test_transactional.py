@@ -6,10 +6,12 @@ import threading
 
 import psycopg
 
-from cdc import install
+from cdc import install, snapshot
+from cdc.stream import Stream
+from cdc.stream_errors import RowsRewritten
 from cdc.verify_gate import exact_pair
 from tests.integration.cdc.kafka.conftest import publishing
-from tests.integration.cdc.stream.conftest import Pair
+from tests.integration.cdc.stream.conftest import Pair, Running
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE
 
 
@@ -84,3 +86,30 @@ def test_rows_that_came_through_one_topic_do_not_go_back_through_the_other(route
         routed.caught_up()
         assert same(routed)
     assert max(progress.rows for progress in routed.progress) == 100, "book to volume and shelf, or shelf to book"
+
+
+def test_rows_that_ddl_has_rewritten_stop_the_stream_by_name_until_they_are_copied_again(routed: Pair) -> None:
+    """What the sentry on the source says in the DDL's transaction comes through the topic in its place."""
+    routed.on_monolith("insert into book (title, code) values ('quiet', 'a'), ('too', 'b')")
+    rewrite = (
+        "begin; alter table book alter column title type text using upper(title); select pg_logical_emit_message(true,"
+        """ 'fig', '{"kind": "rewritten", "domain": "%s", "what": "book was rewritten"}'); commit"""
+    )
+    with publishing(routed.forward):
+        with routed.streaming():
+            routed.on_monolith(rewrite % "others")
+            routed.caught_up()
+        stopped = Running(Stream(routed.forward))
+        routed.on_monolith(rewrite % "books")
+        routed.on_monolith("insert into book (title) values ('after')")
+        assert "book was rewritten" in str(stopped.fails(RowsRewritten, 20))
+        # Nobody gets past it by starting again.
+        assert "book was rewritten" in str(Running(Stream(routed.forward)).fails(RowsRewritten, 20))
+        names = "select name from volume order by id"
+        assert routed.on_service(names) == [("quiet",), ("too",)]
+    snapshot.copy(routed.forward, afresh=True)
+    with publishing(routed.forward), routed.streaming():
+        routed.on_monolith("insert into book (title) values ('last')")
+        routed.caught_up()
+    assert routed.on_service(names) == [("QUIET",), ("TOO",), ("after",), ("last",)]
+    assert same(routed)

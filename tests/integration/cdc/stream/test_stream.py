@@ -9,7 +9,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from cdc import apply, snapshot
+from cdc import apply, snapshot, source
 from cdc.changes import Keepalive
 from cdc.pgoutput import Insert, Message
 from cdc.session import Pace
@@ -245,6 +245,28 @@ def test_a_stream_goes_on_from_its_position_and_repeats_nothing(copied: Pair) ->
     with copied.streaming():
         copied.caught_up()
     assert len(copied.on_service("select 1 from volume")) == 500
+    assert_same(copied)
+
+
+@pytest.mark.parametrize("whose", ["fig-gate", "fig-apply"])
+def test_a_target_that_goes_while_a_session_begins_is_connected_to_again(
+    copied: Pair, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """A server that crashes does so between connecting and the first statement, too."""
+    connect, ended = source.connect, []
+
+    def connected(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[object, ...]]:
+        made = connect(dsn, side, application)
+        if application.startswith(whose) and not ended:
+            ended.append(application)
+            copied.on_service("select pg_terminate_backend(%s, 5000)", made.info.backend_pid)
+        return made
+
+    monkeypatch.setattr(source, "connect", connected)
+    with copied.streaming():
+        copied.on_monolith("insert into book (title) values ('once')")
+        copied.caught_up()
+    assert ended
     assert_same(copied)
 
 
