@@ -23,9 +23,10 @@ STRICT := proxy cdc migration_plan
 SPINE := tests/e2e tests/faults
 WHOLE_SHOP := tests/shop tests/browser
 DOCS := tests/docs
+TESTS := $(BIN)/pytest --durations 15 --durations-min 4 -m "not full"
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages kafka lint test model proof defects demo drill bench compose docs lock clean
+.PHONY: help setup packages kafka lint test model proof defects demo drill bench compose docs pictures lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -59,10 +60,10 @@ lint: $(STAMPS)/project ## Check form, types and import rules.
 test: setup lint ## Install what is missing, check everything, run all tests (under 30 minutes on 2 cores).
 	@failed=0
 	# Whoever runs a whole stack has the machine to itself; the rest goes file by file, two at a time.
-	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(SPINE) || failed=1
-	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(WHOLE_SHOP) || failed=1
-	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(DOCS) || failed=1
-	$(BIN)/pytest --durations 20 --durations-min 4 -m "not full" $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP) $(DOCS)) -n 2 --dist loadfile || failed=1
+	$(TESTS) $(SPINE) || failed=1
+	$(TESTS) $(WHOLE_SHOP) || failed=1
+	$(TESTS) $(DOCS) || failed=1
+	$(TESTS) $(addprefix --ignore=,$(SPINE) $(WHOLE_SHOP) $(DOCS)) -n 2 --dist loadfile || failed=1
 	exit $$failed
 
 proof: export FIG_PROOF := full
@@ -99,6 +100,9 @@ docs: ## The pages of docs/ as a site in build/site; every link is checked.
 	@PYTHON="$(PYTHON)" scripts/make-venv build/docs-venv docs/requirements.lock
 	build/docs-venv/bin/mkdocs build --strict --quiet
 	echo "the site is in build/site: open build/site/index.html"
+
+pictures: setup ## Take the pictures of the console that the docs show.
+	@$(BIN)/python -m tests.browser.recording docs/pictures
 
 lock: ## Take in new versions of all dependencies.
 	@scripts/lock

@@ -121,7 +121,7 @@ class SchemaChanged(Untranslatable):
     def __init__(self, relation: str, differences: Sequence[str]) -> None:
         super().__init__(
             f"source table {relation} has changed: {'; '.join(differences)}",
-            "Change the plan's lens to fit, accept the new columns, and start the stream: nothing is lost",
+            "Make the plan's lens and both schemas fit, restart fig streams, then: fig sync accept (nothing is lost)",
         )
         self.relation = relation
         self.differences = tuple(differences)
@@ -147,7 +147,7 @@ class UnmappedTable(Untranslatable):
     def __init__(self, relation: str, publication: str) -> None:
         super().__init__(
             f"publication {publication} sends rows of {relation}, which no lens maps",
-            f"Take {relation} out of the publication or into the plan",
+            f"Take {relation} out of the publication or into the plan (then: fig sync accept)",
         )
 
 

@@ -56,6 +56,7 @@ NEEDS: dict[str, Role] = {
     "rollback": Role.OPERATOR,
     "shadow report": Role.VIEWER,
     "shadow reset": Role.OPERATOR,
+    "sync accept": Role.OPERATOR,
     "sync repair": Role.OPERATOR,
     "sync skip": Role.OPERATOR,
     "sync snapshot": Role.OPERATOR,

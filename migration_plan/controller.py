@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
@@ -22,7 +23,7 @@ from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import OWNER, Row, Side, Stage
 from migration_plan.parts import Parts, read_rows
 from migration_plan.preparation import restore_crossing_keys
-from migration_plan.recovery import Case, Decision, Intent, decide
+from migration_plan.recovery import FOR_A_PERSON, Case, Decision, Intent, Known, decide
 from proxy.errors import ProxyError, ProxyUnreachable
 
 LEASE_SECONDS = 3.0
@@ -36,20 +37,32 @@ def open_intent(journal: Journal, domain: str) -> Intent | None:
     return Intent(Side(entry.detail["giver"]), int(entry.detail["owner_epoch"]), entry.switch)
 
 
+def known_owner(journal: Journal, domain: str) -> Known | None:
+    """Who owns by the journal, and since which epoch at least; None for a domain that is not being moved."""
+    stage, epoch = journal.stage_and_epoch(domain)
+    return None if stage is Stage.MONOLITH else Known(OWNER[stage], epoch)
+
+
+def read_and_decide(parts: Parts) -> tuple[Decision, dict[Side, Row | None], Intent | None]:
+    """The recovery table, applied to what is the case now. A journal that is away knows nothing."""
+    intent, known = None, None
+    # Before the rows: what is newer than they are would be taken for something that they have left behind.
+    # Without it the rows alone decide whatever was begun; a mere intent can wait for its journal.
+    with suppress(JournalUnreachable):
+        intent, known = open_intent(parts.journal, parts.domain), known_owner(parts.journal, parts.domain)
+    rows = read_rows(parts)
+    return decide(rows, intent, known), rows, intent
+
+
 def recover(parts: Parts, say: Callable[[str], None] = _log.info) -> Decision:
     """Apply the recovery table once. Returns what was decided; safe to repeat at any time, by anyone."""
-    try:
-        # Before the rows: an intent that is newer than they are would be taken for one that they have left behind.
-        intent = open_intent(parts.journal, parts.domain)
-    except JournalUnreachable:
-        intent = None  # The rows alone decide whatever was begun; a mere intent can wait for its journal.
-    rows = read_rows(parts)
-    decision = decide(rows, intent)
+    decision, rows, intent = read_and_decide(parts)
     if decision.settled:
         return decision
     say(f"{parts.domain}: {decision.case}: {decision.reason}")
     _carry_out(parts, decision, rows)
-    kind = "alarm" if decision.case in (Case.TWO_OWNERS, Case.NOBODY, Case.WAIT_FOR_TAKER) else "recovered"
+    alarming = {Case.TWO_OWNERS, Case.WAIT_FOR_TAKER, *FOR_A_PERSON}
+    kind = "alarm" if decision.case in alarming else "recovered"
     if decision.case is not Case.UNKNOWN:
         # Without an intent it closes none: one that was written meanwhile is somebody else's.
         switch = uuid4() if intent is None or intent.switch is None else intent.switch
@@ -76,9 +89,9 @@ def _carry_out(parts: Parts, decision: Decision, rows: dict[Side, Row | None]) -
                 parts.route(owner_row.epoch, giver.other)
             if row is not None and row.state == "released":
                 parts.sides[giver].stand_by(domain, row.epoch, 2.0)
-        case Case.TWO_OWNERS:
+        case Case.TWO_OWNERS | Case.STALE_OWNER:
             past = rows[giver]
-            assert past is not None  # noqa: S101 - two owners are two rows that were read.
+            assert past is not None  # noqa: S101 - who says owner was read.
             parts.sides[giver].stop(domain, past.state, past.epoch, lock)
         case _:
             return
@@ -120,6 +133,8 @@ class Watch:
     parts: Parts
     unsettled_since: float | None = None
     unsettled_rows: str = ""
+    told: str = ""
+    """What was last handed to a person."""
     alarmed: str = ""
     kept_epoch: int = 0
     kept_stage: Stage | None = None
@@ -144,18 +159,13 @@ class Controller:
 
     def _look(self, watch: Watch) -> None:
         parts = watch.parts
-        rows = read_rows(parts)
+        decision, rows, _intent = read_and_decide(parts)
         if all(row is None for row in rows.values()):
             return  # Not enrolled, or nothing can be read: nothing can be decided.
-        try:
-            intent = open_intent(parts.journal, parts.domain)
-        except JournalUnreachable:
-            intent = None
-        decision = decide(rows, intent)
         if decision.settled:
-            watch.unsettled_since = None
+            watch.unsettled_since, watch.told = None, ""
             self._keep(watch, rows)
-        elif decision.case not in (Case.UNKNOWN, Case.NOBODY):
+        elif decision.case is not Case.UNKNOWN:
             self._take_over(watch, decision)
         else:
             self._alarm_once(watch, f"{parts.domain}: {decision.case}: {decision.reason}")
@@ -165,6 +175,8 @@ class Controller:
         now, seen = time.monotonic(), f"{decision.case}{decision.epoch}"
         if watch.unsettled_since is None or watch.unsettled_rows != seen:
             watch.unsettled_since, watch.unsettled_rows = now, seen
+        if decision.case in FOR_A_PERSON and watch.told == seen:
+            return
         if decision.case is Case.WAIT_FOR_TAKER:
             self._alarm_once(watch, f"{watch.parts.domain}: nobody owns: {decision.reason}")
             return
@@ -177,7 +189,12 @@ class Controller:
             if now - watch.unsettled_since < LEASE_SECONDS:
                 return
         try:
-            recover(watch.parts)
+            done = recover(watch.parts)
+            if done.case in FOR_A_PERSON:
+                # Not before it was seen under the lease: both rows cannot be read at one moment.
+                watch.told = f"{done.case}{done.epoch}"
+                next_step = f"fig resume {watch.parts.domain}"
+                self._alarm_once(watch, f"{watch.parts.domain}: {done.case}: {done.reason}; next: {next_step}")
         finally:
             if lease is not None:
                 watch.parts.journal.give_back(lease)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from migration_plan.controller import open_intent
+from migration_plan.controller import read_and_decide
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.gate import Gate
 from migration_plan.gates import gates_to_leave
-from migration_plan.lifecycle import OWNER, Stage, path, possible, reachable
+from migration_plan.lifecycle import OWNER, Side, Stage, path, possible, reachable
 from migration_plan.moves import current
 from migration_plan.parts import Parts
-from migration_plan.recovery import Case, decide
+from migration_plan.recovery import FOR_A_PERSON, Case
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,16 @@ class Standing:
     gates: tuple[Gate, ...]
     trouble: str
     """Why the gates cannot be told; empty: they can."""
+    unsettled: str = ""
+    """What is the matter with the rows; empty: nothing."""
+    waits_for_a_person: bool = False
+    """Nothing that goes on by itself: a person has to say who owns."""
 
     @property
     def next_steps(self) -> list[str]:
         """The command that makes sense first."""
+        if self.waits_for_a_person:
+            return [f"fig resume {self.domain} --owner {' or '.join(Side)} --reason …"]
         if not self.is_settled:
             return [f"fig resume {self.domain}"]
         red = [gate.next_step for gate in self.gates if not gate.is_met]
@@ -50,6 +56,7 @@ class Standing:
         return {
             "domain": self.domain, "stages": list(self.stages), "stage": self.stage, "owner": self.owner,
             "epoch": self.epoch, "rows": self.rows, "settled": self.is_settled,
+            "unsettled": self.unsettled,
             "gates": [gate.as_json() for gate in self.gates], "trouble": self.trouble,
             "possible": possible(self.stages, self.stage), "next_steps": self.next_steps,
         }  # fmt: skip
@@ -57,8 +64,8 @@ class Standing:
 
 def standing(parts: Parts) -> Standing:
     """Everything now. A database that does not answer is said, not raised; the journal's is raised."""
-    stage, rows = current(parts)
-    decision = decide(rows, open_intent(parts.journal, parts.domain))
+    decision, rows, _intent = read_and_decide(parts)
+    stage, _rows = current(parts)
     at_rest = stage is Stage.MONOLITH and all(row is None for row in rows.values())
     owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
     gates, trouble = _gates(parts, stage)
@@ -72,6 +79,8 @@ def standing(parts: Parts) -> Standing:
         at_rest or decision.case is Case.REST,
         gates,
         trouble,
+        "" if at_rest or decision.settled else f"{decision.case}: {decision.reason}",
+        not at_rest and decision.case in FOR_A_PERSON,
     )
 
 

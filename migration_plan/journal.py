@@ -77,9 +77,13 @@ class Journal(JournalConnection):
 
     def stage(self, domain: str) -> Stage:
         """How far the domain is; a domain that was never moved is at the monolith."""
+        return self.stage_and_epoch(domain)[0]
+
+    def stage_and_epoch(self, domain: str) -> tuple[Stage, int]:
+        """The stage, and the owner's epoch when it was last written: the epoch now is that one or a later one."""
         with self.session() as connection:
-            found = connection.execute("select stage from fig.stage where domain = %s", [domain]).fetchone()
-        return Stage(found["stage"]) if found else Stage.MONOLITH
+            found = connection.execute("select stage, epoch from fig.stage where domain = %s", [domain]).fetchone()
+        return (Stage(found["stage"]), found["epoch"]) if found else (Stage.MONOLITH, 0)
 
     def set_stage(self, domain: str, stage: Stage, epoch: int) -> None:
         """Compare-and-set on the epoch: a late controller cannot set an old stage."""

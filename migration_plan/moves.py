@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from migration_plan import outboxes, retirement
+from migration_plan import acceptance, adoption, outboxes, retirement
+from migration_plan.acceptance import Accepted
 from migration_plan.access import Role
-from migration_plan.controller import LEASE_SECONDS, open_intent, recover, stage_of
+from migration_plan.controller import LEASE_SECONDS, read_and_decide, recover, stage_of
 from migration_plan.errors import (
     FigError,
     JournalUnreachable,
@@ -37,7 +38,7 @@ from migration_plan.preparation import (
     start_sync,
     stop_sync,
 )
-from migration_plan.recovery import Decision, decide
+from migration_plan.recovery import Decision
 from migration_plan.retirement import Leftover
 from migration_plan.stage_work import STAGES
 from migration_plan.steps import Move
@@ -97,7 +98,7 @@ def find_move(parts: Parts, forward: bool, to: Stage | None = None) -> Move:
         if row is None:
             parts.sides[side].row(parts.domain)  # Raises what is the matter, by name.
             raise SideUnreachable(side, f'the domain "{parts.domain}" is not enrolled there')
-    decision = decide(rows, open_intent(parts.journal, parts.domain))
+    decision, _rows, _intent = read_and_decide(parts)
     if not decision.settled:
         raise Unsettled(f'domain "{parts.domain}": {decision.case}: {decision.reason}', f"fig resume {parts.domain}")
     owner = next(row for row in rows.values() if row is not None and row.state == "owner")
@@ -220,6 +221,23 @@ class Mover:
                     raise
                 self.say(str(held))
                 self.cancelled.wait(0.2)
+
+    def adopt(self, side: Side) -> Row:
+        """Make a side the owner by a person's word, after a restore; refused where the rows say who owns."""
+        self.parts.journal.demand(Role.ADMIN, "resume --owner")
+        lease = self._lease_within(2 * LEASE_SECONDS)
+        try:
+            return adoption.adopt(self.parts, side, self.say)
+        finally:
+            self.parts.journal.give_back(lease)
+
+    def accept_schema(self) -> Accepted:
+        """Both schemas have changed and the plan fits them: the streams go on; refused by name where it does not."""
+        lease = self._lease_within(2 * LEASE_SECONDS)
+        try:
+            return acceptance.accept(self.parts, self.say)
+        finally:
+            self.parts.journal.give_back(lease)
 
     def resume(self) -> Decision:
         """Apply the recovery table once, under the lease where the journal answers; a dead holder's runs out."""

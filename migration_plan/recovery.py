@@ -20,8 +20,14 @@ class Case(StrEnum):
     FINISH_ROUTE = "finish-route"  # Granted: route, reverse, journal.
     WAIT_FOR_TAKER = "wait-for-taker"  # Released and the taker cannot be read: nobody can own; the alarm rings.
     TWO_OWNERS = "two-owners"  # A database came back from the past: fence the lower epoch, stop, alarm.
+    STALE_OWNER = "stale-owner"  # The only one that says owner gave the domain away since: fence it, alarm.
+    OWNER_RESTORED = "owner-restored"  # The owner came back from the past, without its last writes: a person says.
     NOBODY = "nobody"  # No row claims the domain: a restored database; never guessed.
     UNKNOWN = "unknown"  # A side that might decide cannot be read: wait.
+
+
+FOR_A_PERSON = frozenset({Case.STALE_OWNER, Case.OWNER_RESTORED, Case.NOBODY})
+"""Which side goes on with the domain has to be said: `fig resume DOMAIN --owner SIDE --reason …`."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +53,28 @@ class Intent:
     switch: UUID | None = None
 
 
-def decide(rows: Mapping[Side, Row | None], intent: Intent | None = None) -> Decision:
-    """Apply the table to both rows (None: cannot be read) and the journal's open intent, if any."""
+@dataclass(frozen=True)
+class Known:
+    """Who owned a domain, at an epoch, by another witness than the owner's own row. Never ahead of the rows."""
+
+    owner: Side
+    epoch: int
+
+
+def decide(
+    rows: Mapping[Side, Row | None], intent: Intent | None = None, known: Known | None = None
+) -> Decision:  # fmt: skip
+    """Apply the table to both rows (None: cannot be read), the journal's open intent, and what it knows of the owner.
+
+    `intent` and `known` have to be older than the rows, or what was moved meanwhile looks like the past.
+    """
     claims = [row for row in rows.values() if row is not None and row.state in ("fenced", "released")]
     if claims:
         giver = max(claims, key=lambda row: row.epoch)
         return _during(giver, rows[giver.side.other])
     owners = [row for row in rows.values() if row is not None and row.state == "owner"]
     if len(owners) == 2:
-        lower = min(owners, key=lambda row: row.epoch)
+        lower = min(owners, key=lambda row: (row.epoch, known is not None and row.side is known.owner))
         return Decision(
             Case.TWO_OWNERS,
             lower.side,
@@ -66,7 +85,7 @@ def decide(rows: Mapping[Side, Row | None], intent: Intent | None = None) -> Dec
         if None in rows.values():
             return Decision(Case.UNKNOWN, None, 0, "the side that may own cannot be read")
         return Decision(Case.NOBODY, None, 0, "no side claims the domain; a database was restored")
-    return _at_rest(owners[0], intent)
+    return _past(owners[0], rows[owners[0].side.other], known) or _at_rest(owners[0], intent)
 
 
 def _during(giver: Row, taker: Row | None) -> Decision:
@@ -87,6 +106,19 @@ def _during(giver: Row, taker: Row | None) -> Decision:
     if taker.state == "owner":
         return decision(Case.FINISH_ROUTE, reason)
     return decision(Case.FINISH_GRANT, reason)
+
+
+def _past(owner: Row, other: Row | None, known: Known | None) -> Decision | None:
+    """Whether the only owner is one of long ago. A side stands by at the epoch at which the other one owned."""
+    seen = [known] if known else []
+    if other is not None and other.state == "standby":
+        seen.append(Known(owner.side, other.epoch))
+    last = max(seen, key=lambda one: one.epoch, default=None)
+    if last is None or last.epoch <= owner.epoch:
+        return None
+    case = Case.OWNER_RESTORED if last.owner is owner.side else Case.STALE_OWNER
+    reason = f"{owner.side} says owner at epoch {owner.epoch}, but {last.owner} owned at epoch {last.epoch}"
+    return Decision(case, owner.side, owner.epoch, f"{reason}: the {owner.side} side was restored, or lost its writes")
 
 
 def _at_rest(owner: Row, intent: Intent | None) -> Decision:

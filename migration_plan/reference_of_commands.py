@@ -50,8 +50,8 @@ def page(printed: str) -> str:
     """All commands in the order of their names."""
     lines = [
         "# Commands", "", printed, "",
-        "How they end: [exit codes](exit-codes.md). Where tokens are in use (`fig token`), a command needs the role",
-        "that is named; without any token everybody who reaches the databases may do everything.", "",
+        "How they end: [exit codes](exit-codes.md). With tokens in use (`fig token`) a command needs the role that is",
+        "named; without any token everybody who reaches the databases may do everything.", "",
     ]  # fmt: skip
     for words, command in commands():
         usage = " ".join(command.collect_usage_pieces(click.Context(command)))

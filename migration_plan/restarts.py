@@ -16,11 +16,10 @@ from cdc.errors import CdcError
 from cdc.snapshot import SnapshotProgress
 from cdc.spec import StreamSpec
 from cdc.stream_errors import StreamIdentityChanged
-from migration_plan.controller import LEASE_SECONDS, open_intent
+from migration_plan.controller import LEASE_SECONDS, read_and_decide
 from migration_plan.errors import FigError, LeaseHeld
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts, read_rows
-from migration_plan.recovery import decide
 
 # A copy from the source deletes what only the target has. Where the source may have lost rows, the target may be the
 # only place that still holds them: then a person looks first.
@@ -102,7 +101,7 @@ def _how(parts: Parts, target: Side) -> How:
     for side, row in rows.items():
         if row is None:
             raise NotNow(f"the {side} side cannot be read, or does not know the domain", "fig status")
-    decision = decide(rows, open_intent(parts.journal, parts.domain))
+    decision, _rows, _intent = read_and_decide(parts)
     if not decision.settled or decision.giver is None:
         raise NotNow(f"a switch is under way: {decision.reason}", f"fig resume {parts.domain}")
     return How.COPY if decision.giver is target.other else How.NEW_SLOT

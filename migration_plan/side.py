@@ -7,7 +7,7 @@ Every method is one statement in its own transaction; nothing here keeps a lock 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -182,6 +182,20 @@ class SideDatabase:
     def stop(self, domain: str, state: str, epoch: int, lock: float) -> Row:
         """Fence a side that came back from the past, if it still is as it was read."""
         return self._move_row(domain, "select * from fig.stop(%s, %s, %s, %s)", [domain, state, epoch, _ms(lock)])
+
+    def sequence_tops(self, names: Sequence[str]) -> list[int]:
+        """The highest number that each sequence has given, or that stands in a column of it."""
+        with self.connection() as connection:
+            found = connection.execute("select fig.sequence_tops(%s) as tops", [list(names)]).fetchone()
+            return list(found["tops"]) if found else []
+
+    def adopt(self, domain: str, read: Row, epoch: int, tops: Mapping[str, int], lock: float) -> Row:
+        """As it was read -> owner, epoch: by a person's word. `tops`: numbers that these sequences must not give."""
+        return self._move_row(
+            domain,
+            "select * from fig.adopt(%s, %s, %s, %s, %s, %s, %s)",
+            [domain, read.state, read.epoch, epoch, list(tops), list(tops.values()), _ms(lock)],
+        )
 
     def enroll(self, domain: str, state: str, epoch: int, tables: Sequence[str], lock: float) -> Row:
         """The domain's row, table list and triggers on this side; a row that is there stays as it is."""

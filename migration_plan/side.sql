@@ -253,6 +253,64 @@ begin
     return here;
 end $$;
 
+-- The highest number that each of these sequences has given, or that stands in a column which draws from it.
+create or replace function fig.sequence_tops(p_sequences text[]) returns bigint[]
+language plpgsql set search_path = pg_catalog as $$
+declare
+    name text;
+    place record;
+    stands bigint;
+    top bigint;
+    tops bigint[] := '{}';
+begin
+    foreach name in array p_sequences loop
+        top := coalesce(pg_sequence_last_value(name::regclass), 0);
+        for place in
+            select format('%I.%I', n.nspname, c.relname) as relation, a.attname
+            from pg_depend d join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+            join pg_class c on c.oid = d.refobjid join pg_namespace n on n.oid = c.relnamespace
+            where d.classid = 'pg_class'::regclass and d.objid = name::regclass
+              and d.refclassid = 'pg_class'::regclass and d.deptype in ('a', 'i')
+        loop
+            execute format('select max(%I) from %s', place.attname, place.relation) into stands;
+            top := greatest(top, stands);
+        end loop;
+        tops := tops || top;
+    end loop;
+    return tops;
+end $$;
+
+-- Adopt: as it was read -> owner, p_new, because a person says so after a restore. p_new is higher than any epoch
+-- that is known, so that whoever remembers another owner finds it gone. No number is given twice: sequences go past
+-- p_tops, what the other side knows of them.
+create or replace function fig.adopt(
+    p_domain text, p_state text, p_epoch bigint, p_new bigint, p_sequences text[], p_tops bigint[], p_lock_ms int
+) returns fig.domain language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+    seq record;
+begin
+    if here.state = 'owner' and here.epoch = p_new then
+        return here;
+    end if;
+    if here.state is distinct from p_state or here.epoch <> p_epoch or p_new <= p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
+    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    for seq in select name::regclass as id, greatest(ours, theirs) as top
+               from unnest(p_sequences, fig.sequence_tops(p_sequences), p_tops) u(name, ours, theirs) loop
+        if seq.top > coalesce(pg_sequence_last_value(seq.id), 0) then
+            perform setval(seq.id, seq.top);
+        end if;
+    end loop;
+    update fig.domain set state = 'owner', epoch = p_new, marker = null, changed_at = clock_timestamp()
+    where domain = p_domain returning * into here;
+    perform fig.arm(p_domain, false);
+    perform pg_logical_emit_message(true, 'fig', jsonb_build_object(
+        'kind', 'grant', 'domain', p_domain, 'epoch', p_new)::text);
+    return here;
+end $$;
+
 -- First in every transaction of ours that writes the domain's rows on a side: not the owner, nor one that is fenced and
 -- may own again (its own rows are the truth until it releases), and no epoch has passed.
 create or replace function fig.guard_apply(p_domain text, p_epoch bigint) returns void language plpgsql as $$

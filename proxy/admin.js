@@ -213,7 +213,11 @@ async function serve(r) {
     }
 }
 
+// Another number when a client that knows only the one before could be wrong about what it does here.
+const PROTOCOL = '1';
+
 function send(r, status, type, body) {
+    r.headersOut['X-Fig-Protocol'] = PROTOCOL;
     r.headersOut['Content-Type'] = type;
     r.return(status, JSON.stringify(body) + '\n');
 }

@@ -13,7 +13,8 @@
     RouteState(epoch, owner, hold: Hold | None, writes_in_flight, applied: {Side: unix ms}, share, revision)
     Hold(epoch: the one that is awaited, left: seconds)
 
-Errors (proxy/errors.py): ProxyUnreachable (no answer: the state is unknown; every call may be repeated),
+Errors (proxy/errors.py): ProxyUnreachable (no answer: the state is unknown; every call may be repeated; OtherProtocol
+is one of them: it is of another version),
 RouteRefused (.current: RouteState), ProxyRejected (unknown domain, malformed value); both change nothing.
 Nothing is kept open between calls; a client may be shared by threads.
 """
@@ -29,7 +30,10 @@ from pathlib import Path
 from typing import Any
 
 from proxy.config import Side
-from proxy.errors import ProxyRejected, ProxyUnreachable, RouteRefused
+from proxy.errors import OtherProtocol, ProxyRejected, ProxyUnreachable, RouteRefused
+
+PROTOCOL = "1"
+"""What admin.js says of itself; no other one is spoken to."""
 
 
 @dataclass(frozen=True)
@@ -147,11 +151,15 @@ class ProxyClient:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {"Content-Type": "application/json"})
             response = connection.getresponse()
-            return response.status, response.read()
+            answer = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
         finally:
             connection.close()
+        found = response.headers.get("X-Fig-Protocol", "")
+        if path != "/metrics" and response.status < 500 and found != PROTOCOL:
+            raise OtherProtocol(self.name, self.socket_path, found, PROTOCOL)
+        return answer
 
     def _unreachable(self, reason: str) -> ProxyUnreachable:
         return ProxyUnreachable(self.name, self.socket_path, reason)

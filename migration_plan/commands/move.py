@@ -139,21 +139,32 @@ def _next(domain: str, stage: str) -> list[str]:
 
 @click.command()
 @domain_argument
+@click.option("--owner", type=click.Choice(["monolith", "service"]), help="After a restore: who goes on (admin).")
 @reason_option
 @json_option
-def resume(domain: str, reason: str, as_json: bool) -> None:
+def resume(domain: str, owner: str | None, reason: str, as_json: bool) -> None:
     """Finish or take back whatever a dead controller left of a switch of DOMAIN.
 
+    After a restore from backup the rows may not say who owns; then a person does, with --owner and --reason, and
+    `fig sync snapshot` copies that side's rows to the other one.
+
     \b
-    Example:
+    Examples:
       fig resume catalog
+      fig resume catalog --owner service --reason "catalog's database restored from last night, ticket 4711"
     """
     from migration_plan import bootstrap, retirement
     from migration_plan.errors import JournalUnreachable
-    from migration_plan.recovery import Case
+    from migration_plan.recovery import FOR_A_PERSON, Case
 
+    if owner is not None:
+        _adopt(domain, owner, reason, as_json)
+        return
     with bootstrap.opened(domain, silent if as_json else say, reason) as mover:
         decision = mover.resume()
+        follow = f"fig history {domain}"
+        if decision.case in FOR_A_PERSON:
+            follow = f"fig resume {domain} --owner monolith or service --reason …"
         try:
             left = retirement.listed(mover.parts)
         except JournalUnreachable:
@@ -162,13 +173,30 @@ def resume(domain: str, reason: str, as_json: bool) -> None:
         if as_json:
             said = {"leftovers": [one.as_json() for one in left]} if left else {}
             click.echo(json.dumps({"domain": domain, "case": decision.case, "reason": decision.reason, **said,
-                                   "next_steps": [f"fig history {domain}"]}))  # fmt: skip
+                                   "next_steps": [follow]}))  # fmt: skip
         else:
             click.echo(f"{domain}: {decision.case}: {decision.reason}")
             _list(left)
-            click.echo(f"next: fig history {domain}")
-        if decision.case in (Case.WAIT_FOR_TAKER, Case.TWO_OWNERS, Case.NOBODY, Case.UNKNOWN):
+            click.echo(f"next: {follow}")
+        if decision.case in (Case.WAIT_FOR_TAKER, Case.TWO_OWNERS, Case.UNKNOWN, *FOR_A_PERSON):
             raise SystemExit(Exit.NOT_WELL)
+
+
+def _adopt(domain: str, owner: str, reason: str, as_json: bool) -> None:
+    from migration_plan import bootstrap
+    from migration_plan.lifecycle import Side
+
+    if not reason:
+        raise click.UsageError("--owner needs --reason: whoever reads the journal later has to know why")
+    with bootstrap.opened(domain, silent if as_json else say, reason) as mover:
+        row = mover.adopt(Side(owner))
+    follow = f"fig sync status {domain}"
+    if as_json:
+        said = {"domain": domain, "owner": owner, "epoch": row.epoch, "next_steps": [follow]}
+        click.echo(json.dumps(said))
+    else:
+        click.secho(f"{domain}: {owner} owns at epoch {row.epoch}", fg="green")
+        click.echo(f"next: {follow}   (it names each stream that waits for `fig sync snapshot`)")
 
 
 @contextmanager

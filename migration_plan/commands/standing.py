@@ -41,6 +41,8 @@ def show_standing(one: Standing) -> None:
     click.secho(f"{one.domain}: {one.path}", bold=True)
     rows = ", ".join(f"{side} {row}" for side, row in one.rows.items())
     click.echo(f"  owner {one.owner}, epoch {one.epoch} ({rows})")
+    if one.unsettled:
+        click.secho(f"  {one.unsettled}", fg="red")
     show_gates(one.gates)
     if one.trouble:
         click.secho(f"  the gates cannot be told: {one.trouble}", fg="red")

@@ -177,6 +177,33 @@ def skip_change(domain: str, lsn: str, change: int, why: str, direction: str | N
     _done(domain, f"leaves out change {change} of {lsn}", [name], f"fig sync status {domain}", as_json)
 
 
+@click.command("accept")
+@domain_argument
+@reason_option
+@json_option
+def accept_schema(domain: str, reason: str, as_json: bool) -> None:
+    """The schemas of DOMAIN were migrated and its plan fits them again: let its streams go on with both.
+
+    Restart `fig streams` first, so that it has read the plan. A table that joins the domain is fenced here, and its
+    rows come with `fig sync snapshot`.
+
+    \b
+    Example:
+      fig sync accept catalog
+    """
+    from migration_plan import bootstrap
+
+    with bootstrap.opened(domain, reason=reason) as mover:
+        done = mover.accept_schema()
+    if as_json:
+        click.echo(json.dumps(done.as_json()))
+        return
+    for table in done.new:
+        click.echo(f"  new: {table}")
+    click.secho(f"{domain}: {', '.join(done.streams)} fit both schemas", fg="green")
+    click.echo(f"next: {done.next_step}")
+
+
 def _done(domain: str, what: str, names: list[str], follow: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"domain": domain, "done": what, "streams": names, "next_steps": [follow]}))
@@ -234,6 +261,6 @@ def _bar(as_json: bool) -> Iterator[Callable[[SnapshotProgress], None]]:
 sync_group = click.Group(
     "sync",
     commands={"start": start_streams, "stop": stop_streams, "status": sync_status, "snapshot": copy_again,
-              "verify": verify, "repair": repair_rows, "skip": skip_change},
-    help="A domain's streams: pause, continue, look, copy, compare, repair, leave out.",
+              "verify": verify, "repair": repair_rows, "skip": skip_change, "accept": accept_schema},
+    help="A domain's streams: pause, continue, look, copy, compare, repair, leave out, follow a migrated schema.",
 )  # fmt: skip

@@ -70,7 +70,7 @@ def create_app(environment: Mapping[str, str] = os.environ) -> Flask:
         SESSION_COOKIE_SAMESITE="Strict",
         SESSION_COOKIE_SECURE=url.scheme == "https",
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
-        TRUSTED_HOSTS=[url.hostname],
+        FIG_HOST=url.hostname,
         MAX_CONTENT_LENGTH=64 * 1024,
         SEND_FILE_MAX_AGE_DEFAULT=3600,
         WTF_CSRF_TIME_LIMIT=None,  # As long as the session.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from flask import Blueprint, Response, g, redirect, render_template, request, session, url_for
+from flask import Blueprint, Response, abort, current_app, g, redirect, render_template, request, session, url_for
+from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wrappers import Response as AnyResponse
 
 from migration_plan.access import Forbidden
@@ -20,8 +21,10 @@ _log = logging.getLogger("fig.console")
 def _who() -> AnyResponse | None:
     """Nobody gets further without having come in; what they may do is asked of the journal each time."""
     g.person = None
-    if request.endpoint == "static" or request.endpoint == "entering.livez":
+    if request.endpoint in ("static", "entering.livez"):
         return None
+    if not host_is_trusted(request.host, [current_app.config["FIG_HOST"]]):
+        abort(400, "This console does not answer for that host name.")
     if "who" in session:
         g.person = again(desk().journal, session["name"], session["who"])
     if g.person is None and request.endpoint not in OPEN:

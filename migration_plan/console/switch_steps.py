@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from migration_plan.entries import Entry
+from migration_plan.recovery import Case
 
 
 class State(StrEnum):
@@ -44,7 +45,7 @@ class SwitchView:
     steps: tuple[StepView, ...]
     is_over: bool
     outcome: str
-    """done, aborted, recovered, or empty."""
+    """done, aborted, or as a controller that came later has ended it: finished, taken back. Empty: not over."""
     hold: float | None
     is_held: bool
 
@@ -63,6 +64,7 @@ TEN = (
     ("done", "done", "the journal has it"),
 )
 OUTCOMES = ("done", "aborted", "recovered")
+FINISHED = ("done", "finished")
 
 
 def view(marks: Sequence[Mark], now: float | None, outcome: str = "") -> SwitchView:
@@ -76,7 +78,7 @@ def view(marks: Sequence[Mark], now: float | None, outcome: str = "") -> SwitchV
             steps.append(StepView(name, what, State.DONE, last[kind] - first if kind in last else None))
         elif now is None:
             # A controller that recovers does the rest itself, and says so in one line.
-            steps.append(StepView(name, what, State.DONE if outcome in ("done", "recovered") else State.NEVER))
+            steps.append(StepView(name, what, State.DONE if outcome in FINISHED else State.NEVER))
         else:
             steps.append(StepView(name, what, State.NOW if number == reached + 1 else State.AHEAD))
     held, ended = last.get("held"), last.get("routed", last.get("aborted"))
@@ -93,6 +95,12 @@ def of_journal(entries: Sequence[Entry]) -> tuple[SwitchView, Entry] | None:
         return None
     own = [one for one in entries if one.switch == intent.switch]
     marks = [Mark(one.at.timestamp() * 1000, one.kind) for one in own]
-    outcome = next((one.kind for one in own if one.kind in OUTCOMES), "")
+    outcome = next((_outcome(one) for one in own if one.kind in OUTCOMES), "")
     now = None if outcome else marks[-1].ms
     return view(marks, now, outcome), intent
+
+
+def _outcome(entry: Entry) -> str:
+    if entry.kind != "recovered":
+        return entry.kind
+    return "finished" if entry.detail.get("case") in (Case.FINISH_GRANT, Case.FINISH_ROUTE) else "taken back"

@@ -84,7 +84,7 @@ def _course(number: int, domain: str, stage: Stage, ground: float) -> Course:
     top, is_left = TOP + number * (COURSE + GAP), number % 2 == 0
     lane, dice = number // 2, random.Random(domain)  # noqa: S311 - the same bends at every look.
     strands = STRANDS[stage]
-    laid = tuple(_strand(k, strands, top, is_left, dice) for k in range(strands))
+    laid = tuple(_strand(k, strands, top, _edge(is_left, lane), is_left, dice) for k in range(strands))
     leaves = tuple(
         leaf for k in range(strands) for leaf in _leaves(k, strands, top, is_left, dice) if k % 2 == 0 or strands < 4
     )
@@ -98,7 +98,7 @@ def _course(number: int, domain: str, stage: Stage, ground: float) -> Course:
 def _root(top: float, is_left: bool, lane: int, ground: float, is_rooted: bool, dice: random.Random) -> str:
     """Over the stone's shoulder, and down its side."""
     out = -1 if is_left else 1
-    edge = (LEFT if is_left else RIGHT) + out * (9 + 15 * lane)
+    edge = _edge(is_left, lane)
     start = WIDTH / 2 + out * (16 + 9 * lane)
     end = ground + 5 if is_rooted else top + COURSE * 0.55
     path = f"M{start:.0f} {TOP - 46:.0f} C{start + out * 20:.0f} {TOP - 16:.0f}"
@@ -114,9 +114,14 @@ def _root(top: float, is_left: bool, lane: int, ground: float, is_rooted: bool, 
     return path
 
 
-def _strand(number: int, of: int, top: float, is_left: bool, dice: random.Random) -> str:
+def _edge(is_left: bool, lane: int) -> float:
+    """Where a root goes down."""
+    return LEFT - 9 - 15 * lane if is_left else RIGHT + 9 + 15 * lane
+
+
+def _strand(number: int, of: int, top: float, near: float, is_left: bool, dice: random.Random) -> str:
     """From the root across the course, rising and falling by turns, so that many make a lattice."""
-    near, far = (LEFT - 8, RIGHT + 6) if is_left else (RIGHT + 8, LEFT - 6)
+    far = RIGHT + 6 if is_left else LEFT - 6
     at = top + COURSE * (number + 0.5) / max(of, 1)
     slope = (COURSE * 0.62 if of > 2 else COURSE * 0.18) * (1 if number % 2 else -1)
     begin = min(max(at - slope / 2, top + 6), top + COURSE - 6)
@@ -132,20 +137,21 @@ def _leaves(number: int, of: int, top: float, is_left: bool, dice: random.Random
     at = top + COURSE * (number + 0.5) / max(of, 1)
     slope = (COURSE * 0.62 if of > 2 else COURSE * 0.18) * (1 if number % 2 else -1)
     end = min(max(at + slope / 2, top + 6), top + COURSE - 6)
-    return [Leaf(far, round(end, 1), (0 if out > 0 else 180) + dice.uniform(-50, 50), dice.uniform(11, 15))]
+    return [Leaf(far, round(end, 1), (0 if out > 0 else 180) + dice.uniform(-50, 50), dice.uniform(13, 18))]
 
 
 def _crown(grown: float) -> tuple[Leaf, ...]:
     """A seedling where nothing has moved, a full crown where all has."""
     dice, found = random.Random("crown"), []  # noqa: S311
-    many = 5 + round(46 * grown)
-    wide, high = 26 + 92 * grown, 16 + 30 * grown
+    many = 5 + round(75 * grown)
+    wide, high = 26 + 96 * grown, 14 + 34 * grown
     for number in range(many):
-        angle = math.pi * (1.0 + (number + 0.5) / many) + dice.uniform(-0.12, 0.12)
-        far = math.sqrt(dice.uniform(0.12, 1.0))
+        # Round above, flat below: it sits on the stone.
+        angle = math.pi * (0.9 + 1.2 * (number + 0.5) / many) + dice.uniform(-0.12, 0.12)
+        far = math.sqrt(dice.uniform(0.02, 1.0))
         x = WIDTH / 2 + wide * far * math.cos(angle)
-        y = TOP - 46 + high * far * math.sin(angle) + 6
-        found.append(Leaf(round(x, 1), round(y, 1), math.degrees(angle) + dice.uniform(-30, 30), dice.uniform(15, 21)))
+        y = TOP - 38 + high * far * math.sin(angle)
+        found.append(Leaf(round(x, 1), round(y, 1), math.degrees(angle) + dice.uniform(-40, 40), dice.uniform(16, 23)))
     return tuple(found)
 
 

@@ -38,19 +38,26 @@ class Ends:
     source: str
     target: str
     projections: tuple[Projection, ...] = wide.PROJECTIONS
+    name: str = "bench"
+    """Of the domain, and of all that belongs to its stream."""
 
     def spec(self) -> StreamSpec:
         return StreamSpec(
-            name="bench", domain="bench", source_dsn=self.source, target_dsn=self.target, slot="fig_bench",
-            publication="bench", origin="fig_bench", projections=self.projections,
+            name=self.name, domain=self.name, source_dsn=self.source, target_dsn=self.target, slot=f"fig_{self.name}",
+            publication=self.name, origin=f"fig_{self.name}", projections=self.projections,
         )  # fmt: skip
 
 
 def set_up(ends: Ends) -> None:
     """Publication and a slot at this point; every replay begins here."""
-    tables = ", ".join(table.quoted for table in ends.spec().source_tables)
-    run(ends.source, f"create publication bench for table {tables}")
+    publish(ends)
     run(ends.source, f"select pg_create_logical_replication_slot('{BASE_SLOT}', 'pgoutput')")
+
+
+def publish(ends: Ends) -> None:
+    """The publication of the stream's tables."""
+    tables = ", ".join(table.quoted for table in ends.spec().source_tables)
+    run(ends.source, f"create publication {ends.name} for table {tables}")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -68,6 +69,19 @@ def lags(
     ends: Ends, carry: Callable[[Ends], AbstractContextManager[object]], script: Path, seconds: int
 ) -> tuple[float, float]:
     """(p50, p99) in milliseconds; the first seconds are not counted."""
+    return percentiles(measured(ends, carry, script, seconds, WARM_UP))
+
+
+def percentiles(seen: Sequence[float]) -> tuple[float, float]:
+    """(p50, p99) of seconds, in milliseconds."""
+    counted = sorted(seen)
+    return statistics.median(counted) * 1000, counted[int(len(counted) * 0.99)] * 1000
+
+
+def measured(
+    ends: Ends, carry: Callable[[Ends], AbstractContextManager[object]], script: Path, seconds: int, warm_up: int
+) -> list[float]:
+    """The lag of each row in seconds, in the order of their arrival, without those of the first `warm_up` seconds."""
     for dsn in (ends.source, ends.target):
         run(dsn, "drop publication if exists bench", "truncate item restart identity", "checkpoint")
     run(ends.target, "truncate item, mark")
@@ -75,15 +89,15 @@ def lags(
     if slots:
         drop_slot(ends.source, BASE_SLOT)
     set_up(ends)
+    os.sync()  # What came before is not written to disk while this one is measured.
     with carry(ends):
-        options = [f"--client={CLIENTS}", f"--time={seconds + WARM_UP}", f"--rate={PER_SECOND}", f"--file={script}"]
+        options = [f"--client={CLIENTS}", f"--time={seconds + warm_up}", f"--rate={PER_SECOND}", f"--file={script}"]
         pgbench = subprocess.Popen(
             [PROGRAMS / "pgbench", "--no-vacuum", "--protocol=prepared", *options, ends.source],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         seen = _seen(ends, pgbench)
-    counted = sorted(seen[WARM_UP * PER_SECOND :])
-    return statistics.median(counted) * 1000, counted[int(len(counted) * 0.99)] * 1000
+    return seen[warm_up * PER_SECOND :]
 
 
 def _seen(ends: Ends, load: subprocess.Popen[bytes]) -> list[float]:

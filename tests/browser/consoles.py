@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -77,6 +78,31 @@ def _answers(url: str) -> bool:
         return httpx.get(f"{url}/livez").status_code == 200
     except httpx.TransportError:
         return False
+
+
+@contextmanager
+def always_somebody_writing(dsn: str) -> Iterator[None]:
+    """Short transactions on the monolith's products, one begun before the other ends: a switch finds no moment, and no
+    transaction is long enough to be refused for."""
+    over = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(dsn) as one, psycopg.connect(dsn) as other:
+            turn = [(one, 1), (other, 2)]
+            while not over.is_set():
+                writer, product = turn[0]
+                writer.execute("update products set title = title where id = %s", [product])
+                over.wait(0.25)
+                turn[1][0].commit()
+                turn.reverse()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(30)
 
 
 def found_in_shadow(stack: Stack) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import psycopg
 from playwright.sync_api import expect
 
 from migration_plan.lifecycle import Side, Stage
-from tests.browser.consoles import another_console, found_in_shadow, is_refused_after_ten_guesses, link
+from tests.browser.consoles import (
+    always_somebody_writing,
+    another_console,
+    found_in_shadow,
+    is_refused_after_ten_guesses,
+    link,
+)
 from tests.browser.operators import violations
 from tests.support.waiting import wait_until
 
@@ -28,10 +33,10 @@ def test_a_domain_is_advanced_and_brought_back_by_the_keyboard_alone(stack, cata
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
-    for name in ("catalog", "Advance to service…"):
+    for name, address in {"catalog": "**/catalog", "Advance to service…": "**/advance?*"}.items():
         tab_to(name)
         page.keyboard.press("Enter")
-        page.wait_for_load_state()
+        page.wait_for_url(address)
     # What would be done is shown, and nothing is.
     expect(page.get_by_role("heading", name="Exactly these steps")).to_be_visible()
     expect(page.locator(".plan li")).to_have_count(11)
@@ -60,13 +65,14 @@ def test_a_switch_is_seen_as_it_happens_and_ends_without_anybody_looking(stack, 
         ada = operators("Ada", url)
         ada.enters_by(link(stack, **environment))
         page = ada.page
-        with psycopg.connect(stack.env["FIG_MONOLITH_ADMIN_DSN"]) as writer:
-            writer.execute("update products set title = title where id = 1")
+        with always_somebody_writing(stack.env["FIG_MONOLITH_ADMIN_DSN"]):
             ada.does("catalog", "Advance", "seen live", to="service")
             # Somebody's transaction is in the way: nobody is held.
             expect(page.locator("#run .notice")).to_contain_text("nobody is held")
             expect(page.locator("#run")).to_contain_text("Nobody waits yet.")
+            # A hold that lasts: nobody applies the marker, and nobody takes over from who waits for it.
             stack.stop("streams")
+            stack.stop("controller")
         try:
             expect(page.locator(".steps .now")).to_contain_text("drain")
             expect(page.locator(".steps .done")).to_have_count(4)
@@ -74,9 +80,10 @@ def test_a_switch_is_seen_as_it_happens_and_ends_without_anybody_looking(stack, 
             wait_until(lambda: float(page.locator(".clock").inner_text().split()[0]) > first, 10, "the hold counts")
             ada.picture("switch-held")
             assert violations(page) == []
-            page.close()
+            page.goto("about:blank")
         finally:
             stack.cont("streams")
+            stack.cont("controller")
         catalog.wait_until_settled()
         assert catalog.owner() is Side.SERVICE
         ben = operators("Ben", url, small=True)
@@ -85,6 +92,7 @@ def test_a_switch_is_seen_as_it_happens_and_ends_without_anybody_looking(stack, 
         ben.sees_it_end()
         expect(ben.page.locator(".steps .done")).to_have_count(10)
         ben.picture("switched-small")
+        ben.page.goto("about:blank")
     catalog.give_to(Side.MONOLITH)
 
 
@@ -92,8 +100,7 @@ def test_a_console_that_dies_in_a_switch_leaves_it_to_the_controller(stack, cata
     ada = operators("Ada")
     ada.enters_by(link(stack))
     page = ada.page
-    with psycopg.connect(stack.env["FIG_MONOLITH_ADMIN_DSN"]) as writer:
-        writer.execute("update products set title = title where id = 1")
+    with always_somebody_writing(stack.env["FIG_MONOLITH_ADMIN_DSN"]):
         ada.does("catalog", "Advance", "dies in it", to="service")
         expect(page.locator("#run .notice")).to_contain_text("nobody is held")
         page.goto("about:blank")
@@ -102,7 +109,7 @@ def test_a_console_that_dies_in_a_switch_leaves_it_to_the_controller(stack, cata
     catalog.wait_until_settled()
     assert catalog.owner() is Side.MONOLITH
     page.goto("/domains/catalog")
-    expect(page.locator("#run .run-head .chip")).to_have_text("recovered")
+    expect(page.locator("#run .run-head .chip")).to_have_text("taken back by a controller")
     expect(page.get_by_role("link", name="Advance to service…")).to_be_visible()
     ada.picture("recovered")
 
@@ -138,5 +145,6 @@ def test_differences_stand_side_by_side_and_a_canary_is_frozen_and_brought_back(
         ada.picture("canary-frozen")
         ada.does("catalog", "Roll back", "enough seen", to="sync")
         ada.sees_it_end()
+        page.goto("about:blank")
         is_refused_after_ten_guesses(url)
     assert catalog.owner() is Side.MONOLITH

@@ -122,12 +122,12 @@ class KafkaCluster:
         for node, process in making:
             assert process.wait(60) == 0, f"Kafka's storage could not be made; log: {node.folder / 'log'}"
 
-    def start(self) -> None:
+    def start(self, seconds: float = 60) -> None:
         """Start what does not run, and wait until all know of each other."""
         for node in self.nodes:
             if node.process is None:
                 node.begin()
-        self.wait_until_whole()
+        self.wait_until_whole(seconds)
 
     def wait_until_whole(self, seconds: float = 60) -> None:
         everyone = {node.node.number for node in self.nodes}

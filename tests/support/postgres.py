@@ -48,7 +48,7 @@ def free_port() -> int:
     raise RuntimeError("no free port between 12000 and 31000")
 
 
-def _as_postgres() -> dict[str, object]:
+def as_postgres() -> dict[str, object]:
     """Keyword arguments for subprocess: servers refuse to run as root."""
     if os.geteuid() != 0:
         return {}
@@ -81,7 +81,7 @@ class PostgresServer:
         subprocess.run(
             [postgres_programs(self.major) / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust",
              "--locale=C.UTF-8", "-E", "UTF8", "--no-instructions"],
-            check=True, stdout=subprocess.DEVNULL, cwd="/", **_as_postgres(),  # type: ignore[call-overload]
+            check=True, stdout=subprocess.DEVNULL, cwd="/", **as_postgres(),  # type: ignore[call-overload]
         )  # fmt: skip
         base = {
             "port": str(self.port), "listen_addresses": "'127.0.0.1'", "unix_socket_directories": "''",
@@ -96,7 +96,7 @@ class PostgresServer:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [postgres_programs(self.major) / "postgres", "-D", self.data], stdout=log, stderr=log, cwd="/",
-                **_as_postgres(),  # type: ignore[call-overload]
+                **as_postgres(),  # type: ignore[call-overload]
             )  # fmt: skip
         wait_until(self.answers, 30, f"PostgreSQL on port {self.port} answers; log: {self.folder / 'log'}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +110,18 @@ def test_a_process_of_the_shop_knows_its_own_passwords_only() -> None:
     superuser = {name for name in SERVICES if "POSTGRES" in _secrets(name)}
     toolkit = {name for name, one in SERVICES.items() if "FIG_JOURNAL_DSN" in (one.get("environment") or {})}
     assert superuser == {"pg-monolith", "pg-services", "prepare"} | toolkit
+
+
+def test_the_image_installs_what_was_tested() -> None:
+    """Its lock file has no version that the other one has not, and every dependency of the project."""
+
+    def pinned(name: str) -> dict[str, str]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        return dict(re.findall(r"^([A-Za-z0-9_.-]+)==([^ ;\\]+)", text, re.MULTILINE))
+
+    everything, image = pinned("requirements.lock"), pinned("requirements.runtime.lock")
+    assert {name: version for name, version in image.items() if everything.get(name) != version} == {}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.split(r"[\[=<> ]", one)[0] for one in project["dependencies"]}
+    assert wanted <= set(image)
+    assert "://" not in (ROOT / "requirements.runtime.lock").read_text(encoding="utf-8")

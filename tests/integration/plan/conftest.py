@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,6 +58,26 @@ class Works:
         return Gate(f"{stage}-evidence", met, "1000" if met else "7", "1000", "wait", self.can_be_forced)
 
 
+class Streams:
+    """`fig streams` in a thread: it reads the plans when it starts."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+        self.start()
+
+    def start(self) -> None:
+        self._stop = threading.Event()
+        self._parts = bootstrap.all_parts(self._environment)
+        self._thread = threading.Thread(target=streaming.run, args=(self._parts, self._stop, ""))
+        self._thread.start()
+
+    def end(self) -> None:
+        self._stop.set()
+        self._thread.join(20)
+        for parts in self._parts:
+            parts.close()
+
+
 @dataclass
 class World:
     """The domain `parcels`, and its plan as it is to be changed."""
@@ -66,6 +86,7 @@ class World:
     dsns: dict[str, str]
     admin: dict[str, str]
     works: Works = field(default_factory=Works)
+    streams: Streams = field(init=False)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -115,6 +136,15 @@ class World:
             raise done.exception
         return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
+    def change_plan(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Edit the plan as a person does; `fig streams` is started anew with it."""
+        path = self.settings.parent / "parcels.yml"
+        document = yaml.safe_load(path.read_text())
+        change(document)
+        path.write_text(yaml.safe_dump(document))
+        self.streams.end()
+        self.streams.start()
+
     def json(self, *arguments: str, **variables: str) -> dict[str, Any]:
         said = self.fig(*arguments, "--json", **variables)
         found: dict[str, Any] = json.loads(said.stdout or said.stderr)
@@ -143,10 +173,18 @@ def _plan(dsns: dict[str, str], stages: list[str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def made(monolith_server: PostgresServer, services_server: PostgresServer) -> Iterator[World]:
+def journal_server(services_server: PostgresServer) -> PostgresServer:
+    """Where the journal is; a folder whose servers are restored has it elsewhere."""
+    return services_server
+
+
+@pytest.fixture(scope="module")
+def made(
+    monolith_server: PostgresServer, services_server: PostgresServer, journal_server: PostgresServer
+) -> Iterator[World]:
     """Shared by a module's tests; each brings it to the stage that it needs."""
     folder, number = places.server_folder("fig-plan-"), f"{os.getpid()}_{next(_databases)}"
-    servers = {"monolith": monolith_server, "service": services_server, "journal": services_server}
+    servers = {"monolith": monolith_server, "service": services_server, "journal": journal_server}
     dsns = {name: server.create_database(f"plan_{name}_{number}") for name, server in servers.items()}
     for side in ("monolith", "service"):
         make_side(servers[side], dsns[side], TABLE)
@@ -164,15 +202,13 @@ def made(monolith_server: PostgresServer, services_server: PostgresServer) -> It
     config = proxies.proxy_configs(
         settings_file.load(world.environment), [one.plan for one in bootstrap.all_parts(world.environment)]
     )["local"]
-    process, stop = nginx.start(config), threading.Event()
-    streams = threading.Thread(target=streaming.run, args=(bootstrap.all_parts(world.environment), stop, ""))
-    streams.start()
+    process = nginx.start(config)
+    world.streams = Streams(world.environment)
     try:
         yield world
         world.bring_to(Stage.MONOLITH)
     finally:
-        stop.set()
-        streams.join(20)
+        world.streams.end()
         process.terminate()
         process.wait(20)
         shutil.rmtree(folder, ignore_errors=True)

@@ -171,8 +171,10 @@ def _handler(origin: Origin) -> type[BaseHTTPRequestHandler]:
         def stream(self, pieces: Iterable[bytes]) -> None:
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
+            self.wfile.flush()
             for piece in pieces:
                 self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                self.wfile.flush()
             self.wfile.write(b"0\r\n\r\n")
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = serve

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from migration_plan.lifecycle import Row, Side
-from migration_plan.recovery import Case, Intent, decide
+from migration_plan.recovery import Case, Intent, Known, decide
 
 E = 6  # The giver's epoch as owner before the switch.
 
@@ -64,6 +64,35 @@ def test_of_two_owners_the_lower_epoch_is_the_past(giver, ours, theirs, past_is_
     decision = decide(rows(giver, ours, theirs))
     assert decision.case is Case.TWO_OWNERS
     assert (decision.giver, decision.epoch) == ((giver, ours[1]) if past_is_ours else (giver.other, theirs[1]))
+
+
+PAST = [
+    # What the owner's row says, the other one, what the journal knows of the owner and the other side; what it is.
+    (("owner", E), ("standby", E + 2), None, Case.OWNER_RESTORED),
+    (("owner", E), ("standby", E), ("ours", E + 2), Case.OWNER_RESTORED),
+    (("owner", E), ("standby", E), ("theirs", E + 1), Case.STALE_OWNER),
+    (("owner", E), None, ("theirs", E + 1), Case.STALE_OWNER),
+    (("owner", E), None, ("ours", E + 2), Case.OWNER_RESTORED),
+    (("owner", E), ("standby", E + 2), ("theirs", E + 1), Case.OWNER_RESTORED),
+    (("owner", E), ("standby", E + 2), ("theirs", E + 3), Case.STALE_OWNER),
+    (("owner", E), ("standby", E), ("ours", E), Case.REST),
+    (("owner", E), ("standby", E), ("theirs", E - 1), Case.REST),
+    (("owner", E + 2), ("standby", E), ("ours", E), Case.REST),
+]
+
+
+@pytest.mark.parametrize("ours", list(Side))
+@pytest.mark.parametrize(("owner", "other", "known", "case"), PAST)
+def test_an_owner_whom_others_have_outlived_is_not_at_rest(ours, owner, other, known, case):
+    witness = known and Known(ours if known[0] == "ours" else ours.other, known[1])
+    decision = decide(rows(ours, owner, other), None, witness)
+    assert (decision.case, decision.giver, decision.epoch) == (case, ours, owner[1])
+
+
+@pytest.mark.parametrize("last", list(Side))
+def test_of_two_owners_at_one_epoch_the_journals_stays(last):
+    decision = decide(rows(Side.MONOLITH, ("owner", E), ("owner", E)), None, Known(last, E))
+    assert (decision.case, decision.giver) == (Case.TWO_OWNERS, last.other)
 
 
 def test_no_decision_ever_makes_an_owner_beside_an_owner():

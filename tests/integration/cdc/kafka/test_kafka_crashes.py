@@ -33,6 +33,9 @@ from tests.support.kafka import KafkaCluster
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 
+PATIENCE = 240
+"""Seconds for whatever comes back after a crash: a busy machine is no failure."""
+
 _number = itertools.count(1)
 
 
@@ -96,7 +99,7 @@ class Scene:
     def sums(self) -> tuple[Any, Any]:
         return self.on_target(ROWS)[0], self.on_source(ROWS)[0]
 
-    def settled(self, seconds: float = 120) -> bool:
+    def settled(self, seconds: float = PATIENCE) -> bool:
         """Whether the applier has passed all that the source has now."""
         [(lsn,)] = self.on_source("select pg_current_wal_insert_lsn()")
         deadline = time.monotonic() + seconds
@@ -169,7 +172,7 @@ def crash_at_random(scene: Scene, crashes: int, kinds: list[str], chance: random
             node = chance.choice(scene.kafka.nodes)
             node.end(signal.SIGKILL)
             time.sleep(chance.uniform(0.0, 2.0))
-            scene.kafka.start()
+            scene.kafka.start(PATIENCE)
         else:
             restart(scene.target if kind == "target" else scene.source)
 

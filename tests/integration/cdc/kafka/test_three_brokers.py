@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cdc.kafka.test_kafka_crashes import Scene, crash_at_random, scenes, servers  # noqa: F401
+from tests.integration.cdc.kafka.test_kafka_crashes import (
+    PATIENCE,
+    Scene,
+    crash_at_random,
+    scenes,
+    servers,  # noqa: F401
+)
 from tests.support.kafka import KafkaCluster
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
@@ -60,7 +66,7 @@ def test_nothing_is_lost_or_doubled_while_everything_crashes_at_random(scene: Sc
     scene.start("publisher", "applier")
     kinds = ["publisher", "applier", "target", "source", "broker", "broker"]
     crash_at_random(scene, 20, kinds, random.Random(3))
-    scene.kafka.start()
+    scene.kafka.start(PATIENCE)
     scene.end_writing()
     target, source = scene.sums()
     assert target == source, f"after {scene.written} transactions"

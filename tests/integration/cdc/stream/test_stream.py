@@ -253,7 +253,8 @@ def test_a_target_that_goes_while_a_session_begins_is_connected_to_again(
     copied: Pair, monkeypatch: pytest.MonkeyPatch, whose: str
 ) -> None:
     """A server that crashes does so between connecting and the first statement, too."""
-    connect, ended = source.connect, []
+    connect = source.connect
+    ended: list[str] = []
 
     def connected(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[object, ...]]:
         made = connect(dsn, side, application)

@@ -1,0 +1,86 @@
+"""A person says which side goes on with a domain after a restore, when the rows cannot: `fig resume --owner`.
+
+Died anywhere, the same command is repeated: until the adoption itself nobody owns, after it the controller goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from migration_plan.controller import known_owner, read_and_decide, stage_of
+from migration_plan.errors import FigError, SideUnreachable, TablesBusy
+from migration_plan.exit_codes import Exit
+from migration_plan.lifecycle import Row, Side
+from migration_plan.parts import Parts
+from migration_plan.recovery import FOR_A_PERSON
+from proxy.errors import ProxyUnreachable
+
+
+class NothingToAdopt(FigError):
+    """The rows themselves say who owns; nobody has to."""
+
+    code = "nothing-to-adopt"
+    exit_code = Exit.REFUSED
+
+
+def adopt(parts: Parts, side: Side, say: Callable[[str], None]) -> Row:
+    """Make `side` the owner under an epoch higher than any that is known. Under the domain's lease.
+
+    The journal is needed: without it nobody knows the highest epoch. So are both databases: the other one could own.
+    """
+    decision, rows, _intent = read_and_decide(parts)
+    if decision.case not in FOR_A_PERSON:
+        raise NothingToAdopt(
+            f'domain "{parts.domain}": {decision.case}: {decision.reason}', f"fig resume {parts.domain}"
+        )
+    here, there = rows[side], rows[side.other]
+    for one, row in ((side, here), (side.other, there)):
+        if row is None:
+            raise SideUnreachable(one, "it cannot be read, and might own")
+    assert here is not None and there is not None  # noqa: S101, PT018 - just looked at.
+    epoch = _beyond(parts, here, there)
+    were = {one: str(row) for one, row in rows.items()}
+    parts.journal.record(parts.domain, "adopting", epoch, owner=side, case=decision.case, rows=were)
+    if there.state == "owner":
+        say(f"fence {there.side}")
+        parts.sides[there.side].stop(parts.domain, there.state, there.epoch, parts.plan.limits.fence_lock)
+    say(f"{side}: {here} -> owner at epoch {epoch}")
+    owner = _patiently(parts, here, epoch, _tops(parts, side))
+    parts.route(owner.epoch, side)
+    parts.journal.record(parts.domain, "adopted", owner.epoch, owner=side)
+    parts.journal.set_stage(parts.domain, stage_of(parts, side), owner.epoch)
+    return owner
+
+
+def _beyond(parts: Parts, *rows: Row) -> int:
+    """An epoch that nobody has seen: rows, journal and proxies may each remember another one."""
+    known = known_owner(parts.journal, parts.domain)
+    seen = [row.epoch for row in rows] + [known.epoch if known else 0, parts.journal.last_epoch(parts.domain)]
+    for proxy in parts.proxies:
+        try:
+            route = proxy.routes().get(parts.domain)
+        except ProxyUnreachable:
+            continue  # It takes the epoch over when it is back; what it remembers is also in the journal.
+        seen.append(0 if route is None else route.epoch)
+    return max(seen) + 1
+
+
+def _tops(parts: Parts, side: Side) -> Mapping[str, int]:
+    """For each sequence of this side, the highest number that the other one knows of."""
+    pairs = parts.sequences_from(side.other)
+    tops = parts.sides[side.other].sequence_tops([there for there, _here in pairs])
+    return {here: top for (_there, here), top in zip(pairs, tops, strict=True)}
+
+
+def _patiently(parts: Parts, here: Row, epoch: int, tops: Mapping[str, int]) -> Row:
+    """Repeat while the tables are busy: nobody owns meanwhile."""
+    limits = parts.plan.limits
+    deadline = time.monotonic() + limits.patience
+    while True:
+        try:
+            return parts.sides[here.side].adopt(parts.domain, here, epoch, tops, limits.fence_lock)
+        except TablesBusy:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(limits.fence_lock)
