@@ -37,6 +37,7 @@ _STEPS = {
     "pooled-connection": "name the server itself in the dsn; the application may go on through its pooler",
     "proxy-other-protocol": "fig proxies reload {name}; or use the fig that the proxy came with",
     "preflight-refused": "each reason says what to do about it",
+    "proxy-other-protocol": "fig proxies reload; if that does not help, one version of fig for proxies and controllers",
     "rehearsal-bad": "fig rehearse {domain}",
     "rehearsal-missing": "fig rehearse {domain}",
     "rehearsal-refused": "name a stack file for rehearsals: docs/rehearsing.md",

@@ -11,7 +11,7 @@ import pytest
 
 from cdc import apply, snapshot, source
 from cdc.changes import Keepalive
-from cdc.pgoutput import Insert, Message
+from cdc.messages import Insert, Message
 from cdc.session import Pace
 from cdc.slot_changes import SlotChanges
 from cdc.spec import StreamState
