@@ -35,7 +35,6 @@ _STEPS = {
     "missing-privilege": "give the role what it lacks: docs/managed-postgresql.md has all grants",
     "outbox-error": "see the codes that begin with outbox-",
     "pooled-connection": "name the server itself in the dsn; the application may go on through its pooler",
-    "proxy-other-protocol": "fig proxies reload {name}; or use the fig that the proxy came with",
     "preflight-refused": "each reason says what to do about it",
     "proxy-other-protocol": "fig proxies reload; if that does not help, one version of fig for proxies and controllers",
     "rehearsal-bad": "fig rehearse {domain}",
