@@ -7,7 +7,6 @@ import pytest
 from playwright.sync_api import expect
 
 from legacy_monolith.openapi import DOMAINS
-from tests.browser.operators import violations
 from tests.browser.people import DESKTOP, PHONE
 from tests.support.stack import PROJECT
 
@@ -53,7 +52,6 @@ def test_every_page_can_be_used_by_keyboard_and_by_ear_and_fits(stack, people, s
             "landmarks": page.get_by_role("main").count() + page.get_by_role("banner").count() - 2,
             "scripts or styles inside": page.locator("script:not([src]), style, [style], [onclick]").count(),
             "too wide": page.evaluate(TOO_WIDE),
-            "axe-core": violations(page),
         }
         page.set_viewport_size(PHONE)
         found[address]["too wide on a phone"] = page.evaluate(TOO_WIDE)
