@@ -92,12 +92,6 @@ bench: setup ## Measure; misses of time limits are reported, nothing is asserted
 	@scripts/install-packages $(MEASURING)
 	$(BIN)/python -m tests.bench
 
-<<<<<<< HEAD
-=======
-pictures: setup ## Take the pictures of the console that the docs show.
-	@$(BIN)/python -m tests.browser.recording docs/pictures
-
->>>>>>> refs/heads/console
 compose: setup ## The whole stack in containers, and a switch under load through its port; a report in var/report/compose.json.
 	@command -v dockerd >/dev/null || docker version >/dev/null 2>&1 || scripts/install-packages docker.io debootstrap
 	$(BIN)/python -m tests.compose
@@ -106,12 +100,9 @@ docs: ## The pages of docs/ as a site in build/site; every link is checked.
 	@PYTHON="$(PYTHON)" scripts/make-venv build/docs-venv docs/requirements.lock
 	build/docs-venv/bin/mkdocs build --strict --quiet
 	echo "the site is in build/site: open build/site/index.html"
-<<<<<<< HEAD
 
 pictures: setup ## Take the pictures of the console that the docs show.
 	@$(BIN)/python -m tests.browser.recording docs/pictures
-=======
->>>>>>> refs/heads/console
 
 lock: ## Take in new versions of all dependencies.
 	@scripts/lock
