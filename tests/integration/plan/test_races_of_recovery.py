@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from migration_plan.errors import LeaseHeld, LeaseLost, SideUnreachable, SwitchA
 from migration_plan.lifecycle import Row, Side, Stage
 from migration_plan.parts import Parts, read_rows
 from migration_plan.side import SideDatabase
+from proxy.client import ProxyClient
 from tests.integration.plan.conftest import World
 
 
@@ -128,3 +130,20 @@ def test_a_lease_that_was_given_back_while_somebody_asked_is_asked_for_again(
 
         monkeypatch.setattr(parts.journal, "_try_to_acquire", too_late)
         assert parts.journal.acquire(parts.domain, 30).token > lease.token
+
+
+def test_a_write_that_does_not_end_is_waited_for_within_bounds_and_then_everybody_goes_on_as_before(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bring_to(Stage.CANARY)
+    world.verify()
+    monkeypatch.setattr(ProxyClient, "inflight", lambda self, domain: 1)
+    with world.mover() as mover:
+        limits = mover.parts.plan.limits.model_copy(update={"patience": 0.5})
+        mover.parts = replace(mover.parts, plan=mover.parts.plan.model_copy(update={"limits": limits}))
+        before = mover.parts.sides[Side.MONOLITH].row(mover.parts.domain)
+        with pytest.raises(SwitchAborted, match=r"write request\(s\) still in flight"):
+            mover.move(forward=True)
+        assert mover.parts.sides[Side.MONOLITH].row(mover.parts.domain) == before
+        assert mover.parts.proxies[0].routes()[mover.parts.domain].hold is None
+        assert mover.parts.journal.stage(mover.parts.domain) is Stage.CANARY
