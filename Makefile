@@ -26,7 +26,7 @@ DOCS := tests/docs
 TESTS := $(BIN)/pytest --durations 15 --durations-min 4 -m "not full"
 ORDINARY := legacy_monolith extracted tests
 
-.PHONY: help setup packages kafka lint test model proof defects demo drill bench compose docs lock clean
+.PHONY: help setup packages kafka lint test model proof defects demo drill bench compose docs pictures lock clean
 
 help: ## Print these lines.
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -100,6 +100,9 @@ docs: ## The pages of docs/ as a site in build/site; every link is checked.
 	@PYTHON="$(PYTHON)" scripts/make-venv build/docs-venv docs/requirements.lock
 	build/docs-venv/bin/mkdocs build --strict --quiet
 	echo "the site is in build/site: open build/site/index.html"
+
+pictures: setup ## Take the pictures of the console that the docs show.
+	@$(BIN)/python -m tests.browser.recording docs/pictures
 
 lock: ## Take in new versions of all dependencies.
 	@scripts/lock

@@ -1,4 +1,4 @@
-from cdc.pgoutput import Begin, Commit, Delete, Insert, OldRow, Unchanged, Update
+from cdc.messages import Begin, Commit, Delete, Insert, OldRow, Unchanged, Update
 
 def set_up(
     insert: type[Insert],

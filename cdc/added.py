@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from cdc.binding import ColumnTypes, SetUpColumns
-from cdc.pgoutput import Relation
+from cdc.messages import Relation
 from cdc.projection import Column, Projection, Role, Table
 
 

@@ -28,7 +28,7 @@ from cdc.skip import Omission
 from cdc.spec import StreamSpec
 from cdc.statements import Shape, statement
 from cdc.stream_errors import NotSetUp
-from cdc.translate import Statement, WholeTable
+from cdc.transaction import Statement, WholeTable
 
 # Every statement of ours finds its rows by primary key, one after the other as they are listed. No plan may depend
 # on statistics of a table that was empty when the stream began.

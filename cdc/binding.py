@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
-from cdc.pgoutput import UNCHANGED, Delete, Insert, OldRow, Relation, Row, Update
+from cdc.messages import UNCHANGED, Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Column, Projection, Role, Table
+from cdc.row_identity import identity_key
 from cdc.runs import Change, RowKey
 from cdc.statements import Cell, Op, Shape
 from cdc.stream_errors import SchemaChanged, UnsentValue
@@ -221,20 +222,6 @@ def cell_of(target: Table, column: Column, types: ColumnTypes) -> Cell:
     if type_name is None:
         raise SchemaChanged(str(target), [f"target column {column.target} does not exist"])
     return Cell(column, type_name)
-
-
-def identity_key(relation: Relation, projection: Projection) -> tuple[tuple[str, str], ...]:
-    """What finds a target row: the projection's key, or, where the source's old rows have other columns only
-    (REPLICA IDENTITY USING INDEX), these, if they come over as they are. Their index is as unique as the key."""
-    identity = [column.name for column in relation.columns if column.is_identity]
-    if relation.identity != "i" or {source for source, _target in projection.key} <= set(identity):
-        return projection.key
-    if projection.role is Role.PART or projection.only or projection.pinned or projection.only_with:
-        return projection.key
-    renamed = {c.sources[0]: c.target for c in projection.columns if c.expression == "{" + "".join(c.sources) + "}"}
-    if not set(identity) <= renamed.keys():
-        return projection.key
-    return tuple((name, renamed[name]) for name in identity)
 
 
 def pick(indexes: Sequence[int]) -> Pick:

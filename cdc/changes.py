@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from cdc.pgoutput import Message
+from cdc.messages import Message
 from cdc.position import Position
 
 

@@ -6,7 +6,7 @@ Both give the same, tests see to that; the compiled one leaves to `cdc.pgoutput`
 from __future__ import annotations
 
 from cdc import pgoutput
-from cdc.pgoutput import UNCHANGED, Begin, Commit, Delete, Insert, Message, OldRow, Update
+from cdc.messages import UNCHANGED, Begin, Commit, Delete, Insert, Message, OldRow, Update
 
 try:
     from cdc import _tuples

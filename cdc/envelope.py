@@ -27,7 +27,7 @@ from cdc.envelope_shared import (
     clock,
 )
 from cdc.kafka_transport import topic_name
-from cdc.pgoutput import UNCHANGED, Begin, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Update
+from cdc.messages import UNCHANGED, Begin, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Update
 
 VERSION = "3.6.0.Final"
 """The Debezium whose envelopes these are."""

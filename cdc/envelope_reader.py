@@ -15,7 +15,7 @@ import orjson
 from cdc import envelope_texts, envelope_times, envelope_values
 from cdc.envelope_types import Kind, ValueType
 from cdc.kafka_errors import MalformedEnvelope
-from cdc.pgoutput import UNCHANGED, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Truncate, Update
+from cdc.messages import UNCHANGED, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Truncate, Update
 from cdc.stream_errors import SchemaChanged
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from cdc import envelope_times, envelope_values
 from cdc.envelope_types import Kind, ValueType
-from cdc.pgoutput import UNCHANGED, OldRow, Relation, Row
+from cdc.messages import UNCHANGED, OldRow, Relation, Row
 
 Encode = Callable[[Row], bytes]
 EncodeWithin = Callable[..., tuple[bytes | None, bytes]]

@@ -8,7 +8,7 @@ import orjson
 
 from cdc.envelope_rows import TableFacts
 from cdc.envelope_types import Kind, ValueType
-from cdc.pgoutput import Relation
+from cdc.messages import Relation
 
 _TYPES = {
     Kind.INT16: "int16", Kind.INT32: "int32", Kind.INT64: "int64", Kind.FLOAT32: "float", Kind.FLOAT64: "double",

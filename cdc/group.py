@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdc.translate import Transaction
+from cdc.transaction import Transaction
 
 
 @dataclass

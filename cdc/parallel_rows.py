@@ -8,7 +8,7 @@ from cdc.binding import Binding, ColumnTypes, Gone, SetUpColumns
 from cdc.envelope_reader import Change, EnvelopeReader, SnapshotRow
 from cdc.envelope_types import ValueType
 from cdc.kafka_errors import ParallelUnsafe
-from cdc.pgoutput import Delete, Insert, Relation, SourceColumn, Update
+from cdc.messages import Delete, Insert, Relation, SourceColumn, Update
 from cdc.projection import Table
 from cdc.runs import Batch, Runs
 from cdc.runs import Change as RowChange

@@ -16,18 +16,7 @@ from cdc import signature, topic_format
 from cdc.envelope import Envelopes, Record
 from cdc.envelope_rows import TableFacts
 from cdc.kafka_errors import ParallelUnsafe
-from cdc.pgoutput import (
-    Begin,
-    Commit,
-    Delete,
-    Insert,
-    LogicalMessage,
-    Message,
-    Origin,
-    Relation,
-    Truncate,
-    Update,
-)
+from cdc.messages import Begin, Commit, Delete, Insert, LogicalMessage, Message, Origin, Relation, Truncate, Update
 from cdc.position import Identity, commit_time
 from cdc.topic_format import Opening
 from cdc.topic_writer import Outgoing, concerns

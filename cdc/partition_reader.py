@@ -15,7 +15,7 @@ import orjson
 from cdc import topic_format
 from cdc.envelope_reader import Change, EnvelopeReader
 from cdc.kafka_errors import MalformedEnvelope, TopicLost
-from cdc.pgoutput import UNCHANGED, Insert, LogicalMessage
+from cdc.messages import UNCHANGED, Insert, LogicalMessage
 from cdc.position import Identity, lsn_text
 from cdc.stream_errors import ConnectionLost, UnsentValue
 from cdc.topic_format import Opening

@@ -6,104 +6,28 @@ One message in, one value out; anything that is not exactly one well-formed mess
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from struct import Struct
 from struct import error as StructError
-from typing import Final, NamedTuple
+from typing import Final
 
+from cdc.messages import (
+    UNCHANGED,
+    Begin,
+    Commit,
+    Delete,
+    Insert,
+    LogicalMessage,
+    Message,
+    OldRow,
+    Origin,
+    Relation,
+    Row,
+    SourceColumn,
+    Truncate,
+    TypeName,
+    Update,
+)
 from cdc.stream_errors import MalformedMessage
-
-
-class Unchanged(Enum):
-    """A large value that did not change and was not sent; not NULL."""
-
-    UNCHANGED = "unchanged"
-
-
-UNCHANGED: Final = Unchanged.UNCHANGED
-Value = bytes | None | Unchanged
-Row = list[Value]
-
-
-class Begin(NamedTuple):
-    final_lsn: int
-    """Of the commit record."""
-    time: int
-    """Of the commit: microseconds since 2000-01-01 UTC."""
-    xid: int
-
-
-class Commit(NamedTuple):
-    lsn: int
-    end_lsn: int
-    time: int
-
-
-class Origin(NamedTuple):
-    lsn: int
-    name: str
-
-
-class SourceColumn(NamedTuple):
-    name: str
-    type_oid: int
-    modifier: int
-    is_identity: bool
-    """Part of the replica identity. Under REPLICA IDENTITY FULL that is every column: no primary key."""
-
-
-class Relation(NamedTuple):
-    oid: int
-    schema: str
-    name: str
-    identity: str
-    columns: tuple[SourceColumn, ...]
-
-
-class TypeName(NamedTuple):
-    oid: int
-    schema: str
-    name: str
-
-
-class Insert(NamedTuple):
-    relation: int
-    new: Row
-
-
-class OldRow(Enum):
-    ABSENT = "absent"
-    KEY = "key"
-    FULL = "full"
-
-
-class Update(NamedTuple):
-    relation: int
-    old_is: OldRow
-    old: Row
-    new: Row
-
-
-class Delete(NamedTuple):
-    relation: int
-    old_is: OldRow
-    old: Row
-
-
-class Truncate(NamedTuple):
-    relations: tuple[int, ...]
-    cascade: bool
-    restart_identity: bool
-
-
-class LogicalMessage(NamedTuple):
-    transactional: bool
-    lsn: int
-    prefix: str
-    content: bytes
-
-
-Message = Begin | Commit | Origin | Relation | TypeName | Insert | Update | Delete | Truncate | LogicalMessage
 
 _begin = Struct("!QqI").unpack_from
 _commit = Struct("!BQQq").unpack_from

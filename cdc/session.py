@@ -16,7 +16,7 @@ from cdc.changes import ChangeSource, Keepalive
 from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
 from cdc.gate import Gate
 from cdc.group import Group
-from cdc.pgoutput import Begin, Commit, Delete, Insert, Message, Truncate, Update
+from cdc.messages import Begin, Commit, Delete, Insert, Message, Truncate, Update
 from cdc.projection import Table
 from cdc.slot_changes import SlotChanges
 from cdc.source import refused
@@ -24,7 +24,8 @@ from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
 from cdc.stream_errors import ConnectionLost, Untranslatable
 from cdc.topic_changes import TopicChanges
-from cdc.translate import Statement, Translator
+from cdc.transaction import Statement
+from cdc.translate import Translator
 
 _CHANGES = (Insert, Update, Delete, Truncate)
 

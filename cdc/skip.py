@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 
 from cdc import source
-from cdc.pgoutput import Value
+from cdc.messages import Value
 from cdc.position import lsn_text, parse_lsn
 from cdc.spec import StreamSpec
 from cdc.stream_errors import NothingToSkip, NotSetUp

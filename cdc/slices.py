@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from cdc.binding import Binding, ColumnTypes, Gone, filled
-from cdc.pgoutput import Delete, Insert, OldRow, Relation, Row, Update
+from cdc.messages import Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Labels, Projection, Table
 from cdc.runs import Change
 from cdc.stream_errors import UnknownLabel

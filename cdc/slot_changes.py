@@ -9,7 +9,7 @@ import psycopg
 from cdc.changes import Keepalive, Kept
 from cdc.decoding import decode
 from cdc.losses import require_same
-from cdc.pgoutput import Message
+from cdc.messages import Message
 from cdc.position import Position
 from cdc.source import FRAME, SourceConnection
 from cdc.spec import StreamSpec

@@ -8,7 +8,7 @@ import psycopg
 
 from cdc.envelope_rows import TableFacts
 from cdc.envelope_types import CatalogueType, value_type
-from cdc.pgoutput import Relation
+from cdc.messages import Relation
 from cdc.projection import Table
 
 OWN = 10000

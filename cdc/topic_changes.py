@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cdc import topic_place, topics
 from cdc.changes import Keepalive, Kept
 from cdc.kafka_errors import TopicLost
-from cdc.pgoutput import Message
+from cdc.messages import Message
 from cdc.position import Position
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ConnectionLost, NotSetUp, SetUpError

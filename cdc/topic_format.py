@@ -18,7 +18,7 @@ from struct import error as StructError
 from typing import NamedTuple
 
 from cdc.envelope_types import ValueType
-from cdc.pgoutput import Relation, SourceColumn
+from cdc.messages import Relation, SourceColumn
 from cdc.position import Identity
 
 HEADER = "fig"

@@ -13,7 +13,7 @@ from cdc import topic_format
 from cdc.changes import Keepalive
 from cdc.envelope_reader import EnvelopeReader, SnapshotRow, Where
 from cdc.kafka_errors import MalformedEnvelope, TopicLost
-from cdc.pgoutput import Begin, Commit, LogicalMessage, Message
+from cdc.messages import Begin, Commit, LogicalMessage, Message
 from cdc.position import Identity, lsn_text
 from cdc.topic_format import Opening, Stem
 

@@ -11,8 +11,8 @@ from cdc import topics
 from cdc.envelope import Envelopes
 from cdc.envelope_rows import TableFacts
 from cdc.kafka_transport import KafkaTransport, Mode
+from cdc.messages import Relation
 from cdc.parallel_writer import ParallelWriter
-from cdc.pgoutput import Relation
 from cdc.spec import StreamSpec
 from cdc.stream_errors import SetUpError
 from cdc.topic_writer import TopicWriter

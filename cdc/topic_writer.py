@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cdc import signature, topic_format
 from cdc.envelope import Envelopes, Header, Record
 from cdc.envelope_rows import TableFacts
-from cdc.pgoutput import (
+from cdc.messages import (
     UNCHANGED,
     Begin,
     Commit,

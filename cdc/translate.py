@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cdc import added, signature, skip, slices
 from cdc.binding import ColumnTypes, Gone, SetUpColumns
-from cdc.pgoutput import (
-    Begin,
-    Delete,
-    Insert,
-    LogicalMessage,
-    Message,
-    Origin,
-    Relation,
-    Truncate,
-    Update,
-    Value,
-)
-from cdc.position import lsn_text
+from cdc.messages import Begin, Delete, Insert, LogicalMessage, Message, Origin, Relation, Truncate, Update, Value
 from cdc.projection import Role, Table
-from cdc.runs import Batch, Change, Runs
+from cdc.runs import Change, Runs
 from cdc.skip import Omission, Skips
 from cdc.slices import Bound
 from cdc.spec import StreamSpec
@@ -36,43 +23,12 @@ from cdc.stream_errors import (
     UnmappedTable,
     Untranslatable,
 )
+from cdc.transaction import Statement, Transaction, WholeTable
 
 OUR_MESSAGES = "fig"
 
 
 _CHANGES = (Insert, Update, Delete, Truncate)
-
-
-@dataclass(frozen=True)
-class WholeTable:
-    """A statement about all rows of a target table."""
-
-    target: Table
-    sql: str
-
-    def __str__(self) -> str:
-        return f"truncation of {self.target}"
-
-
-Statement = Batch | WholeTable | Omission
-
-
-@dataclass(slots=True, eq=False)
-class Transaction:
-    """The source transaction that is being received."""
-
-    xid: int
-    final_lsn: int
-    time: int
-    is_ours: bool = False
-    changes: int = 0
-    """So far: the ordinal of the newest one."""
-    heartbeat: bool = False
-    probe: str | None = None
-    marker: str | None = None
-
-    def __str__(self) -> str:
-        return f"transaction {self.xid} (commit {lsn_text(self.final_lsn)})"
 
 
 class Translator:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cdc.binding import ColumnTypes, Gone, cell_of, filled, pick
-from cdc.pgoutput import Delete, Insert, OldRow, Relation, Row, Update
+from cdc.messages import Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Projection, Role
 from cdc.runs import Change
 from cdc.statements import Op, Shape

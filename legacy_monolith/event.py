@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
+from legacy_monolith import trace
+
 NAMESPACE = uuid5(NAMESPACE_URL, "shop:events")
 
 
@@ -23,14 +25,17 @@ class Event:
     type: str
     data: Mapping[str, Any]
     occurred_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    traceparent: str = field(default_factory=trace.onward, compare=False)
+    """Of the request that it comes from; empty: it comes from none."""
 
     def document(self) -> dict[str, Any]:
-        return {
+        told: dict[str, Any] = {
             "id": str(self.id),
             "type": self.type,
             "occurred_at": self.occurred_at.isoformat(),
             "data": dict(self.data),
         }
+        return {**told, trace.HEADER: self.traceparent} if self.traceparent else told
 
 
 def identity(domain: str, entity: int, kind: str, *more: object) -> UUID:
@@ -41,7 +46,9 @@ def identity(domain: str, entity: int, kind: str, *more: object) -> UUID:
 def read(document: Mapping[str, Any]) -> Event:
     try:
         moment = datetime.fromisoformat(document["occurred_at"])
-        event = Event(UUID(document["id"]), document["type"], document["data"], moment)
+        given = document.get(trace.HEADER)
+        traceparent = given if isinstance(given, str) else ""
+        event = Event(UUID(document["id"]), document["type"], document["data"], moment, traceparent)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UnreadableEvent(f"this is no event ({type(error).__name__})") from None
     if not (isinstance(event.type, str) and isinstance(event.data, dict) and moment.tzinfo):

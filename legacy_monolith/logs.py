@@ -11,6 +11,8 @@ from typing import Any
 from flask import Flask, Response, g, has_request_context, request
 from pythonjsonlogger.json import JsonFormatter
 
+from legacy_monolith import trace
+
 log = logging.getLogger("legacy_monolith.requests")
 
 _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -44,6 +46,8 @@ LOGGING: dict[str, Any] = {
 class RequestId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.request_id = request_id()
+        if current := trace.trace_id():
+            record.trace_id = current
         return True
 
 
@@ -54,6 +58,7 @@ def request_id() -> str | None:
 def init_app(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
+        trace.begin(request.headers.get(trace.HEADER))
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
         g.began = time.perf_counter()

@@ -12,6 +12,7 @@ from uuid import UUID
 import httpx
 from flask import has_request_context, request
 
+from legacy_monolith import trace
 from legacy_monolith.catalog.stock import Quantities, Reservation, ReservedLine
 from legacy_monolith.database import db
 from legacy_monolith.errors import (
@@ -107,6 +108,8 @@ class RemoteStock:
 
 def _headers() -> dict[str, str]:
     headers = {"X-Request-Id": request_id() or "jobs"}
+    if traceparent := trace.onward():
+        headers[trace.HEADER] = traceparent
     # A request that was let in during a hold may finish what it began.
     if has_request_context() and (admitted := request.headers.get("X-Fig-Admitted")):
         headers["X-Fig-Admitted"] = admitted

@@ -43,6 +43,7 @@ NEEDS: dict[str, Role] = {
     "dead-letters list": Role.VIEWER,
     "dead-letters replay": Role.OPERATOR,
     "dead-letters show": Role.OPERATOR,
+    "doctor": Role.VIEWER,
     "eject": Role.ADMIN,
     "history": Role.VIEWER,
     "journal admit": Role.ADMIN,

@@ -14,6 +14,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 
 from cdc.pooled import is_pooled, speaks_of_parameters
+from migration_plan import versions
 from migration_plan.access import VARIABLE, Access, Forbidden, Role, identify
 from migration_plan.entries import actor, os_user
 from migration_plan.errors import JournalUnreachable, PooledDsn
@@ -39,9 +40,10 @@ class JournalConnection:
         self._given, self.actor = access, actor(who)
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        with self._connecting:  # Whoever connects anew at this moment keeps what they have made.
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
     def _connected(self) -> psycopg.Connection[dict[str, Any]]:
         """One connection for all threads of a process; psycopg lets one of them at a time use it."""
@@ -98,8 +100,9 @@ def _pooled() -> PooledDsn:
 
 
 def _install(connection: psycopg.Connection[dict[str, Any]]) -> None:
-    """Create the tables in a journal that is new."""
-    if connection.execute("select 1 from pg_class where oid = to_regclass('fig.token')").fetchone() is None:
-        with connection.transaction():
-            connection.execute("select pg_advisory_xact_lock(hashtext('fig.journal'))")  # One of us creates.
-            connection.execute(files(__package__).joinpath("journal.sql").read_text())
+    """The tables as this version of fig knows them."""
+
+    def install(one: psycopg.Connection[Any]) -> None:
+        one.execute(files(__package__).joinpath("journal.sql").read_text())
+
+    versions.bring_on(connection, "journal", "the journal's database", install)

@@ -101,7 +101,10 @@ FINAL = Stage.RETIRED
 
 
 def reachable(stages: Sequence[Stage], now: Stage, forward: bool) -> list[Stage]:
-    """Where a plan's domain can go from here, nearest first. Forward there is one way at most."""
+    """Where a plan's domain can go from here, nearest first. Forward there is one way at most; from a stage that the
+    plan does not name any more there is none."""
+    if forward and now not in stages:
+        return []
     if forward:
         after = stages[stages.index(now) + 1 :][:1]
     else:

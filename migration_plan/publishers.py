@@ -13,8 +13,9 @@ from cdc.broker import connected
 from cdc.control import Event, Phase
 from cdc.errors import CdcError
 from cdc.masking import said
-from cdc.outbox import Figures, Publisher
+from cdc.outbox import Publisher
 from cdc.outbox_errors import OutboxNotPrepared, OutboxSlotLost
+from cdc.outbox_figures import Figures
 from cdc.outbox_install import LOOK_EVERY, OutboxSpec
 from migration_plan.errors import JournalUnreachable
 from migration_plan.lifecycle import Side

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from migration_plan.doctor.finding import CODES
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Stage
 from migration_plan.monitoring import catalogue
@@ -45,6 +46,14 @@ def figures() -> str:
     return "\n".join(["# Figures", "", _PRINTED, "", *catalogue.page()])
 
 
+def doctor() -> str:
+    """What `fig doctor` may find."""
+    lines = [f"| `{code}` | {severity} | {meaning} |" for code, (severity, meaning) in CODES.items()]
+    said = "It only reads. It ends with 0 when it finds nothing, else with 1; each finding says what to type."
+    table = ["| code | severity | meaning |", "|---|---|---|", *lines]
+    return "\n".join(["# What `fig doctor` finds", "", _PRINTED, "", said, "", *table, ""])
+
+
 def plan() -> str:
     """Every key of a plan."""
     return models_page("The plan file", Plan, [
@@ -73,9 +82,9 @@ def errors() -> str:
 
 
 PAGES = {
-    "commands.md": commands, "errors.md": errors, "exit-codes.md": exit_codes, "figures.md": figures,
-    "life.md": life, "plan.md": plan,
-    "settings.md": settings, "../pictures/switch.svg": switch,
+    "commands.md": commands, "doctor.md": doctor, "errors.md": errors, "exit-codes.md": exit_codes,
+    "figures.md": figures, "life.md": life, "plan.md": plan, "settings.md": settings,
+    "../pictures/switch.svg": switch,
 }  # fmt: skip
 
 

@@ -36,6 +36,7 @@ _STEPS = {
     "outbox-error": "see the codes that begin with outbox-",
     "pooled-connection": "name the server itself in the dsn; the application may go on through its pooler",
     "preflight-refused": "each reason says what to do about it",
+    "proxy-other-protocol": "fig proxies reload; if that does not help, one version of fig for proxies and controllers",
     "rehearsal-bad": "fig rehearse {domain}",
     "rehearsal-missing": "fig rehearse {domain}",
     "rehearsal-refused": "name a stack file for rehearsals: docs/rehearsing.md",

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.resources import files
 from typing import Any, LiteralString
 
@@ -19,6 +20,7 @@ from psycopg.rows import dict_row
 
 from cdc import outbox_install
 from cdc.pooled import is_pooled, speaks_of_parameters
+from migration_plan import versions
 from migration_plan.errors import (
     Blocker,
     NotCaughtUp,
@@ -57,6 +59,16 @@ _BLOCKERS: LiteralString = """
       and coalesce(a.backend_type, 'client backend') <> 'autovacuum worker'
     order by 5 desc
 """
+
+
+def _bring_on(connection: psycopg.Connection[Any]) -> None:
+    """What there is of ours, as this version has it: what the streams keep, then what needs it."""
+    for table, package, name in (
+        ("fig.stream_control", "cdc", "control.sql"), ("fig.position", "cdc", "stream.sql"),
+        ("fig.outbox", "cdc", "outbox.sql"), ("fig.domain", __package__, "side.sql"),
+    ):  # fmt: skip
+        if connection.execute("select 1 where to_regclass(%s) is not null", [table]).fetchone() is not None:
+            connection.execute(files(package).joinpath(name).read_bytes())
 
 
 @dataclass(frozen=True)
@@ -101,7 +113,17 @@ class SideDatabase:
         if is_pooled(connection):
             connection.close()
             raise self._pooled()
+        try:
+            self._meet(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
+
+    def _meet(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
+        """What an earlier fig has left here is brought on; a database that knows no domain of ours is left alone."""
+        if connection.execute("select 1 where to_regclass('fig.domain') is not null").fetchone() is not None:
+            versions.bring_on(connection, "side", f"the database of the {self.side} side", _bring_on)
 
     def _pooled(self) -> PooledDsn:
         return PooledDsn(f"the {self.side} side", f"sides.{self.side}.dsn of the plan")
@@ -110,6 +132,15 @@ class SideDatabase:
         """The SQL of this package; `cdc`'s tables must be there already."""
         with self.connection() as connection:
             connection.execute(files(__package__).joinpath("side.sql").read_text())
+            versions.record(connection, "side")
+
+    def now(self) -> datetime:
+        """This server's clock."""
+        with self.connection() as connection:
+            found = connection.execute("select clock_timestamp() as now").fetchone()
+        assert found is not None  # noqa: S101 - a SELECT without FROM has one row.
+        moment: datetime = found["now"]
+        return moment
 
     def row(self, domain: str) -> Row | None:
         """This side's row; None if the domain was never enrolled here."""

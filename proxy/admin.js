@@ -1,9 +1,10 @@
 // The admin API, on a unix socket only: routes, holds, writes in flight, how far copies have come, figures.
 // Every refusal is one problem document and changes nothing.
-import settings from 'settings.js';
-import table from 'table.js';
+import change from 'change.js';
 import figures from 'figures.js';
-import shadow from 'shadow.js';
+import ledger from 'ledger.js';
+import sampling from 'sampling.js';
+import table from 'table.js';
 
 const applied = ngx.shared.fig_applied;
 const SIDES = ['monolith', 'service'];
@@ -22,18 +23,18 @@ const ACTIONS = {
         return all;
     },
     'GET /inflight/': async function (domain) { return { writes: figures.inflight(domain) }; },
-    'POST /routes/': async function (domain, body) {
+    'POST /routes/': async function (domain, body, vs) {
         fields(body, ['epoch', 'owner']);
         whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
         oneOf(body.owner, 'owner');
-        return table.alone(domain, function () {
+        return change.alone(domain, function () {
             const route = table.read(domain);
             if (body.epoch < route.epoch || (body.epoch === route.epoch && body.owner !== route.owner)) {
                 stale(domain, body.owner + ' at epoch ' + body.epoch);
             }
             // A canary ends with its epoch: it was one of the owner that was.
             const share = body.epoch === route.epoch ? route.share : 0;
-            table.write(domain, {
+            change.write(vs, domain, {
                 epoch: body.epoch, owner: body.owner, until: 0, share: share, revision: route.revision,
             });
             return state(domain);
@@ -43,28 +44,31 @@ const ACTIONS = {
         fields(body, ['epoch', 'ttl_ms']);
         whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
         whole(body, 'ttl_ms', 1, 600000);
-        return table.alone(domain, function () {
+        return change.alone(domain, function () {
             const route = current(domain, body.epoch, 'a hold');
-            table.hold(domain, route, Date.now() + body.ttl_ms);
+            change.hold(domain, route, Date.now() + body.ttl_ms);
             return state(domain);
         });
     },
     'POST /release/': async function (domain, body) {
         fields(body, ['epoch']);
         whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
-        return table.alone(domain, function () {
-            table.hold(domain, current(domain, body.epoch, 'the end of a hold'), 0);
+        return change.alone(domain, function () {
+            change.hold(domain, current(domain, body.epoch, 'the end of a hold'), 0);
             return state(domain);
         });
     },
-    'POST /shadow/': async function (domain, body) {
+    'POST /shadow/': async function (domain, body, vs) {
         fields(body, ['parts', 'ttl_ms']);
         whole(body, 'parts', 0, 10000);
         whole(body, 'ttl_ms', 1, 60000);
-        shadow.ask(domain, body.parts, Date.now() + body.ttl_ms);
-        return {};
+        return change.alone(domain, function () {
+            sampling.ask(domain, body.parts, Date.now() + body.ttl_ms);
+            change.publish(vs, domain);
+            return {};
+        });
     },
-    'POST /canary/': async function (domain, body) {
+    'POST /canary/': async function (domain, body, vs) {
         fields(body, ['epoch', 'revision', 'share']);
         whole(body, 'epoch', 0, Number.MAX_SAFE_INTEGER);
         whole(body, 'revision', 0, Number.MAX_SAFE_INTEGER);
@@ -72,7 +76,7 @@ const ACTIONS = {
         if (body.share && !settings.domains[domain].canary) {
             malformed('The plan of "' + domain + '" has no canary.');
         }
-        return table.alone(domain, function () {
+        return change.alone(domain, function () {
             const route = current(domain, body.epoch, 'a canary');
             // A new epoch has ended it, and the same decision begins it again.
             const isOlder = body.revision < route.revision ||
@@ -80,7 +84,7 @@ const ACTIONS = {
             if (isOlder || (body.share && route.owner !== 'monolith')) {
                 stale(domain, 'a canary of revision ' + body.revision);
             }
-            table.write(domain, Object.assign(route, { share: body.share, revision: body.revision }));
+            change.write(vs, domain, Object.assign(route, { share: body.share, revision: body.revision }));
             return state(domain);
         });
     },
@@ -191,7 +195,7 @@ async function answer(r) {
     if (found[2] !== '') {
         known(found[2]);
     }
-    return action(found[2], parsed(r));
+    return action(found[2], parsed(r), r.variables);
 }
 
 async function serve(r) {
@@ -213,14 +217,34 @@ async function serve(r) {
     }
 }
 
+// Another number when a client that knows only the one before could be wrong about what it does here.
+const PROTOCOL = '1';
+
 function send(r, status, type, body) {
+    r.headersOut['X-Fig-Protocol'] = PROTOCOL;
     r.headersOut['Content-Type'] = type;
     r.return(status, JSON.stringify(body) + '\n');
 }
 
-function metrics(r) {
-    r.headersOut['Content-Type'] = 'text/plain; version=0.0.4; charset=utf-8';
-    r.return(200, figures.metrics());
+async function metrics(r) {
+    try {
+        await ledger.add(r.variables);
+        r.headersOut['Content-Type'] = 'text/plain; version=0.0.4; charset=utf-8';
+        r.return(200, figures.metrics());
+    } catch (e) {
+        r.error('fig: figures: ' + e.message);
+        r.return(500, 'The figures cannot be added up: ' + e.message + '\n');
+    }
 }
 
-export default { serve, metrics };
+// Each second, in one worker.
+async function tend(session) {
+    try {
+        await change.tend(session.variables);
+        await ledger.add(session.variables);
+    } catch (e) {
+        ngx.log(ngx.ERR, 'fig: ' + e.message);
+    }
+}
+
+export default { serve, metrics, tend };

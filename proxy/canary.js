@@ -4,42 +4,46 @@
 //
 // Only a client that has brought that cookie back is ever in: one that keeps no cookies would also lose the mark of its
 // own writes (marks.js), and nobody could tell which answers are too old for it.
-import settings from 'settings.js';
 import table from 'table.js';
 import marks from 'marks.js';
-import figures from 'figures.js';
+import counts from 'counts.js';
 
 const applied = ngx.shared.fig_applied;
 const VISITOR = /^[0-9a-f]{32}$/;
 const SIDE = 'service';
 
 // Whether the service answers this request; then nginx.conf's "@canary_<domain>" does the rest.
-function takes(r, vs, route) {
+function takes(vs, route) {
     const domain = vs.fig_domain;
-    if (!route.share || vs.fig_listener === 'internal') {
-        return false;
-    }
-    if (!VISITOR.test(vs.cookie_fig_visitor || '')) {
-        vs.fig_visitor = welcome();
-        return false;
-    }
-    if (!figures.SAFE[vs.request_method] || streams(vs) || !chosen(vs, route.share)) {
+    if (!greet(vs) || vs.fig_safety !== 'safe' || streams(vs) || !chosen(vs, route.share)) {
         return false;
     }
     const rules = settings.domains[domain].canary;
     if (Date.now() - (applied.get(domain + '|' + SIDE) || 0) > rules.applied_age_ms) {
-        figures.count(r, 'fig_canary_stale_total', domain);
+        counts.count('fig_canary_stale_total', domain);
         return false;
     }
     const upstream = table.upstream(domain, SIDE);
     if (vs.cookie_fig_mark && marks.missing(marks.parse(vs.cookie_fig_mark), vs.uri, domain, upstream)) {
-        figures.count(r, 'fig_canary_own_writes_total', domain);
+        counts.count('fig_canary_own_writes_total', domain);
         return false;
     }
     vs.fig_canary = 'service';
     vs.fig_side = SIDE;
     vs.fig_upstream = upstream;
     return true;
+}
+
+// Whether somebody who uses the domain during a canary has brought the cookie; who has not is given one.
+function greet(vs) {
+    if (vs.fig_listener === 'internal') {
+        return false;
+    }
+    const known = VISITOR.test(vs.cookie_fig_visitor || '');
+    if (!known) {
+        vs.fig_visitor = welcome();
+    }
+    return known;
 }
 
 // An answer without end: the bound of the first byte is one of every pause, and would cut it off.
@@ -49,16 +53,18 @@ function streams(vs) {
 
 function chosen(vs, share) {
     const rules = settings.domains[vs.fig_domain].canary;
-    if (rules.never.some(function (cohort) { return belongs(vs, cohort); })) {
-        return false;
-    }
-    return bucket(vs.cookie_fig_visitor, rules.salt) < share ||
-        rules.always.some(function (cohort) { return belongs(vs, cohort); });
+    return !belongs(vs, rules.never) &&
+        (bucket(vs.cookie_fig_visitor, rules.salt) < share || belongs(vs, rules.always));
 }
 
-function belongs(vs, cohort) {
-    const value = vs[cohort.variable];
-    return value === cohort.value || (cohort.below && value.startsWith(cohort.value + '/'));
+function belongs(vs, cohorts) {
+    for (let i = 0; i < cohorts.length; i++) {
+        const value = vs[cohorts[i].variable];
+        if (value === cohorts[i].value || (cohorts[i].below && value.startsWith(cohorts[i].value + '/'))) {
+            return true;
+        }
+    }
+    return false;
 }
 
 // 0 … 9999. The cookie is random already, so eight of its digits will do; they are mixed with the domain's salt
@@ -79,4 +85,4 @@ function welcome() {
         (settings.secure_cookies ? '; Secure' : '');
 }
 
-export default { takes };
+export default { takes, greet };

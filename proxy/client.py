@@ -9,11 +9,13 @@
       .inflight(domain: str) -> int                                         # writes, living workers only
       .applied({domain: {side: unix ms}}) -> None                                 # how far copies have come
       .sample(domain: str, share: float, ttl: float) -> None  # of reads, for the shadow comparer; ttl in seconds
+      .date() -> datetime                                                         # its clock, to the second
       .metrics() -> str                                                           # Prometheus text
     RouteState(epoch, owner, hold: Hold | None, writes_in_flight, applied: {Side: unix ms}, share, revision)
     Hold(epoch: the one that is awaited, left: seconds)
 
-Errors (proxy/errors.py): ProxyUnreachable (no answer: the state is unknown; every call may be repeated),
+Errors (proxy/errors.py): ProxyUnreachable (no answer: the state is unknown; every call may be repeated; OtherProtocol
+is one of them: it is of another version),
 RouteRefused (.current: RouteState), ProxyRejected (unknown domain, malformed value); both change nothing.
 Nothing is kept open between calls; a client may be shared by threads.
 """
@@ -25,11 +27,17 @@ import json
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 from proxy.config import Side
-from proxy.errors import ProxyRejected, ProxyUnreachable, RouteRefused
+from proxy.errors import OtherProtocol, ProxyRejected, ProxyUnreachable, RouteRefused
+
+PROTOCOL = "1"
+"""What admin.js says of itself; no other one is spoken to."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,13 @@ class RouteState:
             share=canary.get("share", 0),
             revision=canary.get("revision", 0),
         )
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    headers: Message
+    content: bytes
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -124,6 +139,10 @@ class ProxyClient:
     def metrics(self) -> str:
         return self._send("GET", "/metrics", None)[1].decode()
 
+    def date(self) -> datetime:
+        """The proxy's clock: the second that had begun there when it answered."""
+        return parsedate_to_datetime(self._ask("GET", "/routes", None).headers["Date"])
+
     def _state(self, path: str, body: Mapping[str, Any]) -> RouteState:
         return RouteState.parse(self._call("POST", path, body))
 
@@ -142,16 +161,24 @@ class ProxyClient:
         return dict(document)
 
     def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
+        answer = self._ask(method, path, body)
+        return answer.status, answer.content
+
+    def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> _Answer:
         connection = UnixConnection(self.socket_path, self.timeout)
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, path, content, {"Content-Type": "application/json"})
             response = connection.getresponse()
-            return response.status, response.read()
+            answer = _Answer(response.status, response.headers, response.read())
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(str(error) or type(error).__name__) from error
         finally:
             connection.close()
+        found = response.headers.get("X-Fig-Protocol", "")
+        if path != "/metrics" and response.status < 500 and found != PROTOCOL:
+            raise OtherProtocol(self.name, self.socket_path, found, PROTOCOL)
+        return answer
 
     def _unreachable(self, reason: str) -> ProxyUnreachable:
         return ProxyUnreachable(self.name, self.socket_path, reason)

@@ -51,6 +51,17 @@ class ProxyUnreachable(ProxyError):
         self.name = name
 
 
+class OtherProtocol(ProxyUnreachable):
+    """It answers, and means something else by it: a proxy of another version. To a controller it is away."""
+
+    code = "proxy-other-protocol"
+
+    def __init__(self, name: str, socket_path: str, found: str, ours: str) -> None:
+        super().__init__(name, socket_path, f"it speaks version {found or 0} of the protocol, and this fig {ours}")
+        newer = found.isdecimal() and int(found) > int(ours)
+        self.next_step = "use the fig that it came with" if newer else f"fig proxies reload {name}"
+
+
 class ProxyRejected(ProxyError):
     """The proxy understood that it must not do this: unknown domain or malformed value. Nothing changed."""
 

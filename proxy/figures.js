@@ -1,5 +1,5 @@
-// Traffic figures and the writes in flight, in shared dictionaries; printed as Prometheus text.
-import settings from 'settings.js';
+// Traffic figures and the writes in flight, as counts.js and ledger.js have them; printed as Prometheus text.
+import change from 'change.js';
 import table from 'table.js';
 
 const counts = ngx.shared.fig_counts;
@@ -8,7 +8,6 @@ const applied = ngx.shared.fig_applied;
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const SINCE = 'fig_figures_since_seconds{';
 const LOST = 'fig_figures_lost_total{';
-const SAFE = { GET: true, HEAD: true, OPTIONS: true };
 
 const HELP = {
     fig_requests_total: 'counter Requests answered.',
@@ -34,74 +33,15 @@ const HELP = {
     fig_applied_through_seconds: 'gauge Up to which time a side has applied the other\'s changes.',
 };
 
-// A full dictionary must not fail a request: the figure is lost, and error.log says so.
-function add(r, name, labels, value) {
-    try {
-        counts.incr(name + '{' + labels, value, 0);
-    } catch (e) {
-        r.error('fig: a figure is lost: ' + e.message);
-        lose();
-    }
-}
-
 // Whoever concludes from figures that nothing happened must know that they are whole: since when they are counted,
-// and how many were lost. Both entries are made when the figures are first asked for; counting up one that is there
-// needs no memory.
+// and how many were lost. Both entries are made when the figures are first asked for.
 function begin() {
     counts.add(SINCE, Date.now() / 1000);
     counts.add(LOST, 0);
-}
-
-function lose() {
-    if (counts.has(LOST)) {
-        counts.incr(LOST, 1);
-    }
-}
-
-function count(r, name, domain) {
-    add(r, name, 'domain="' + domain + '"', 1);
-}
-
-function fallback(r, domain, reason) {
-    add(r, 'fig_canary_fallbacks_total', 'domain="' + domain + '",reason="' + reason + '"', 1);
-}
-
-function observe(r, name, labels, seconds) {
-    let i = 0;
-    while (i < BOUNDS.length && seconds > BOUNDS[i]) {
-        i++;
-    }
-    // Buckets are kept apart here and summed up when printed: one increment instead of fourteen.
-    add(r, name + '_bucket', labels + ',le="' + (i < BOUNDS.length ? BOUNDS[i] : '+Inf') + '"', 1);
-    add(r, name + '_sum', labels, seconds);
-}
-
-function answered(r, vs) {
-    // What a canary has asked of the service is the service's, whoever answered it in the end.
-    const side = vs.fig_canary ? 'service' : vs.fig_side || '-';
-    const labels = 'domain="' + (vs.fig_domain || '-') + '",side="' + side + '",method="' +
-        (SAFE[vs.request_method] ? 'read' : 'write') + '"';
-    add(r, 'fig_requests_total', labels + ',status="' + vs.status[0] + 'xx"', 1);
-    observe(r, 'fig_request_seconds', labels, +vs.request_time);
-}
-
-// Writes in flight are counted per worker, because the counts of a worker that was killed never fall again.
-// Returns the key that `leave` wants, or '' where counting failed (then the fence alone protects that write).
-function enter(r, domain) {
-    const key = domain + '|' + process.pid;
-    try {
-        flights.incr(key, 1, 0);
-        return key;
-    } catch (e) {
-        r.error('fig: a write is not counted: ' + e.message);
-        return '';
-    }
-}
-
-function leave(key) {
-    if (key) {
-        flights.incr(key, -1, 0);
-    }
+    // An alarm asks whether they have grown, and what is not there yet cannot be seen to grow.
+    Object.keys(settings.domains).concat('-').forEach(function (domain) {
+        counts.add('fig_unexpected_fences_total{domain="' + domain + '"', 0);
+    });
 }
 
 function inflight(domain) {
@@ -111,7 +51,7 @@ function inflight(domain) {
         if (parts[0] !== domain) {
             return;
         }
-        if (table.alive(parts[1])) {
+        if (change.alive(parts[1])) {
             writes += item[1];
         } else {
             flights.delete(item[0]);
@@ -188,4 +128,4 @@ function metrics() {
     return text.join('\n') + '\n';
 }
 
-export default { SAFE, count, fallback, observe, answered, enter, leave, inflight, metrics };
+export default { inflight, metrics };

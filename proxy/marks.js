@@ -1,6 +1,5 @@
 // A user's own writes: the cookie "fig_mark" says for each domain under which epoch and when they last wrote
 // ("catalog.7.1732368000000~users.3.1732367990000"), so that they are never shown a copy older than that.
-import settings from 'settings.js';
 import table from 'table.js';
 
 const applied = ngx.shared.fig_applied;
@@ -30,9 +29,12 @@ function format(marks) {
 }
 
 function within(path, prefixes) {
-    return prefixes.some(function (prefix) {
-        return path === prefix || path.startsWith(prefix + '/');
-    });
+    for (let i = 0; i < prefixes.length; i++) {
+        if (path === prefixes[i] || path.startsWith(prefixes[i] + '/')) {
+            return true;
+        }
+    }
+    return false;
 }
 
 // The first marked domain whose writes the upstream that would serve this request may not have yet, or ''.

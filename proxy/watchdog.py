@@ -21,7 +21,7 @@ import time
 
 from proxy.client import ProxyClient
 from proxy.config import ProxyConfig
-from proxy.errors import ProxyUnreachable
+from proxy.errors import OtherProtocol, ProxyUnreachable
 from proxy.workers import workers
 
 EVERY = 1.0  # Seconds between two looks.
@@ -44,7 +44,8 @@ def _watch(config: ProxyConfig, master: int) -> None:
     while os.getppid() == master:
         now = set(workers(master))
         try:
-            client.routes()
+            with contextlib.suppress(OtherProtocol):  # Since a reload it is of another version than we are; it answers.
+                client.routes()
             # Who was there before the question and died since is missed at the next one.
             answered, there = time.monotonic(), now | set(workers(master))
         except ProxyUnreachable:

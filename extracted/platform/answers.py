@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from extracted.platform import shadow
+from extracted.platform import shadow, trace
 from extracted.platform.database import something_was_committed
 from extracted.platform.fence import Fence, fence_of
 from extracted.platform.json_logs import request_id
@@ -45,6 +45,7 @@ def answer(
 ) -> Response:
     """The answer to one request, whatever happens; logged in one line."""
     request_id.set(request.id)
+    trace.begin(request.headers.get(trace.HEADER))
     shadow.begin(request.headers)
     admitted.set(request.headers.get("X-Fig-Admitted", ""))
     started = time.perf_counter()

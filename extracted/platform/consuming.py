@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from extracted.platform import topology
+from extracted.platform import topology, trace
 from extracted.platform.broker import ANSWER_S, BROKER_ERRORS, connected
 from extracted.platform.event import Event, Unreadable, read
 from extracted.platform.topology import MOST_ATTEMPTS
@@ -106,7 +106,9 @@ class _Session:
 
     def _take(self, message: Any) -> None:
         try:
-            self._inbox.handle(read(message.body))
+            event = read(message.body)
+            trace.begin(event.traceparent)
+            self._inbox.handle(event)
         except NotNow:
             raise
         except Unreadable as problem:
@@ -116,6 +118,7 @@ class _Session:
             self._failed(message, error)
             return
         self._channel.basic_ack(message.delivery_tag)
+        log.info("taken", extra={"event": str(event.id), "type": event.type})
 
     def _failed(self, message: Any, error: Exception) -> None:
         attempts = _attempts(message) + 1

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from extracted.platform import trace
+
 
 class Unreadable(Exception):
     """It is no event, or says too little for its type; reading it again would find the same."""
@@ -22,14 +24,17 @@ class Event:
     type: str
     data: Mapping[str, Any]
     occurred_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    traceparent: str = field(default_factory=trace.onward, compare=False)
+    """Of the request that it comes from; empty: it comes from none."""
 
     def document(self) -> dict[str, Any]:
-        return {
+        told: dict[str, Any] = {
             "id": str(self.id),
             "type": self.type,
             "occurred_at": self.occurred_at.isoformat(),
             "data": dict(self.data),
         }
+        return {**told, trace.HEADER: self.traceparent} if self.traceparent else told
 
 
 def read(body: bytes | str) -> Event:
@@ -45,7 +50,9 @@ def read(body: bytes | str) -> Event:
         raise Unreadable('"type" is not a text')
     if not isinstance(data, dict):
         raise Unreadable('"data" is not an object')
-    return Event(_id(document.get("id")), kind, data, _moment(document.get("occurred_at")))
+    given = document.get(trace.HEADER)
+    event_id, moment = _id(document.get("id")), _moment(document.get("occurred_at"))
+    return Event(event_id, kind, data, moment, given if isinstance(given, str) else "")
 
 
 def _id(value: object) -> UUID:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import eventlet
@@ -17,7 +17,7 @@ from nameko.extensions import Entrypoint
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from extracted.platform import topology
+from extracted.platform import topology, trace
 from extracted.platform.consuming import Inbox, NotNow, consume
 from extracted.platform.dependencies import database_of
 from extracted.platform.event import Event
@@ -106,7 +106,13 @@ def event_inbox(
     """`sources`: the domains whose events this service wants to hear of."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., Any]:
-        entrypoint: Callable[..., Any] = EventInbox.decorator(sources, retry_seconds)(outcome_of(function))
+        @wraps(function)
+        def hear(service: Any, event: Event) -> None:
+            # A worker begins with nothing of whoever spawned it.
+            trace.begin(event.traceparent)
+            function(service, event)
+
+        entrypoint: Callable[..., Any] = EventInbox.decorator(sources, retry_seconds)(outcome_of(hear))
         return entrypoint
 
     return decorate

@@ -8,6 +8,8 @@ import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
 
+from extracted.platform.trace import trace_id
+
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -28,6 +30,8 @@ class JsonLines(logging.Formatter):
         }
         if current := request_id.get():
             line["request_id"] = current
+        if trace := trace_id():
+            line["trace_id"] = trace
         # What was passed as `extra=` becomes members of the line.
         line.update((name, value) for name, value in vars(record).items() if name not in _ORDINARY)
         if record.exc_info:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from legacy_monolith import trace
 from legacy_monolith.event import Event, UnreadableEvent, read
 from legacy_monolith.events import topology
 from legacy_monolith.events.broker import ANSWER_S, BROKER_ERRORS, connected
@@ -108,6 +109,7 @@ class _Session:
     def _take(self, message: Any) -> None:
         try:
             event = _event(message)
+            trace.begin(event.traceparent)
             self._inbox.handle(event)
         except NotNow:
             raise
@@ -118,6 +120,7 @@ class _Session:
             self._failed(message, error)
             return
         self._channel.basic_ack(message.delivery_tag)
+        log.info("taken", extra={"event": str(event.id), "type": event.type})
 
     def _failed(self, message: Any, error: Exception) -> None:
         attempts = _attempts(message) + 1

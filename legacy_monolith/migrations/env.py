@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
 from legacy_monolith.catalog import models as catalog_models
 from legacy_monolith.database import db
@@ -15,7 +16,8 @@ DECLARED = (user_models, catalog_models, payments_models)
 
 
 def run() -> None:
-    engine = create_engine(context.config.attributes["url"])
+    # A connection is closed, not kept, when a migration fails in it.
+    engine = create_engine(context.config.attributes["url"], poolclass=NullPool)
     with engine.connect() as connection:
         # Two processes that migrate at once take turns.
         context.configure(connection=connection, target_metadata=db.metadata, transaction_per_migration=False)

@@ -20,9 +20,13 @@ def streams() -> None:
       fig streams
     """
     from migration_plan import bootstrap
+    from migration_plan.parts import read_rows
     from migration_plan.streaming import run
 
-    run(bootstrap.all_parts(), until_stopped(), bootstrap.metrics_address())
+    stop, domains = until_stopped(), bootstrap.all_parts()
+    for parts in domains:
+        read_rows(parts)  # What an earlier version has left is brought on, a later one's refused, before any row moves.
+    run(domains, stop, bootstrap.metrics_address())
 
 
 @click.command()

@@ -26,13 +26,6 @@ LONGEST = 500
 """Characters of a reason."""
 
 
-class NoReason(FigError):
-    """Nobody acts here without saying why."""
-
-    code = "no-reason"
-    exit_code = Exit.NOT_MEANT
-
-
 class SeenBefore(FigError):
     """The domain is no longer where it was when the steps were shown."""
 

@@ -56,7 +56,7 @@ def _of_run(run: Run, entries: Sequence[Entry]) -> RunView:
     order = run.order
     title = ACTS[order.act].title + (f" to {order.to}" if order.to else "")
     return RunView(
-        title, order.who, order.reason, run.at, True, not run.is_over,
+        title, order.who, order.reason, run.at, True, not (run.is_over or run.result or run.error),
         _switch_of(run, entries) if order.is_switch else None, tuple(run.said), run.result, run.error,
     )  # fmt: skip
 
@@ -68,7 +68,8 @@ def _switch_of(run: Run, entries: Sequence[Entry]) -> SwitchView:
     if begun and said:
         said.insert(0, Mark(said[0].ms, "intent"))
     outcome = "done" if run.result else "aborted" if any(mark.kind == "aborted" for mark in said) else ""
-    return view(said, None if run.is_over else run.ms, outcome)
+    is_over = run.is_over or run.result or run.error
+    return view(said, None if is_over else run.ms, outcome)
 
 
 def announced(domain: str, run: RunView | None, live: Live) -> str:

@@ -63,7 +63,7 @@ GUARDS: dict[str, Guard] = {
     "BOUNCE_DONE": Guard(18, "middleware.py: _refusal", "421 only if nothing was committed", _CALM | {"FAULTS": 1}),
     "HOLD_FIRST": Guard(19, "switch.py: _hold_and_fence", "holds before it fences", _CALM),
     "REQUESTS_FIRST": Guard(20, "switch.py: _wait_for_requests", "waits for what is in flight", _CALM),
-    "COUNT_FIRST": Guard(21, "router.js: admit", "counts first, looks at the route second", _CALM),
+    "COUNT_FIRST": Guard(21, "entry.js: admit", "counts first, looks at the route second", _CALM),
     "INTENT_FIRST": Guard(22, "controller.py: recover", "reads the intent before the rows", _PROXY),
     "APPLY_FENCED": Guard(23, "side.sql: guard_apply", "no rows of ours on a fenced side", _COPY | {"COPY_BACK": 1}),
 }

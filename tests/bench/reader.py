@@ -12,7 +12,7 @@ import time
 from cdc import source, source_types
 from cdc.decoding import decode
 from cdc.envelope import Envelopes
-from cdc.pgoutput import Commit
+from cdc.messages import Commit
 from cdc.position import parse_lsn
 from cdc.source import FRAME, Keepalive, SourceConnection
 from cdc.topic_writer import TopicWriter

@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "build/compose"
 COMPOSE = FOLDER / "docker-compose"
-STAND_INS = ("debian", "python", "postgres", "rabbitmq", "nginx")
+STAND_INS = ("debian", "python", "postgres", "rabbitmq")
 OURS = ("strangler-fig/",)
 
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,10 @@ from tests.load.moving import move_when_allowed
 from tests.load.report import Report, Switched, Verified, build, counted
 from tests.load.screen import Screen
 from tests.load.watched import WatchedShop
+from tests.support import prometheus
 from tests.support.history import check
 from tests.support.history.world import World
+from tests.support.prometheus import Target
 
 DOMAIN = "catalog"
 """Goes there and back, again and again; the others follow, one after the other."""
@@ -41,6 +43,9 @@ TO_AND_FRO = "payments"
 """Of those that follow, the one that is rolled back and forward once."""
 MONOLITH = "monolith"
 """Processes of the stack whose names begin so are the monolith."""
+PROCESSES = ("metrics", "streams", "controller")
+"""Ports of nginx, the streams and the controller that show figures."""
+SERVICES = ("catalog", "users", "payments", "notifications")
 FIG = str(Path(sys.executable).with_name("fig"))
 
 
@@ -217,7 +222,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load_environment()
     with bootstrap.opened(DOMAIN) as mover:
         watched = WatchedShop(os.environ, size(options.rate), DOMAIN, World.of(os.environ))
-        report = Demo(options, screen, mover, watched, following(), monolith()).run()
+        with prometheus.running(figures_of_the_stack(os.environ), every="1s") as alarms:
+            report = Demo(options, screen, mover, watched, following(), monolith()).run()
+            report = replace(report, alerts=tuple(sorted(alarms.ever_fired())))
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
     screen.end(report)
@@ -225,6 +232,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console.print(f"\nReport: {options.report}.  The shop stays up: {url}/api/catalog/products", highlight=False)
     console.print(f"Next: fig history {DOMAIN}   fig rollback {DOMAIN} --dry-run   fig status   fig down")
     return 0 if report.good else 1
+
+
+def figures_of_the_stack(environment: Mapping[str, str]) -> list[Target]:
+    """Every process of the running stack that shows figures."""
+    found = []
+    for process in shown(environment):
+        for name, port in process["ports"].items():
+            if name in PROCESSES:
+                found.append(Target(name, f"127.0.0.1:{port}"))
+            elif name == MONOLITH or name.partition("-")[0] in SERVICES:
+                found.append(Target(name, f"127.0.0.1:{port}", "/internal/metrics"))
+    return found
+
+
+def shown(environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The stack's processes, as `fig status` shows them."""
+    said = subprocess.run([FIG, "status", "--json"], env=dict(environment), check=False, capture_output=True, text=True)
+    processes: list[dict[str, Any]] = json.loads(said.stdout)["processes"]
+    return processes
 
 
 def following() -> tuple[str, ...]:
@@ -235,8 +261,7 @@ def following() -> tuple[str, ...]:
 
 def monolith() -> tuple[str, ...]:
     """What of the running stack is the monolith."""
-    shown = subprocess.run([FIG, "status", "--json"], check=True, capture_output=True, text=True)
-    names = [process["name"] for process in json.loads(shown.stdout)["processes"]]
+    names = [process["name"] for process in shown(os.environ)]
     return tuple(name for name in names if name.startswith(MONOLITH))
 
 

@@ -95,10 +95,12 @@ class Report:
     violations: tuple[Violation, ...]
     outside: Counted | None = None
     """None where no money is taken."""
+    alerts: tuple[str, ...] = ()
+    """Those of our alert rules that have fired."""
 
     @property
     def good(self) -> bool:
-        return not self.failures and not self.differences and self.stock_adds_up and not self.broken
+        return not self.failures and not self.differences and self.stock_adds_up and not self.broken and not self.alerts
 
     @property
     def broken(self) -> list[str]:

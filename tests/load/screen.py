@@ -73,6 +73,7 @@ class Screen:
             "differences": _coloured(str(report.differences), not report.differences),
             "stock adds up": _coloured("yes" if report.stock_adds_up else "no", report.stock_adds_up),
         }
+        rows["alerts"] = _coloured(", ".join(report.alerts) or "none fired", not report.alerts)
         if outside := report.outside:
             rows["money"] = (
                 f"{outside.charges} charges over {euros(outside.charged_cents)}, {outside.declined} declined, "

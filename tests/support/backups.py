@@ -34,12 +34,12 @@ def restore(server: PostgresServer, backup: Path) -> None:
     server.start()
 
 
-def standby_of(server: PostgresServer, folder: Path) -> PostgresServer:
-    """A physical standby that streams asynchronously, as `fail_over` wants it."""
-    standby = PostgresServer(folder, port=free_port())
-    folder.mkdir()
+def standby_of(server: PostgresServer) -> PostgresServer:
+    """A physical standby that streams asynchronously, running; for `fail_over`."""
+    standby = PostgresServer(server.folder.parent / f"standby-{free_port()}")
+    standby.folder.mkdir()
     if as_postgres():
-        shutil.chown(folder, "postgres", "postgres")
+        shutil.chown(standby.folder, "postgres", "postgres")
     base_backup(server, standby.data, "--write-recovery-conf")
     with (standby.data / "postgresql.conf").open("a") as conf:
         conf.write(f"port = {standby.port}\n")
@@ -47,14 +47,28 @@ def standby_of(server: PostgresServer, folder: Path) -> PostgresServer:
     return standby
 
 
-def fail_over(primary: PostgresServer, standby: PostgresServer) -> None:
-    """The primary dies and never comes back; its standby is promoted and answers under its address."""
-    primary.stop(signal.SIGQUIT)
+def wait_for_standby(server: PostgresServer, standby: PostgresServer) -> None:
+    """It has replayed everything that there is."""
+    with (
+        psycopg.connect(server.dsn(), autocommit=True) as primary,
+        psycopg.connect(standby.dsn(), autocommit=True) as it,
+    ):
+        row = primary.execute("select pg_current_wal_insert_lsn()").fetchone()
+        assert row is not None
+        wait_until(
+            lambda: it.execute("select pg_last_wal_replay_lsn() >= %s::pg_lsn", row).fetchone() == (True,), 20,
+            "the standby has everything",
+        )  # fmt: skip
+
+
+def fail_over(server: PostgresServer, standby: PostgresServer) -> None:
+    """The primary dies and never comes back; the standby answers under its address, promoted. `server` is it now."""
+    server.stop(signal.SIGQUIT)
     standby.stop()
     with (standby.data / "postgresql.conf").open("a") as conf:
-        conf.write(f"port = {primary.port}\n")
-    standby.port = primary.port
-    standby.start()
-    with psycopg.connect(standby.dsn(), autocommit=True) as admin:
+        conf.write(f"port = {server.port}\n")
+    server.folder = standby.folder
+    server.start()
+    with psycopg.connect(server.dsn(), autocommit=True) as admin:
         admin.execute("select pg_promote()")
         wait_until(lambda: admin.execute("select pg_is_in_recovery()").fetchone() == (False,), 20, "it is promoted")

@@ -136,7 +136,8 @@ def test_a_setting_that_is_wrong_ends_the_start_with_one_clear_line(
 
 def test_a_failure_is_a_500_that_tells_nothing_and_a_log_line_that_tells_all(start_service: Starter) -> None:
     service = start_service(PROBE)
-    answer = service.client(**{"X-Request-Id": "abc-123"}).get("/fails")
+    trace = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    answer = service.client(**{"X-Request-Id": "abc-123", **trace}).get("/fails")
     assert answer.status == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == "abc-123"
@@ -144,6 +145,7 @@ def test_a_failure_is_a_500_that_tells_nothing_and_a_log_line_that_tells_all(sta
     lines = [json.loads(line) for line in service.said().splitlines()]
     failure = next(line for line in lines if line["message"] == "an entrypoint failed")
     assert failure["request_id"] == "abc-123"
+    assert failure["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
     assert "a secret of ours" in failure["exception"]
 
 

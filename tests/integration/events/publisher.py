@@ -12,7 +12,8 @@ import signal
 import sys
 import threading
 
-from cdc.outbox import Figures, Publisher
+from cdc.outbox import Publisher
+from cdc.outbox_figures import Figures
 from cdc.outbox_install import OutboxSpec
 from cdc.projection import Table
 

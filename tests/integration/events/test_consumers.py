@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from typing import Any
@@ -25,11 +26,15 @@ def listening(side: Side, broker: Broker) -> Side:
 
 def test_an_event_that_comes_twice_takes_effect_once(listening: Side, broker: Broker) -> None:
     first, second = event(), event("user.signed_up")
+    first["traceparent"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     broker.publish(first, first)
     broker.publish(second, domain="users")
     broker.publish(first)
     listening.wait_for([first, second])
     wait_until(lambda: broker.waiting() == 0, 5, "the inbox is empty")
+    taken = [line for line in map(json.loads, listening.said().splitlines()) if line["message"] == "taken"]
+    assert {line.get("trace_id") for line in taken if line["event"] == first["id"]} == {first["traceparent"][3:35]}
+    assert {line.get("trace_id") for line in taken if line["event"] == second["id"]} == {None}
 
 
 def test_what_can_never_be_handled_is_dead_after_five_attempts_and_nothing_waits_for_it(

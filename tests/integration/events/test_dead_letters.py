@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,17 @@ import pytest
 from click.testing import CliRunner
 from kombu import Connection
 
+from migration_plan import bootstrap, figures
+from migration_plan import settings as settings_file
 from migration_plan.cli import main
+from migration_plan.doctor.checks import findings
+from migration_plan.doctor.examine import examine
 from tests.integration.events.conftest import INBOX, Broker, Side, event
 from tests.integration.events.moving import plan, write_settings
 from tests.integration.events.test_consumers import DEAD
-from tests.support.postgres import PostgresServer
+from tests.support import prometheus
+from tests.support.postgres import PostgresServer, free_port
+from tests.support.prometheus import Target
 from tests.support.waiting import wait_until
 
 Fig = Callable[..., dict[str, Any]]
@@ -81,3 +89,26 @@ def test_a_letter_stays_dead_while_nothing_takes_it(fig: Fig, broker: Broker) ->
     assert failed["error"] == "inbox-missing"
     assert failed["exit"] != 0
     assert broker.waiting(DEAD) == 1
+
+
+@pytest.mark.usefixtures("fig")
+def test_a_dead_letter_rings_the_alarm_and_the_doctor_names_it(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "ASK_EVERY", 0.2)
+    domains, stop, address = bootstrap.all_parts(), threading.Event(), f"127.0.0.1:{free_port()}"
+
+    def named() -> set[str]:
+        return {finding.code for finding in findings(examine(domains, settings_file.load(os.environ)))}
+
+    with figures.served(address, [], domains, stop), prometheus.running([Target("streams", address)]) as alarms:
+        wait_until(lambda: alarms.query("fig_stream_dead_letters == 0"), 20, "none is counted", every=0.1)
+        assert "dead-letters" not in named()
+        assert alarms.ever_fired() == set()
+        with Connection(broker.url) as connection:
+            channel = connection.default_channel
+            channel.queue_declare(DEAD, durable=True, auto_delete=False)
+            channel.basic_publish(channel.prepare_message(json.dumps(event()).encode()), "", DEAD)
+        wait_until(lambda: alarms.firing() == {"FigDeadLetters"}, 20, "it rings", every=0.1)
+        assert "dead-letters" in named()
+        stop.set()
+    for parts in domains:
+        parts.close()

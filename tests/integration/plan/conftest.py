@@ -61,14 +61,14 @@ class Works:
 class Streams:
     """`fig streams` in a thread: it reads the plans when it starts."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._environment = environment
+    def __init__(self, environment: dict[str, str], metrics: str = "") -> None:
+        self._environment, self._metrics = environment, metrics
         self.start()
 
     def start(self) -> None:
         self._stop = threading.Event()
         self._parts = bootstrap.all_parts(self._environment)
-        self._thread = threading.Thread(target=streaming.run, args=(self._parts, self._stop, ""))
+        self._thread = threading.Thread(target=streaming.run, args=(self._parts, self._stop, self._metrics))
         self._thread.start()
 
     def end(self) -> None:
@@ -86,6 +86,7 @@ class World:
     dsns: dict[str, str]
     admin: dict[str, str]
     works: Works = field(default_factory=Works)
+    metrics: str = ""
     streams: Streams = field(init=False)
 
     @property
@@ -183,12 +184,22 @@ def made(
     monolith_server: PostgresServer, services_server: PostgresServer, journal_server: PostgresServer
 ) -> Iterator[World]:
     """Shared by a module's tests; each brings it to the stage that it needs."""
+    with running(monolith_server, services_server, journal_server) as world:
+        yield world
+
+
+@contextmanager
+def running(
+    monolith_server: PostgresServer, services_server: PostgresServer, journal_server: PostgresServer,
+    metrics: str = "", **changes: Any,
+) -> Iterator[World]:  # fmt: skip
+    """Databases, streams and proxy of the domain; the streams' figures at `metrics`, the plan with `changes`."""
     folder, number = places.server_folder("fig-plan-"), f"{os.getpid()}_{next(_databases)}"
     servers = {"monolith": monolith_server, "service": services_server, "journal": journal_server}
     dsns = {name: server.create_database(f"plan_{name}_{number}") for name, server in servers.items()}
     for side in ("monolith", "service"):
         make_side(servers[side], dsns[side], TABLE)
-    (folder / "parcels.yml").write_text(yaml.safe_dump(_plan(dsns, LIFE)))
+    (folder / "parcels.yml").write_text(yaml.safe_dump({**_plan(dsns, LIFE), **changes}))
     listeners = {name: f"127.0.0.1:{free_port()}" for name in ("public", "internal", "metrics")}
     settings = {
         "journal": {"dsn": dsns["journal"]},
@@ -198,12 +209,12 @@ def made(
         "plans": ["parcels.yml"],
     }
     (folder / "fig.yml").write_text(yaml.safe_dump(settings))
-    world = World(folder / "fig.yml", dsns, dict(dsns))
+    world = World(folder / "fig.yml", dsns, dict(dsns), metrics=metrics)
     config = proxies.proxy_configs(
         settings_file.load(world.environment), [one.plan for one in bootstrap.all_parts(world.environment)]
     )["local"]
     process = nginx.start(config)
-    world.streams = Streams(world.environment)
+    world.streams = Streams(world.environment, metrics)
     try:
         yield world
         world.bring_to(Stage.MONOLITH)

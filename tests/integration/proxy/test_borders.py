@@ -326,3 +326,32 @@ def test_the_session_check_goes_to_the_owner_of_its_path(identity_world):
     world.client.hold("users", 1, 10)
     assert user.post("/x", headers={"Cookie": "session=three"}).status_code == 200
     assert world.client.routes()["users"].hold is not None
+
+
+def traces(world):
+    """By path, what the proxy has written of each request's trace."""
+    lines = (world.config.folder / "access.json").read_text().splitlines()
+    return {line["path"]: line["trace_id"] for line in map(json.loads, lines)}
+
+
+@pytest.mark.parametrize("listener", ["public", "internal"])
+def test_a_trace_from_outside_goes_on_and_any_other_request_begins_one(world, listener):
+    given, user = "4bf92f3577b34da6a3ce929d0e0e4736", getattr(world.config, listener)
+    headers = {"traceparent": f"00-{given}-00f067aa0ba902b7-00", "tracestate": "theirs=1"}
+    world.user(user).get("/on", headers=headers)
+    passed = world.monolith.arrivals[-1].headers
+    assert re.fullmatch(f"00-{given}-(?!00f067aa0ba902b7)[0-9a-f]{{16}}-00", passed["traceparent"])
+    assert passed["tracestate"] == "theirs=1"
+    wrong = [
+        "", "x", f"00-{'0' * 32}-00f067aa0ba902b7-01", f"00-{given}-{'0' * 16}-01", f"ff-{given}-00f067aa0ba902b7-01",
+        f"00-{given.upper()}-00f067aa0ba902b7-01", f"00-{given}-00f067aa0ba902b7-01\"}}",
+    ]  # fmt: skip
+    for traceparent in wrong:
+        world.user(user).get("/anew", headers={**headers, "traceparent": traceparent})
+        begun = world.monolith.arrivals[-1].headers
+        assert re.fullmatch("00-[0-9a-f]{32}-[0-9a-f]{16}-01", begun["traceparent"]), traceparent
+        assert given not in begun["traceparent"]
+        assert "tracestate" not in begun
+    last = world.monolith.arrivals[-1].headers["traceparent"].split("-")[1]
+    wanted = {"/on": given, "/anew": last}.items()
+    wait_until(lambda: wanted <= traces(world).items(), 10, "both are in the proxy's log", every=0.1)

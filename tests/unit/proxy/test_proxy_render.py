@@ -57,8 +57,8 @@ def test_a_reload_cuts_no_request_that_is_still_held():
 
 
 def test_the_scripts_learn_domains_sides_and_who_checks_sessions():
-    script = render.settings_js(CONFIG)
-    settings = json.loads(script.removeprefix("export default ").rstrip().removesuffix(";"))
+    script = render.settings_json(CONFIG)
+    settings = json.loads(script)
     assert settings["identity_domain"] == "users"
     assert settings["domains"]["catalog"] == {
         "owner": "monolith",
@@ -82,4 +82,4 @@ def test_the_scripts_learn_domains_sides_and_who_checks_sessions():
 
 
 def test_every_file_that_nginx_reads_is_there():
-    assert set(render.files(CONFIG)) == {"nginx.conf", "settings.js", *render.SCRIPTS}
+    assert set(render.files(CONFIG)) == {"nginx.conf", "settings.json", *render.SCRIPTS}

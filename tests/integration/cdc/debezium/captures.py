@@ -14,7 +14,8 @@ from cdc import source, source_types
 from cdc.changes import Keepalive
 from cdc.envelope import Envelopes, Record
 from cdc.kafka_transport import topic_name
-from cdc.pgoutput import Begin, Commit, Delete, Insert, Message, Relation, Truncate, Update, decode
+from cdc.messages import Begin, Commit, Delete, Insert, Message, Relation, Truncate, Update
+from cdc.pgoutput import decode
 from cdc.source import SourceConnection
 
 BOUNDARIES = "transaction"

@@ -10,7 +10,8 @@ import psycopg
 from cdc import slots, source_types
 from cdc.envelope import Envelopes
 from cdc.envelope_reader import EnvelopeReader
-from cdc.pgoutput import Relation, decode
+from cdc.messages import Relation
+from cdc.pgoutput import decode
 from cdc.position import Identity, parse_lsn
 from cdc.source import Keepalive, SourceConnection, WalData
 from cdc.topic_writer import Outgoing, TopicWriter

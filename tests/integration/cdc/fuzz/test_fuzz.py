@@ -13,11 +13,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from cdc import decoding, pgoutput
+from cdc import decoding, messages
 from cdc.envelope_reader import Where
 from cdc.errors import CdcError
 from cdc.kafka_errors import MalformedEnvelope, TopicLost
-from cdc.pgoutput import Message, decode
+from cdc.messages import Message
+from cdc.pgoutput import decode
 from cdc.source import WalData
 from cdc.stream_errors import MalformedMessage, SchemaChanged
 from cdc.topic_reader import TopicReader, TopicRecord
@@ -31,8 +32,8 @@ SEED = int(os.environ.get("FIG_FUZZ_SEED", "1"))
 KINDS = {
     kind.__name__
     for kind in (
-        pgoutput.Begin, pgoutput.Commit, pgoutput.Origin, pgoutput.Relation, pgoutput.TypeName, pgoutput.Insert,
-        pgoutput.Update, pgoutput.Delete, pgoutput.Truncate, pgoutput.LogicalMessage,
+        messages.Begin, messages.Commit, messages.Origin, messages.Relation, messages.TypeName, messages.Insert,
+        messages.Update, messages.Delete, messages.Truncate, messages.LogicalMessage,
     )
 }  # fmt: skip
 WIRE = bytes(range(256)) + b"BCORYIUDTMKNOtnu\0\0\0\0\0\0\0\0" * 8

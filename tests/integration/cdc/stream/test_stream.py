@@ -11,7 +11,7 @@ import pytest
 
 from cdc import apply, snapshot, source
 from cdc.changes import Keepalive
-from cdc.pgoutput import Insert, Message
+from cdc.messages import Insert, Message
 from cdc.session import Pace
 from cdc.slot_changes import SlotChanges
 from cdc.spec import StreamState
@@ -253,7 +253,8 @@ def test_a_target_that_goes_while_a_session_begins_is_connected_to_again(
     copied: Pair, monkeypatch: pytest.MonkeyPatch, whose: str
 ) -> None:
     """A server that crashes does so between connecting and the first statement, too."""
-    connect, ended = source.connect, []
+    connect = source.connect
+    ended: list[str] = []
 
     def connected(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[object, ...]]:
         made = connect(dsn, side, application)

@@ -15,7 +15,7 @@ from cdc.envelope_reader import EnvelopeReader, Where
 from cdc.envelope_rows import RowWriter, TableFacts
 from cdc.envelope_types import value_type
 from cdc.kafka_errors import MalformedEnvelope
-from cdc.pgoutput import UNCHANGED, Begin, Insert, LogicalMessage, OldRow, Relation, Row, SourceColumn, Update
+from cdc.messages import UNCHANGED, Begin, Insert, LogicalMessage, OldRow, Relation, Row, SourceColumn, Update
 from tests.unit.cdc.kafka.test_envelope_values import AS_DEBEZIUM, CATALOGUE, OURS
 
 TEXTS: dict[tuple[int, int], list[bytes]] = {}

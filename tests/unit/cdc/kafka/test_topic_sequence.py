@@ -13,7 +13,7 @@ from cdc.envelope_reader import Where
 from cdc.envelope_rows import TableFacts
 from cdc.envelope_types import value_type
 from cdc.kafka_errors import MalformedEnvelope, TopicLost
-from cdc.pgoutput import (
+from cdc.messages import (
     UNCHANGED,
     Begin,
     Commit,

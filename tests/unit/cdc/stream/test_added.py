@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cdc.added import fitting
-from cdc.pgoutput import Relation, SourceColumn
+from cdc.messages import Relation, SourceColumn
 from cdc.projection import Column, Projection, Role, Table
 
 BOOK, VOLUME, SHELF = Table("public", "book"), Table("public", "volume"), Table("public", "shelf")

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cdc
-from cdc import decoding, pgoutput
-from cdc.pgoutput import Message
+from cdc import decoding, messages, pgoutput
+from cdc.messages import Message
 from cdc.stream_errors import MalformedMessage
 from tests.unit.cdc.stream import wire
 
@@ -50,8 +50,8 @@ def test_a_message_that_begins_outside_of_what_was_received_is_none(at: int) -> 
 
 @compiled
 def test_the_compiled_decoder_takes_only_classes_of_tuples() -> None:
-    constants = (pgoutput.UNCHANGED, *pgoutput.OldRow)
-    arguments = (pgoutput.Insert, pgoutput.Update, pgoutput.Delete, pgoutput.Begin)
+    constants = (messages.UNCHANGED, *messages.OldRow)
+    arguments = (messages.Insert, messages.Update, messages.Delete, messages.Begin)
     with pytest.raises(TypeError, match="plain tuples"):
         decoding._tuples.set_up(*arguments, int, *constants)  # type: ignore[arg-type]
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cdc import decoding, pgoutput
-from cdc.pgoutput import UNCHANGED, Message, OldRow
+from cdc import decoding, messages, pgoutput
+from cdc.messages import UNCHANGED, Message, OldRow
 from cdc.stream_errors import MalformedMessage
 from tests.unit.cdc.stream import wire
 
@@ -22,32 +22,32 @@ pytestmark = pytest.mark.parametrize("decode", [pgoutput.decode, decoding.decode
 
 def test_null_empty_and_unchanged_are_three_different_things(decode: Decode) -> None:
     message = decode(wire.insert(9, [None, b"", UNCHANGED, b"x"]))
-    assert message == pgoutput.Insert(9, [None, b"", UNCHANGED, b"x"])
+    assert message == messages.Insert(9, [None, b"", UNCHANGED, b"x"])
 
 
 def test_begin_and_commit_carry_lsns_and_times(decode: Decode) -> None:
-    assert decode(wire.begin(1 << 40, -5, 7)) == pgoutput.Begin(1 << 40, -5, 7)
-    assert decode(wire.commit(10, 20, 30)) == pgoutput.Commit(10, 20, 30)
+    assert decode(wire.begin(1 << 40, -5, 7)) == messages.Begin(1 << 40, -5, 7)
+    assert decode(wire.commit(10, 20, 30)) == messages.Commit(10, 20, 30)
 
 
 def test_an_update_tells_a_key_from_a_full_old_row_and_from_none(decode: Decode) -> None:
-    assert decode(wire.update(9, [b"2"])) == pgoutput.Update(9, OldRow.ABSENT, [], [b"2"])
-    assert decode(wire.update(9, [b"2"], [b"1"])) == pgoutput.Update(9, OldRow.KEY, [b"1"], [b"2"])
-    assert decode(wire.update(9, [b"2"], [b"1"], b"O")) == pgoutput.Update(9, OldRow.FULL, [b"1"], [b"2"])
+    assert decode(wire.update(9, [b"2"])) == messages.Update(9, OldRow.ABSENT, [], [b"2"])
+    assert decode(wire.update(9, [b"2"], [b"1"])) == messages.Update(9, OldRow.KEY, [b"1"], [b"2"])
+    assert decode(wire.update(9, [b"2"], [b"1"], b"O")) == messages.Update(9, OldRow.FULL, [b"1"], [b"2"])
 
 
 def test_a_relation_names_its_columns_and_identity(decode: Decode) -> None:
     found = decode(wire.relation(9, "public", "Bücher", [("id", 20, True), ("t", 25, False)], "f"))
-    columns = (pgoutput.SourceColumn("id", 20, -1, True), pgoutput.SourceColumn("t", 25, -1, False))
-    assert found == pgoutput.Relation(9, "public", "Bücher", "f", columns)
+    columns = (messages.SourceColumn("id", 20, -1, True), messages.SourceColumn("t", 25, -1, False))
+    assert found == messages.Relation(9, "public", "Bücher", "f", columns)
 
 
 def test_truncate_lists_all_tables_and_its_flags(decode: Decode) -> None:
-    assert decode(wire.truncate([9, 10], 3)) == pgoutput.Truncate((9, 10), True, True)
+    assert decode(wire.truncate([9, 10], 3)) == messages.Truncate((9, 10), True, True)
 
 
 def test_messages_outside_of_transactions_say_so(decode: Decode) -> None:
-    assert decode(wire.message(b"x", "p", 0)) == pgoutput.LogicalMessage(False, 5, "p", b"x")
+    assert decode(wire.message(b"x", "p", 0)) == messages.LogicalMessage(False, 5, "p", b"x")
 
 
 def test_the_refusal_says_what_it_met_without_showing_it(decode: Decode) -> None:

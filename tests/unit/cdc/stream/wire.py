@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from cdc.pgoutput import UNCHANGED, Row
+from cdc.messages import UNCHANGED, Row
 
 
 def text(value: str) -> bytes:

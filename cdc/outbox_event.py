@@ -1,0 +1,32 @@
+"""A row of an outbox as a message for the broker. Pure."""
+
+from __future__ import annotations
+
+import json
+
+from cdc.broker import Message
+from cdc.outbox_errors import EventUnpublishable
+from cdc.outbox_install import OutboxSpec
+
+LONGEST_KEY = 255
+"""Bytes of a routing key, says the protocol."""
+
+
+def message_of(spec: OutboxSpec, event_id: str, kind: str, payload: str) -> Message:
+    """A row as a message; EventUnpublishable for one that no consumer could read."""
+
+    def unpublishable(reason: str) -> EventUnpublishable:
+        return EventUnpublishable(spec.name, spec.domain, str(spec.table), event_id, reason)
+
+    if not kind or len(kind.encode()) > LONGEST_KEY:
+        raise unpublishable(f"its type is empty or longer than {LONGEST_KEY} bytes")
+    try:
+        event = json.loads(payload)
+    except ValueError:
+        raise unpublishable("its payload is not JSON") from None
+    if not isinstance(event, dict) or not isinstance(event.get("data"), dict):
+        raise unpublishable("its payload is not an object with data")
+    for name, value in (("id", event_id), ("type", kind)):
+        if event.get(name) != value:
+            raise unpublishable(f'the "{name}" in its payload is not its {name}')
+    return Message(event_id, kind, payload.encode())

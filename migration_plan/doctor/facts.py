@@ -1,0 +1,56 @@
+"""What `fig doctor` knows when it judges: values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from migration_plan.lifecycle import Side
+from migration_plan.monitoring.ownership import Glance
+from migration_plan.plan import Plan
+from migration_plan.recovery import Decision
+from migration_plan.sync_status import DomainStatus
+
+
+@dataclass(frozen=True)
+class DomainFacts:
+    """One domain. None, wherever it stands: could not be asked."""
+
+    plan: Plan
+    glance: Glance
+    owners_at: Mapping[str, Side | None]
+    """Whom each proxy takes for the owner."""
+    decision: Decision
+    is_leased: bool
+    """A controller is at work: what is unsettled is being settled."""
+    status: DomainStatus
+    letters: int | None
+    breaches: tuple[str, ...]
+    """Tables whose fence is not as the row says."""
+
+    @property
+    def domain(self) -> str:
+        return self.plan.domain
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How far a clock is from the journal's, and how exactly that could be told. Seconds."""
+
+    whose: str
+    ahead: float
+    within: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that was seen."""
+
+    domains: tuple[DomainFacts, ...]
+    journal: str
+    """Why it does not answer; empty: it does."""
+    clocks: tuple[Clock, ...] = ()
+    drifted: tuple[str, ...] = ()
+    """Proxies on this machine whose installed configuration is another one."""
+    silent: tuple[tuple[str, str], ...] = ()
+    """Processes that should show figures and do not: code and address."""

@@ -1,0 +1,227 @@
+"""`fig doctor` names each fault that is there, says what to type, and is silent when all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+import yaml
+
+from migration_plan.doctor.finding import CODES
+from migration_plan.exit_codes import Exit
+from migration_plan.lifecycle import Side, Stage
+from tests.integration.plan.conftest import World
+from tests.support.postgres import free_port
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def well(world: World) -> None:
+    """In `sync`, compared, and nothing to say."""
+    world.bring_to(Stage.SYNC)
+    world.verify()
+    wait_until(lambda: not found(world), 20, "the doctor finds nothing")
+
+
+def found(world: World) -> set[str]:
+    said = world.json("doctor")
+
+    assert said["healthy"] is (not said["findings"])
+    for finding in said["findings"]:
+        assert finding["severity"] == CODES[finding["code"]][0]
+        assert finding["what"]
+        assert finding["next_step"]
+    return {finding["code"] for finding in said["findings"]}
+
+
+def expect(world: World, code: str) -> None:
+    wait_until(lambda: code in found(world), 20, f"the doctor finds {code}", every=0.2)
+    said = world.fig("doctor")
+    assert said.returncode == Exit.NOT_WELL
+    assert code in said.stdout
+
+
+def on(world: World, name: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(world.admin[name], autocommit=True)
+
+
+def test_a_healthy_domain_is_said_to_be_healthy(world: World) -> None:
+    said = world.fig("doctor")
+    assert (said.returncode, said.stdout) == (Exit.OK, "everything is healthy: parcels\n")
+
+
+@contextmanager
+def refusing(world: World, name: str) -> Iterator[None]:
+    """The database lets nobody in; its server goes on."""
+    database = psycopg.conninfo.conninfo_to_dict(world.admin[name])["dbname"]
+    elsewhere = psycopg.conninfo.make_conninfo(world.admin[name], dbname="postgres")
+    with psycopg.connect(elsewhere, autocommit=True) as connection:
+        connection.execute(f'alter database "{database}" allow_connections false')
+        connection.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [database])
+        try:
+            yield
+        finally:
+            connection.execute(f'alter database "{database}" allow_connections true')
+
+
+def test_a_journal_that_is_away(world: World) -> None:
+    with refusing(world, "journal"):
+        expect(world, "journal-away")
+
+
+def test_the_owners_database_is_away_so_nobody_owns(world: World) -> None:
+    with refusing(world, "monolith"):
+        expect(world, "side-away")
+        assert "nobody-owns" in found(world)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        ("update fig.domain set state = 'released'", "nobody-owns"),
+        ("update fig.domain set epoch = epoch + 4", "proxy-behind"),
+        ("alter table public.parcel enable trigger a_fig_fence", "fence-breach"),
+    ],
+)
+def test_rows_and_fences_that_are_not_as_they_should_be(world: World, fault: str, code: str) -> None:
+    with on(world, "monolith") as connection, undone(connection):
+        connection.execute(fault.encode())
+        expect(world, code)
+
+
+@contextmanager
+def undone(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """The row and the fence as they were."""
+    row = connection.execute("select state, epoch from fig.domain where domain = 'parcels'").fetchone()
+    assert row
+    try:
+        yield
+    finally:
+        connection.execute("update fig.domain set state = %s, epoch = %s where domain = 'parcels'", row)
+        connection.execute("select fig.repair_fence('parcels', 1000)")
+
+
+def test_a_switch_that_began_and_of_which_nothing_is_known(world: World) -> None:
+    with world.parts() as parts:
+        row, switch = parts.sides[Side.MONOLITH].row("parcels"), uuid4()
+        assert row
+        parts.journal.record("parcels", "intent", row.epoch + 1, switch, giver=Side.MONOLITH, owner_epoch=row.epoch)
+        try:
+            expect(world, "unsettled")
+        finally:
+            parts.journal.record("parcels", "aborted", row.epoch, switch)
+
+
+def test_two_owners(world: World) -> None:
+    with on(world, "service") as connection, undone(connection):
+        connection.execute("update fig.domain set state = 'owner'")
+        expect(world, "two-own")
+
+
+def test_a_stream_that_somebody_has_paused(world: World) -> None:
+    world.fig("sync", "stop", "parcels", "--direction", "to_service")
+    try:
+        expect(world, "stream-paused")
+    finally:
+        world.fig("sync", "start", "parcels")
+
+
+def test_a_stream_that_cannot_go_on(world: World) -> None:
+    with on(world, "service") as service, on(world, "monolith") as monolith:
+        service.execute("alter table public.parcel add constraint short check (length(place) < 5) not valid")
+        monolith.execute("insert into public.parcel values (7001, 'far away')")
+        expect(world, "stream-stopped")
+        service.execute("alter table public.parcel drop constraint short")
+
+
+def test_a_comparison_that_found_something(world: World) -> None:
+    with on(world, "service") as service:
+        unseen(service, "insert into public.parcel values (7002, 'nowhere')")
+        try:
+            world.verify()
+            expect(world, "rows-differ")
+        finally:
+            unseen(service, "delete from public.parcel where id = 7002")
+
+
+def unseen(connection: psycopg.Connection[Any], change: str) -> None:
+    """As a copy gone wrong: past the fence, and no stream hears of it."""
+    connection.execute("set session_replication_role = replica")
+    connection.execute("alter publication fig_parcels drop table public.parcel")
+    connection.execute(change.encode())
+    connection.execute("alter publication fig_parcels add table public.parcel")
+
+
+@contextmanager
+def changed(world: World, **changes: Any) -> Iterator[None]:
+    """The plan as it is meanwhile."""
+    file = world.settings.parent / "parcels.yml"
+    before = file.read_text()
+    file.write_text(yaml.safe_dump({**yaml.safe_load(before), **changes}))
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
+def test_an_old_comparison(world: World) -> None:
+    with changed(world, gates={"verification_age": "10ms"}):
+        expect(world, "verification-stale")
+
+
+def test_a_slot_that_keeps_more_than_half_of_its_budget(world: World) -> None:
+    world.fig("sync", "stop", "parcels", "--direction", "to_service")
+    try:
+        with on(world, "monolith") as connection, changed(world, budget={"wal": "17MB"}):
+            connection.execute("select pg_logical_emit_message(false, 'filling', repeat('x', 9000000))")
+            expect(world, "wal-budget")
+    finally:
+        world.fig("sync", "start", "parcels")
+
+
+def test_a_disk_that_is_smaller_than_the_budget(world: World) -> None:
+    with changed(world, budget={"wal": "900000GB"}):
+        expect(world, "disk-low")
+
+
+def test_a_proxy_whose_plan_has_changed(world: World) -> None:
+    with changed(world, routes=[{"path": "/api/parcels"}, {"path": "/api/boxes"}]):
+        expect(world, "proxy-drift")
+
+
+def test_a_clock_that_is_wrong(world: World) -> None:
+    with on(world, "service") as service:
+        service.execute(
+            "create function public.clock_timestamp() returns timestamptz language sql as"
+            " $$ select pg_catalog.clock_timestamp() + interval '90 seconds' $$;"
+            " alter role fig in database " + service.info.dbname + " set search_path = public, pg_catalog"
+        )
+        try:
+            expect(world, "clock-skew")
+        finally:
+            service.execute(f"alter role fig in database {service.info.dbname} reset search_path")
+            service.execute("drop function public.clock_timestamp()")
+
+
+def test_processes_that_show_no_figures(world: World) -> None:
+    before = world.settings.read_text()
+    nowhere = {"metrics": f"127.0.0.1:{free_port()}"}
+    world.settings.write_text(yaml.safe_dump({**yaml.safe_load(before), "streams": nowhere, "controller": nowhere}))
+    try:
+        expect(world, "streams-silent")
+        expect(world, "controller-silent")
+    finally:
+        world.settings.write_text(before)
+
+
+def test_a_proxy_that_is_away(world: World) -> None:
+    socket = world.settings.parent / "nginx" / "admin.sock"
+    socket.rename(socket.with_suffix(".away"))
+    try:
+        expect(world, "proxy-away")
+    finally:
+        socket.with_suffix(".away").rename(socket)
