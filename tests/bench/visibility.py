@@ -81,7 +81,8 @@ def percentiles(seen: Sequence[float]) -> tuple[float, float]:
 def measured(
     ends: Ends, carry: Callable[[Ends], AbstractContextManager[object]], script: Path, seconds: int, warm_up: int
 ) -> list[float]:
-    """The lag of each row in seconds, in the order of their arrival, without those of the first `warm_up` seconds."""
+    """The lag of each row in seconds, in the order of their arrival, without those that were written in the first
+    `warm_up` seconds."""
     for dsn in (ends.source, ends.target):
         run(dsn, "drop publication if exists bench", "truncate item restart identity", "checkpoint")
     run(ends.target, "truncate item, mark")
@@ -97,12 +98,14 @@ def measured(
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         seen = _seen(ends, pgbench)
-    return seen[warm_up * PER_SECOND :]
+    counts_from = min(sent for sent, _ in seen) + warm_up
+    return [lag for sent, lag in seen if sent >= counts_from]
 
 
-def _seen(ends: Ends, load: subprocess.Popen[bytes]) -> list[float]:
-    """The lag of each row, in the order of their arrival, until the load has ended and all of it is there."""
-    known: dict[int, float] = {}
+def _seen(ends: Ends, load: subprocess.Popen[bytes]) -> list[tuple[float, float]]:
+    """When each row was written, and its lag, in the order of their arrival, until the load has ended and all of it is
+    there."""
+    known: dict[int, tuple[float, float]] = {}
     newest, written, deadline = 0, None, float("inf")
     # Rows commit out of order: those a little behind the newest are looked for, too.
     query = "select id, extract(epoch from sent)::float8 from item where id > %s - 50"
@@ -112,7 +115,7 @@ def _seen(ends: Ends, load: subprocess.Popen[bytes]) -> list[float]:
             now = time.time()
             for number, sent in rows:
                 if number not in known:
-                    known[number] = now - sent
+                    known[number] = sent, now - sent
                     newest = max(newest, number)
             if written is None and load.poll() is not None:
                 [(written,)] = run(ends.source, "select count(*) from item")
