@@ -43,6 +43,7 @@ SETTLE_SLICE = 2.0  # Seconds: autovacuum takes one to yield, and a lease lasts 
 # before, up to the plan's limits. Whoever is held by an attempt that fails goes on where it was.
 SHORT_ATTEMPT, SHORT_ATTEMPTS = 0.03, 5
 QUIET_POLL = 0.01  # Seconds between two looks for a quiet moment; nobody is held, so it must not be a load.
+RENEW_EVERY = 1.0  # Seconds; a lease lasts three times as long. A drain that ends sooner never asks the journal.
 POLL = 0.002  # Seconds between two looks while requests are held; long enough not to be a load.
 
 
@@ -86,6 +87,7 @@ class Switch:
     _longest_hold: float = 0.0
     _events: list[tuple[datetime, str, dict[str, object]]] = field(default_factory=list)
     _held_since: float = 0.0
+    _renewed: float = 0.0
     _held_before: int = 0
 
     def run(self) -> SwitchResult:
@@ -219,6 +221,7 @@ class Switch:
         self._stop_if_cancelled()
         if not self.lease.journal.renew(self.lease):
             raise LeaseLost(self.parts.domain)
+        self._renewed = time.monotonic()
         self.attempts += 1
         limits, patience = self.parts.plan.limits, SHORT_ATTEMPT * 2 ** max(0, self.attempts - SHORT_ATTEMPTS)
         self._held_since = time.monotonic()
@@ -259,7 +262,7 @@ class Switch:
         stream, began = self.parts.stream_to(self.taker), time.monotonic()
         assert fenced.marker is not None  # noqa: S101 - a fenced row always carries its marker.
         while not taker.marker_applied(fenced.epoch, stream, fenced.marker):
-            self._stop_if_cancelled()
+            self._stay()
             if time.monotonic() - began > limits.drain:
                 raise DrainTimedOut(self.parts.domain, stream, limits.drain)
             time.sleep(POLL)
@@ -277,7 +280,7 @@ class Switch:
             return
         giver, publisher = self.parts.sides[self.giver], self.parts.publisher_of(self.giver)
         while not giver.outbox_passed(publisher, marker):
-            self._stop_if_cancelled()
+            self._stay()
             if time.monotonic() - began > self.parts.plan.limits.drain:
                 raise OutboxNotDrained(self.parts.domain, publisher, self.parts.plan.limits.drain)
             time.sleep(POLL)
@@ -311,6 +314,14 @@ class Switch:
             f'the switch of "{self.parts.domain}" was taken back, {state}: {why}',
             f"fig history {self.parts.domain}",
         )
+
+    def _stay(self) -> None:
+        """Between two looks of a wait that may outlast the lease: go on, or an error that takes the switch back."""
+        self._stop_if_cancelled()
+        if time.monotonic() - self._renewed > RENEW_EVERY:
+            if not self.lease.journal.renew(self.lease):
+                raise LeaseLost(self.parts.domain)
+            self._renewed = time.monotonic()
 
     def _stop_if_cancelled(self) -> None:
         if self.cancelled.is_set():

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
-from migration_plan import controller
+from migration_plan import controller, switch
 from migration_plan.controller import recover
 from migration_plan.errors import LeaseHeld, LeaseLost, SideUnreachable, SwitchAborted
+from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import Row, Side, Stage
 from migration_plan.parts import Parts, read_rows
 from migration_plan.side import SideDatabase
@@ -147,3 +149,29 @@ def test_a_write_that_does_not_end_is_waited_for_within_bounds_and_then_everybod
         assert mover.parts.sides[Side.MONOLITH].row(mover.parts.domain) == before
         assert mover.parts.proxies[0].routes()[mover.parts.domain].hold is None
         assert mover.parts.journal.stage(mover.parts.domain) is Stage.CANARY
+
+
+def test_a_drain_that_outlasts_the_lease_keeps_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan may allow for a drain of half a minute; nobody takes the domain over meanwhile."""
+    world.bring_to(Stage.CANARY)
+    world.verify()
+    renewed: list[float] = []
+    renew = Journal.renew
+
+    def counted(journal: Journal, lease: Lease) -> bool:
+        renewed.append(time.monotonic())
+        return renew(journal, lease)
+
+    def late(side: SideDatabase, epoch: int, stream: str, marker: str) -> bool:
+        return time.monotonic() - began > 1.6 and original(side, epoch, stream, marker)
+
+    original = SideDatabase.marker_applied
+    with world.mover() as mover:
+        limits = mover.parts.plan.limits.model_copy(update={"drain": 10.0})
+        mover.parts = replace(mover.parts, plan=mover.parts.plan.model_copy(update={"limits": limits}))
+        monkeypatch.setattr(Journal, "renew", counted)
+        monkeypatch.setattr(SideDatabase, "marker_applied", late)
+        monkeypatch.setattr(switch, "RENEW_EVERY", 0.5)
+        began = time.monotonic()
+        assert mover.move(forward=True).switch
+    assert [at for at in renewed if at - began > 0.5], "renewed in the drain"
