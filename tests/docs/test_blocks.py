@@ -60,9 +60,16 @@ def test_only_commands_are_left_out_and_each_says_why(capsys: pytest.CaptureFixt
 
 def fig_commands(line: str) -> Iterator[list[str]]:
     """The arguments of each `fig` in a line of shell."""
-    for part in re.split(r"&&|\|\||[|;&]", line):
-        words = shlex.split(part, comments=True)
-        while words and re.fullmatch(r"\w+=.*", words[0]):
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    parts: list[list[str]] = [[]]
+    for word in lexer:
+        if set(word) <= set("();<>|&"):
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    for words in parts:
+        while words and (re.fullmatch(r"\w+=.*", words[0]) or words[0] in ("until", "while", "if", "do", "then", "!")):
             words.pop(0)
         if words and Path(words[0]).name == "fig":
             yield words[1:]
