@@ -29,7 +29,7 @@ def examine(domains: Sequence[Parts], settings: Settings) -> Facts:
     """All domains, and what they share."""
     metrics = settings.streams.metrics if settings.streams else ""
     return Facts(
-        domains=tuple(_domain(parts, metrics) for parts in domains),
+        domains=tuple(facts_of(parts, metrics) for parts in domains),
         journal=_journal(domains),
         clocks=tuple(_clocks(domains)),
         drifted=tuple(_drifted(settings, domains)),
@@ -37,7 +37,8 @@ def examine(domains: Sequence[Parts], settings: Settings) -> Facts:
     )
 
 
-def _domain(parts: Parts, metrics: str) -> DomainFacts:
+def facts_of(parts: Parts, metrics: str) -> DomainFacts:
+    """One domain. `metrics`: where `fig streams` shows its figures; empty: nowhere."""
     # The intent first: one that is newer than the rows would be taken for one that they have left behind.
     intent, is_leased = _journaled(parts)
     seen = glance(parts)

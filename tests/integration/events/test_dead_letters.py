@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,9 @@ from click.testing import CliRunner
 from kombu import Connection
 
 from migration_plan import bootstrap, figures
-from migration_plan import settings as settings_file
 from migration_plan.cli import main
-from migration_plan.doctor.checks import findings
-from migration_plan.doctor.examine import examine
+from migration_plan.doctor.checks import events
+from migration_plan.doctor.examine import facts_of
 from tests.integration.events.conftest import INBOX, Broker, Side, event
 from tests.integration.events.moving import plan, write_settings
 from tests.integration.events.test_consumers import DEAD
@@ -97,9 +96,14 @@ def test_a_dead_letter_rings_the_alarm_and_the_doctor_names_it(broker: Broker, m
     domains, stop, address = bootstrap.all_parts(), threading.Event(), f"127.0.0.1:{free_port()}"
 
     def named() -> set[str]:
-        return {finding.code for finding in findings(examine(domains, settings_file.load(os.environ)))}
+        return {finding.code for parts in domains for finding in events(facts_of(parts, ""))}
 
-    with figures.served(address, [], domains, stop), prometheus.running([Target("streams", address)]) as alarms:
+    with (
+        figures.served(address, [], domains, stop),
+        ExitStack() as last,
+        prometheus.running([Target("streams", address)]) as alarms,
+    ):
+        last.callback(stop.set)
         wait_until(lambda: alarms.query("fig_stream_dead_letters == 0"), 20, "none is counted", every=0.1)
         assert "dead-letters" not in named()
         assert alarms.ever_fired() == set()
@@ -109,6 +113,5 @@ def test_a_dead_letter_rings_the_alarm_and_the_doctor_names_it(broker: Broker, m
             channel.basic_publish(channel.prepare_message(json.dumps(event()).encode()), "", DEAD)
         wait_until(lambda: alarms.firing() == {"FigDeadLetters"}, 20, "it rings", every=0.1)
         assert "dead-letters" in named()
-        stop.set()
     for parts in domains:
         parts.close()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -61,11 +62,14 @@ def watching(made: World) -> Iterator[Prometheus]:
         Target("streams", made.metrics),
         Target("controller", address),
     ]
-    with domain_figures.served(address, bootstrap.all_parts(made.environment), stop):
-        with prometheus.running(targets, rules=rules_at_once()) as one:
-            wait_until(lambda: one.scraped() == {"proxy", "streams", "controller"}, 20, "it reads all of them")
-            yield one
-        stop.set()
+    with (
+        domain_figures.served(address, bootstrap.all_parts(made.environment), stop),
+        ExitStack() as last,
+        prometheus.running(targets, rules=rules_at_once()) as one,
+    ):
+        last.callback(stop.set)
+        wait_until(lambda: one.scraped() == {"proxy", "streams", "controller"}, 20, "it reads all of them")
+        yield one
 
 
 @pytest.fixture(autouse=True)
