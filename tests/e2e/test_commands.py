@@ -61,15 +61,6 @@ def test_the_streams_of_the_stack_are_seen_and_measured(synced: Stack):
     assert found["next_steps"] == ["fig advance catalog"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code", "says"),
-    [
-        (("advance", "catalog", "--to", "monolith"), 3, 'stage "monolith" cannot follow "sync"'),
-        (("advance", "catalog", "--to", "moon"), 3, 'there is no stage "moon"'),
-        (("rollback", "catalog", "--to", "service"), 3, 'stage "service" cannot follow "sync" backwards'),
-        (("advance", "basket"), 2, 'no plan is about domain "basket"'),
-    ],
-)
 def test_status_without_a_domain_says_in_which_stage_each_is(synced: Stack) -> None:
     done = synced.fig("status", "--json")
     places = {one["domain"]: one for one in json.loads(done.stdout)["domains"]}
@@ -80,6 +71,15 @@ def test_status_without_a_domain_says_in_which_stage_each_is(synced: Stack) -> N
     assert "monolith > [sync] > service > retired; owner monolith" in synced.fig("status").stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (("advance", "catalog", "--to", "monolith"), 3, 'stage "monolith" cannot follow "sync"'),
+        (("advance", "catalog", "--to", "moon"), 3, 'there is no stage "moon"'),
+        (("rollback", "catalog", "--to", "service"), 3, 'stage "service" cannot follow "sync" backwards'),
+        (("advance", "basket"), 2, 'no plan is about domain "basket"'),
+    ],
+)
 def test_what_cannot_be_meant_is_refused_with_what_could(synced: Stack, arguments, code, says):
     before = rows(synced)
     done = synced.fig(*arguments)
