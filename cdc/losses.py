@@ -64,7 +64,8 @@ class SourceBehind(StreamIdentityChanged):
 
 
 class SourceRebuilt(StreamIdentityChanged):
-    """Another cluster answers under this address; whether it holds the same rows nobody knows."""
+    """Another cluster, or a database restored into the same one, answers under this address; whether it holds the same
+    rows nobody knows."""
 
     code = "source-rebuilt"
 
@@ -88,6 +89,9 @@ def loss_of(position: Position, found: Standing) -> StreamIdentityChanged | None
     findings: list[tuple[type[StreamIdentityChanged], str]] = []
     if kept.system_id != now.system_id:
         findings.append((SourceRebuilt, f"system identifier was {kept.system_id}, is {now.system_id}"))
+    elif kept.database and now.database and kept.database != now.database:
+        text = f"the database was made anew in the same cluster (its oid was {kept.database}, is {now.database})"
+        findings.append((SourceRebuilt, text))
     elif kept.timeline != now.timeline:
         findings.append(_promotion(position, found))
     elif found.end < position.lsn:

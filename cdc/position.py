@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +39,8 @@ class Identity:
     system_id: str
     timeline: int
     slot: str
+    database: str = field(default="", compare=False)
+    """The database's oid; empty where nobody has written it down. A database restored in its place has another one."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,15 @@ def read(connection: psycopg.Connection[Any], stream: str) -> Position | None:
     ).fetchone()
     if row is None:
         return None
-    return Position(stream, Identity(row[0], row[1], row[2]), parse_lsn(row[3]), row[4])
+    system_id, _, database = row[0].partition("/")
+    return Position(stream, Identity(system_id, row[1], row[2], database), parse_lsn(row[3]), row[4])
 
 
 def write_first(connection: psycopg.Connection[Any], position: Position) -> None:
     """The first position, in the transaction that makes it true. Leaves later ones alone: a stream has one start."""
+    one = position.identity
+    place = f"{one.system_id}/{one.database}" if one.database else one.system_id
     connection.execute(
         "insert into fig.position (stream, system_id, timeline, slot, lsn) values (%s, %s, %s, %s, %s::pg_lsn)",
-        [position.stream, position.identity.system_id, position.identity.timeline, position.identity.slot,
-         lsn_text(position.lsn)],
-    )  # fmt: skip
+        [position.stream, place, one.timeline, one.slot, lsn_text(position.lsn)],
+    )

@@ -158,7 +158,11 @@ class SourceConnection:
     def identify(self, slot: str) -> Identity:
         """The server we are talking to."""
         system_id, timeline, *_ = self.rows("IDENTIFY_SYSTEM")[0]
-        return Identity(system_id or "", int(timeline or 0), slot)
+        return Identity(system_id or "", int(timeline or 0), slot, self._database())
+
+    def _database(self) -> str:
+        found = self.rows("select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()")
+        return found[0][0] or ""
 
     def confirmed(self, slot: str) -> int | None:
         """What the slot has confirmed; None if it is missing, of another kind, or has lost its WAL."""
@@ -178,7 +182,7 @@ class SourceConnection:
             f"{_literal(slot)} and wal_status = 'lost'"
         )
         history = self.rows(f"TIMELINE_HISTORY {number}")[0][1] if number > 1 else ""
-        identity = Identity(system_id or "", number, slot)
+        identity = Identity(system_id or "", number, slot, self._database())
         return Standing(identity, parse_lsn(end or "0/0"), self.confirmed(slot), bool(lost), forks(history or ""))
 
     def start(self, slot: str, publication: str, lsn: int) -> None:

@@ -25,6 +25,7 @@ from tests.integration.cdc.safety.scene import (
     spec,
     stops_with,
 )
+from tests.integration.cdc.stream.applier import spec as applier_spec
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
@@ -74,6 +75,25 @@ def test_a_slot_that_somebody_has_dropped(source: PostgresServer, stream: Stream
     write(source, 3)
     assert "does not exist" in stops_with(stream, losses.SlotMissing).message
     comes_back(stream)
+
+
+def test_a_database_that_was_restored_into_the_same_cluster_is_not_copied_by_itself(
+    source: PostgresServer, target: str
+) -> None:
+    """Its slot is gone with it; the copy may be the only place that still has what the backup lacks."""
+    dsn = source.create_database("restored")
+    make_side(source, dsn, ENTRIES)
+    made = applier_spec(as_fig(dsn), as_fig(target))
+    snapshot.copy(made)
+    execute(dsn, "insert into entry (n) select 1 from generate_series(1, 10)")
+    catch_up(made)
+    execute(dsn, "select pg_drop_replication_slot(%s)", made.slot)
+    execute(source.dsn(), "drop database restored with (force)")
+    make_side(source, source.create_database("restored"), ENTRIES)
+    execute(dsn, "insert into entry (n) select 1 from generate_series(1, 4)")
+    assert "made anew in the same cluster" in stops_with(made, losses.SourceRebuilt).message
+    comes_back(made)
+    install.remove(made)
 
 
 def test_a_slot_that_somebody_has_made_anew_would_skip_what_came_between(

@@ -14,7 +14,7 @@ from cdc.position import Identity, Position
 from cdc.stream_errors import NotSetUp, StreamIdentityChanged
 from migration_plan.restarts import AFTER_LOSS
 
-HERE = Identity("7", 2, "fig_s")
+HERE = Identity("7", 2, "fig_s", "16384")
 POSITION = Position("s", HERE, 100)
 MB = 1024**2
 
@@ -39,6 +39,9 @@ CASES: list[tuple[Standing, type[StreamIdentityChanged] | None]] = [
     (standing(Identity("7", 3, "fig_s"), fork=99), losses.SourceLostWrites),
     (standing(Identity("7", 3, "fig_s")), losses.SourceLostWrites),
     (standing(Identity("7", 1, "fig_s")), losses.SourceLostWrites),
+    # A database that was restored into the same cluster; one whose oid nobody wrote down is believed.
+    (standing(Identity("7", 2, "fig_s", "16999"), confirmed=None), losses.SourceRebuilt),
+    (standing(Identity("7", 2, "fig_s")), None),
     # The gravest first: a slot that is gone does not hide a server that is another one.
     (standing(Identity("8", 1, "fig_s"), end=5, confirmed=None), losses.SourceRebuilt),
     (standing(end=99, confirmed=None), losses.SourceBehind),
