@@ -116,7 +116,6 @@ def settings_json(config: ProxyConfig, proc: bool = True) -> str:
             "longest_hold_ms": config.limits.longest_hold_ms,
             "longest_mark_wait_ms": config.limits.longest_mark_wait_ms,
             "mark_seconds": config.limits.mark_seconds,
-            "body_buffer": BODY_BUFFER,
         },
         "domains": {
             domain.name: {

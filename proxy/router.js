@@ -16,7 +16,14 @@ function access(r) {
     try {
         const domain = vs.fig_domain;
         if (writes(vs)) {
-            return bodied(vs) ? whole(r, vs) : decided(r, vs);
+            if (!bodied(vs)) {
+                return decided(r, vs);
+            }
+            // A write is let in once all of its body is here, for a drain waits for whoever was let in, and a client may
+            // take its time. nginx receives it before its content phase. (Here njs could, but its promise is never
+            // kept when a part of the body had come with the head and the rest is in the socket already.)
+            r.internalRedirect('@received');
+            return;
         }
         const route = domain && table.read(domain);
         entry.place(vs, route);
@@ -38,17 +45,6 @@ function writes(vs) {
 function bodied(vs) {
     const length = vs.content_length;
     return length ? length !== '0' : vs.http_transfer_encoding || vs.server_protocol === 'HTTP/2.0';
-}
-
-// A write is let in once all of its body is here, for a drain waits for whoever was let in, and a client may take its
-// time. What fits into a buffer is read here; njs would read a file into memory, so the rest goes another way.
-function whole(r, vs) {
-    if (vs.content_length <= settings.limits.body_buffer) {
-        return r.readRequestArrayBuffer().then(function () {
-            return decided(r, vs);
-        }).catch(function (e) { answers.broken(r, e); });
-    }
-    r.internalRedirect('@received');
 }
 
 // Content phase: all of the body is here, in memory or in a file. However slowly it came, nobody has waited for it.

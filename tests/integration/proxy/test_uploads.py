@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import random
+import select
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -183,3 +184,21 @@ def test_large_bodies_are_held_and_bounced_from_disk_and_leave_nothing_there(own
     assert world.served() == 3
     assert memory(world) - before < 8 * MB
     wait_until(lambda: not files(world), 10, "nothing is left on disk")
+
+
+@pytest.mark.parametrize("pieces", ["together", "head first", "a little with the head", "in the head's middle"])
+def test_a_write_goes_on_however_its_bytes_are_cut_into_packets(identity_world, pieces):
+    """Together they are longer than the buffer for heads, so a part of the body is in it and the rest is not."""
+    host, port = identity_world.config.public.split(":")
+    for length in range(10, 3000, 230):
+        body = b"x" * length
+        head = (
+            f"POST /api/catalog/products HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+        ).encode()
+        cut = {"together": 0, "head first": len(head), "a little with the head": len(head) + 8}.get(pieces, 30)
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            connection.sendall((head + body)[:cut])
+            select.select([connection], [], [], 0.01 if cut else 0)  # So that it is a packet of its own.
+            connection.sendall((head + body)[cut:])
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200"), length
