@@ -45,10 +45,6 @@ IDLE_WAIT = 0.1
 MOMENT = 0.002
 """Seconds in which the source may write on before it is read again, while there is an acknowledgement to come: whoever
 reads each message by itself makes the source slow, and sends batches of one."""
-SPACING = 0.003
-"""Seconds between two small batches while the source writes on; what comes after a pause leaves at once. A batch costs
-its publisher, the broker and its reader the same time whatever is in it: without this they would take all there is of
-the machine for batches of one or two rows, and keep each other waiting for it."""
 FIRST_PAUSE, LONGEST_PAUSE, STEADY_SECONDS = 0.05, 5.0, 10.0
 
 
@@ -96,7 +92,7 @@ class PublishingSession:
         self._bytes = self._reaches = 0
         """Bytes of all that is not acknowledged; LSN that is reached with what was not handed over."""
         self._confirmed = self._written = 0
-        self._sent_at = self._asked_at = self._wrote_at = self._handed_at = 0.0
+        self._sent_at = self._asked_at = self._wrote_at = 0.0
         with ExitStack() as opened:
             connection = SourceConnection(spec.source_dsn, f"fig-publish {spec.name}")
             self._source = opened.enter_context(closing(connection))
@@ -178,24 +174,23 @@ class PublishingSession:
         handed = list(self._batches.hand_over())
         last = len(handed) - 1
         self._pending += [(batch, size, self._reaches if i == last else 0) for i, (batch, size) in enumerate(handed)]
-        self._reaches, self._handed_at = 0, time.monotonic()
+        self._reaches = 0
         self._checkpoint("sent")
 
     def _idle(self, is_full: bool) -> None:
-        """Nothing more has arrived: say so now and then, and do not let the last records wait long for others. While a
-        batch is on its way or has just left, what comes makes the next one."""
+        """Nothing more has arrived: say so now and then, and do not let the last records wait for others. While a batch
+        is on its way, what comes makes the next one."""
         writer, now = self._writer, time.monotonic()
         if not writer.is_open and writer.reached > self._written and now - self._wrote_at > PROGRESS_EVERY:
             for record in writer.progress(writer.reached):
                 self._send(record)
             self._wrote_at = now
-        early = self._handed_at + SPACING - now
-        if self._batches and not self._pending and early <= 0:
+        if self._batches and not self._pending:
             self._hand_over()
         poll = select.poll()
         poll.register(self._wake.socket, select.POLLIN)
-        if (self._pending or self._batches) and not is_full:
-            poll.poll(1000 * (MOMENT if self._pending else min(MOMENT, early)))
+        if self._pending and not is_full:
+            poll.poll(1000 * MOMENT)
         else:
             if not is_full:
                 poll.register(self._source.socket, select.POLLIN)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import psycopg
-import pytest
 
-from cdc import install, snapshot, topic_publisher
+from cdc import install, snapshot
 from cdc.stream import Stream
 from cdc.stream_errors import RowsRewritten
 from cdc.verify_gate import exact_pair
@@ -50,27 +48,6 @@ def test_a_value_of_many_megabytes_arrives(routed: Pair) -> None:
         "select length(note), available from volume v join shelf s on s.volume_id = v.id where name = 'large'"
     )
     assert (size, available) == (12_800_000, 3)
-
-
-def test_a_source_that_writes_on_is_published_in_batches_not_row_by_row(
-    routed: Pair, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Longer than any acknowledgement takes, which would keep batches apart as well.
-    monkeypatch.setattr(topic_publisher, "SPACING", 0.3)
-    sent: list[float] = []
-
-    def checkpoint(at: str) -> None:
-        if at == "sent":
-            sent.append(time.monotonic())
-
-    with publishing(routed.forward, checkpoint=checkpoint), routed.streaming():
-        routed.caught_up()
-        sent.clear()
-        with psycopg.connect(routed.monolith, autocommit=True) as monolith:
-            for _ in range(300):
-                monolith.execute("insert into book (stock) values (3)")
-        routed.caught_up()
-    assert 0 < len(sent) <= (sent[-1] - sent[0]) / topic_publisher.SPACING + 2
 
 
 def test_an_exact_pair_of_snapshots_is_to_be_had_through_the_topic(routed: Pair) -> None:
