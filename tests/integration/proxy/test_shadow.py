@@ -105,6 +105,8 @@ def test_the_sides_are_asked_as_the_user_who_asked_and_only_by_reading(world):
     both(world, lambda arrival: {}, lambda arrival: {})
     with comparing(world) as (outcomes, comparer):
         user = shown(world, comparer)
+        user.get(LISTING)  # Whatever was shown before it has been counted when it is compared.
+        wait_until(lambda: [one for one in outcomes if one.route == LISTING], 10, "what came before is counted")
         before = comparer.intake.counts()["catalog", "undeclared"]
         headers = {"Cookie": "session=s3cret; a=b", "Accept-Language": "de", "Authorization": "Bearer t",
                    "X-Forwarded-For": "9.9.9.9", "X-Fig-Shadow": "ask"}  # fmt: skip
