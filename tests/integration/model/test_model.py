@@ -50,7 +50,8 @@ def test_states_and_cases_are_those_of_the_code() -> None:
     checked = re.search(r"check \(state in \((.*?)\)\)", sql)
     assert checked
     assert names("state") == [word.strip().strip("'") for word in checked.group(1).split(",")]
-    assert names("case") == [str(case) for case in Case]
+    # The model has no backups: what only a restored database brings about is not in it (docs/model.md).
+    assert names("case") == [str(case) for case in Case if case not in (Case.STALE_OWNER, Case.OWNER_RESTORED)]
 
 
 def test_the_steps_of_a_controller_are_the_checkpoints_of_the_switch() -> None:

@@ -52,7 +52,7 @@ def test_the_exit_codes_are_printed_from_their_table(world: World) -> None:
 def test_every_command_but_daemons_logs_and_tables_has_json() -> None:
     options = {words: [name for one in command.params for name in one.opts] for words, command in commands(main)}
     without = {words for words, names in options.items() if "--json" not in names}
-    assert without == {"controller", "help exit-codes", "help life", "logs", "shadow run", "streams"}
+    assert without == {"console run", "controller", "help exit-codes", "help life", "logs", "shadow run", "streams"}
 
 
 @pytest.fixture
