@@ -27,6 +27,8 @@ class DomainFacts:
     letters: int | None
     breaches: tuple[str, ...]
     """Tables whose fence is not as the row says."""
+    half_done: tuple[tuple[str, str], ...] = ()
+    """Commands that died half-way: when they began, and what to type."""
 
     @property
     def domain(self) -> str:
@@ -52,5 +54,7 @@ class Facts:
     clocks: tuple[Clock, ...] = ()
     drifted: tuple[str, ...] = ()
     """Proxies on this machine whose installed configuration is another one."""
+    rehearsal: str = ""
+    """The folder that a rehearsal has left which was killed; empty: none."""
     silent: tuple[tuple[str, str], ...] = ()
     """Processes that should show figures and do not: code and address."""

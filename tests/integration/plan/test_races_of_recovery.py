@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from migration_plan import controller, switch
+from migration_plan import diagnosis, switch
 from migration_plan.controller import recover
 from migration_plan.errors import LeaseHeld, LeaseLost, SideUnreachable, SwitchAborted
 from migration_plan.journal import Journal, Lease
@@ -53,7 +53,7 @@ def test_an_intent_that_is_newer_than_the_rows_that_were_read_is_left_alone(
 
     with world.parts() as parts:
         before = parts.sides[Side.MONOLITH].row(parts.domain)
-        monkeypatch.setattr(controller, "read_rows", read_then_stand_still)
+        monkeypatch.setattr(diagnosis, "read_rows", read_then_stand_still)
         assert recover(parts).settled
         assert parts.sides[Side.MONOLITH].row(parts.domain) == before
         assert open_switch(parts) == switch
