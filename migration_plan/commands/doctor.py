@@ -31,7 +31,7 @@ def doctor(as_json: bool) -> None:
 
     domains = bootstrap.all_parts()
     try:
-        found = findings(examine(domains, settings_file.load(os.environ)))
+        found = findings(examine(domains, settings_file.load(os.environ), os.environ))
     finally:
         for parts in domains:
             parts.close()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from cdc.budget import CALM
 from migration_plan.doctor.facts import CertificateFile, DomainFacts, Facts
 from migration_plan.doctor.finding import Finding, Severity
 from migration_plan.lifecycle import Stage
 from migration_plan.recovery import Case
+from migration_plan.rehearsal.place import removal_of
 from migration_plan.sync_status import LineStatus
 
 SKEW = 1.0
@@ -49,11 +51,20 @@ def _of_all(facts: Facts) -> Iterator[Finding]:
     for name in facts.drifted:
         yield Finding("proxy-drift", "", f"what proxy {name} runs with is not what fig.yml and the plans give",
                       "restart it: fig stop nginx; fig up")  # fmt: skip
+    if facts.rehearsal:
+        yield Finding("rehearsal-left", "", f"a rehearsal has died; copies of live rows lie in {facts.rehearsal}",
+                      removal_of(Path(facts.rehearsal)))  # fmt: skip
     for clock in facts.clocks:
         if abs(clock.ahead) > SKEW + clock.within:
             way = "ahead of" if clock.ahead > 0 else "behind"
             yield Finding("clock-skew", "", f"{clock.whose}: its clock is {abs(clock.ahead):.1f} s {way} the journal's",
                           "let the machines keep time (chrony, systemd-timesyncd)")  # fmt: skip
+
+
+def commands(one: DomainFacts) -> Iterator[Finding]:
+    for since, command in one.half_done:
+        if not one.is_leased:
+            yield Finding("half-done", one.domain, f"`{command}`, given {since}, has not ended", command)
 
 
 def _certificates(file: CertificateFile, now: datetime) -> Iterator[Finding]:
@@ -179,5 +190,5 @@ def verification(one: DomainFacts) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[DomainFacts], Iterator[Finding]], ...] = (
-    sides, ownership, fences, proxies, lens, streams, events, verification,
+    sides, ownership, fences, proxies, lens, streams, events, verification, commands,
 )  # fmt: skip

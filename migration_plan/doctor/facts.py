@@ -28,6 +28,8 @@ class DomainFacts:
     letters: int | None
     breaches: tuple[str, ...]
     """Tables whose fence is not as the row says."""
+    half_done: tuple[tuple[str, str], ...] = ()
+    """Commands that died half-way: when they began, and what to type."""
     lens_problems: tuple[str, ...] = ()
     """What the schemas have against the plan's lens."""
 
@@ -87,6 +89,8 @@ class Facts:
     clocks: tuple[Clock, ...] = ()
     drifted: tuple[str, ...] = ()
     """Proxies on this machine whose installed configuration is another one."""
+    rehearsal: str = ""
+    """The folder that a rehearsal has left which was killed; empty: none."""
     silent: tuple[tuple[str, str], ...] = ()
     """Processes that should show figures and do not: code and address."""
     versions: tuple[Version, ...] = ()

@@ -42,6 +42,8 @@ CODES: Mapping[str, tuple[Severity, str]] = {
     "rows-differ": (Severity.CRITICAL, "The last comparison found rows that differ."),
     "clock-skew": (Severity.WARNING, "A clock differs from the journal's by more than a second or two."),
     "streams-silent": (Severity.CRITICAL, "`fig streams` shows no figures: it does not run, or nobody can watch it."),
+    "rehearsal-left": (Severity.WARNING, "A rehearsal has died: copies of live rows are still on this disk."),
+    "half-done": (Severity.WARNING, "A command died half-way; whoever gives it again brings the rest."),
     "controller-silent": (
         Severity.CRITICAL,
         "`fig controller` shows no figures: it does not run, or not where it should.",

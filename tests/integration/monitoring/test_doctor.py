@@ -15,6 +15,7 @@ import yaml
 from migration_plan.doctor.finding import CODES
 from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import Side, Stage
+from migration_plan.local import folder
 from migration_plan.versions import VERSIONS
 from tests.integration.plan.conftest import World
 from tests.support.certificates import Authority
@@ -228,6 +229,17 @@ def test_a_proxy_that_is_away(world: World) -> None:
         expect(world, "proxy-away")
     finally:
         socket.with_suffix(".away").rename(socket)
+
+
+def test_what_a_killed_rehearsal_has_left_on_disk(world: World) -> None:
+    state = world.settings.parent / "none-rehearsal"
+    folder.prepare(state)
+    [finding] = world.json("doctor")["findings"]
+    assert finding["code"] == "rehearsal-left"
+    variable, *command = finding["next_step"].split()
+    assert world.fig(*command[1:], FIG_STATE=variable.partition("=")[2]).returncode == 0
+    assert not state.exists()
+    assert not found(world)
 
 
 @pytest.mark.parametrize(
