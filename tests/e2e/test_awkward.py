@@ -133,7 +133,7 @@ def test_a_domain_of_a_strange_monolith_goes_there_and_back_while_people_use_it(
 
 def kill_a_rehearsal(stack: Stack, reached: str) -> int:
     """By SIGKILL, once it has said that; returns the session of its servers."""
-    command = [Path(sys.executable).parent / "fig", "rehearse", "ledger"]
+    command: list[str | Path] = [Path(sys.executable).parent / "fig", "rehearse", "ledger"]
     with subprocess.Popen(command, cwd=PROJECT, env=stack.env, text=True, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert any(line.strip() == reached for line in process.stdout), f"it never said: {reached}"
@@ -146,6 +146,9 @@ def kill_a_rehearsal(stack: Stack, reached: str) -> int:
 
 def test_a_rehearsal_that_is_killed_leaves_files_alone_and_status_and_doctor_name_them(stack: Stack):
     """The next one removes them: the next test."""
+    people = People(urls(stack))
+    with people.at_work():  # Without a recorded read it would be refused.
+        wait_until(lambda: len(people.attempts) > 10, 30, "people are at work")
     session = kill_a_rehearsal(stack, "application")
     wait_until(lambda: not processes.of_session(session), 30, "its servers end with it")
     left = stack.state.with_name("s-rehearsal")
