@@ -1,7 +1,7 @@
 """A person says which side goes on with a domain after a restore, when the rows cannot: `fig resume --owner`.
 
-Died anywhere, the same command is repeated. Until the adoption itself nobody owns; after it that side does, and the
-controller brings the rest, should nobody repeat it.
+Died anywhere, the same command is repeated: the rows are for a person still until the adoption itself. After it that
+side owns, and the controller brings the rest, should nobody repeat it.
 """
 
 from __future__ import annotations
@@ -47,12 +47,14 @@ def adopt(
     were = {one: str(row) for one, row in rows.items()}
     parts.journal.record(parts.domain, ADOPTION.begun, epoch, owner=side, case=decision.case, rows=were)
     checkpoint("announced")
-    if there.state == "owner":
-        say(f"fence {there.side}")
-        parts.sides[there.side].stop(parts.domain, there.state, there.epoch, parts.plan.limits.fence_lock)
+    lock = parts.plan.limits.fence_lock
+    # First the other one: two who adopt different sides, from what they read before, both find a row moved.
+    say(f"{side.other}: {there} -> standby at epoch {epoch}")
+    _patiently(parts, lambda: parts.sides[side.other].give_way(parts.domain, there, epoch, lock))
     checkpoint("other-fenced")
+    tops = _tops(parts, side)
     say(f"{side}: {here} -> owner at epoch {epoch}")
-    owner = _patiently(parts, here, epoch, _tops(parts, side))
+    owner = _patiently(parts, lambda: parts.sides[side].adopt(parts.domain, here, epoch, tops, lock))
     checkpoint("adopted")
     finish(parts, owner, checkpoint)
     return owner
@@ -106,14 +108,13 @@ def _tops(parts: Parts, side: Side) -> Mapping[str, int]:
     return {here: top for (_there, here), top in zip(pairs, tops, strict=True)}
 
 
-def _patiently(parts: Parts, here: Row, epoch: int, tops: Mapping[str, int]) -> Row:
+def _patiently(parts: Parts, move: Callable[[], Row]) -> Row:
     """Repeat while the tables are busy: nobody owns meanwhile."""
-    limits = parts.plan.limits
-    deadline = time.monotonic() + limits.patience
+    deadline = time.monotonic() + parts.plan.limits.patience
     while True:
         try:
-            return parts.sides[here.side].adopt(parts.domain, here, epoch, tops, limits.fence_lock)
+            return move()
         except TablesBusy:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(limits.fence_lock)
+            time.sleep(parts.plan.limits.fence_lock)

@@ -11,11 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import psycopg
 
 from cdc.errors import CdcError
+from migration_plan import spans
 from migration_plan.diagnosis import read_and_decide, stage_of
 from migration_plan.endings import abort, finish_grant
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, StaleEpoch
@@ -36,6 +38,7 @@ def recover(parts: Parts, say: Callable[[str], None] = _log.info) -> Decision:
     if decision.settled:
         return decision
     say(f"{parts.domain}: {decision.case}: {decision.reason}")
+    began = datetime.now(UTC)
     _carry_out(parts, decision, rows)
     alarming = {Case.TWO_OWNERS, Case.WAIT_FOR_TAKER, *FOR_A_PERSON}
     kind = "alarm" if decision.case in alarming else "recovered"
@@ -43,6 +46,9 @@ def recover(parts: Parts, say: Callable[[str], None] = _log.info) -> Decision:
         # Without an intent it closes none: one that was written meanwhile is somebody else's.
         switch = uuid4() if intent is None or intent.switch is None else intent.switch
         _record(parts, kind, decision, switch, say)
+        if kind == "recovered":
+            step = spans.Told(datetime.now(UTC), kind, {"case": decision.case, "epoch": decision.epoch})
+            spans.tell("recovery", switch, began, [step], {"domain": parts.domain})
     return decision
 
 

@@ -93,8 +93,9 @@ class SideDatabase(SideSession):
 
     def fence(self, domain: str, epoch: int, lock: float, sequences: Sequence[tuple[str, str]]) -> Row:
         """owner, epoch -> fenced, epoch + 1, with the marker in the WAL. `sequences`: (here, there)."""
-        pairs = json.dumps([{"here": here, "there": there} for here, there in sequences])
-        return self._move_row(domain, "select * from fig.fence(%s, %s, %s, %s)", [domain, epoch, _ms(lock), pairs])
+        return self._move_row(
+            domain, "select * from fig.fence(%s, %s, %s, %s)", [domain, epoch, _ms(lock), _pairs(sequences)]
+        )
 
     def unfence(self, domain: str, epoch: int, lock: float) -> Row:
         """fenced, epoch -> owner, epoch + 1: the abort."""
@@ -140,6 +141,19 @@ class SideDatabase(SideSession):
     def stop(self, domain: str, state: str, epoch: int, lock: float) -> Row:
         """Fence a side that came back from the past, if it still is as it was read."""
         return self._move_row(domain, "select * from fig.stop(%s, %s, %s, %s)", [domain, state, epoch, _ms(lock)])
+
+    def give_way(self, domain: str, read: Row, epoch: int, lock: float) -> Row:
+        """As it was read -> standby, epoch: the other side is about to be adopted at that epoch."""
+        return self._move_row(
+            domain, "select * from fig.give_way(%s, %s, %s, %s, %s)",
+            [domain, read.state, read.epoch, epoch, _ms(lock)],
+        )  # fmt: skip
+
+    def mark_again(self, domain: str, epoch: int, lock: float, sequences: Sequence[tuple[str, str]]) -> Row:
+        """released, epoch, with a new marker in the WAL: the taker has lost the old one. `sequences` as for `fence`."""
+        return self._move_row(
+            domain, "select * from fig.mark_again(%s, %s, %s, %s)", [domain, epoch, _ms(lock), _pairs(sequences)]
+        )
 
     def sequence_tops(self, names: Sequence[str]) -> list[int]:
         """The highest number that each sequence has given, or that stands in a column of it."""
@@ -235,3 +249,7 @@ def _found(error: psycopg.Error) -> str:
 
 def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))
+
+
+def _pairs(sequences: Sequence[tuple[str, str]]) -> str:
+    return json.dumps([{"here": here, "there": there} for here, there in sequences])

@@ -16,8 +16,8 @@ _COLOURS = {"critical": "red", "warning": "yellow"}
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Look at journal, both sides, proxies, streams, events and clocks of every domain; say what is unhealthy and what
-    to do. Changes nothing. Exit code 1 when there is anything.
+    """Look at journal, both sides, proxies, streams, events, clocks, certificates and schemas of every domain; say what
+    is unhealthy and what to do. Changes nothing. Exit code 1 when there is anything.
 
     \b
     Examples:
