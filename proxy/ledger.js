@@ -8,7 +8,7 @@ import change from 'change.js';
 
 const state = ngx.shared.fig_ledger;
 const FULL = 4000000;
-const SETTLED_MS = 1000;
+const SETTLED_MS = 1000;  // Ten times as long as a worker may keep a line to itself.
 
 function book(number) {
     return settings.folder + '/figures.' + number;

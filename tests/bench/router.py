@@ -108,11 +108,9 @@ def measure(scale: Scale) -> Sequence[Figure]:
 def before_the_monolith(scale: Scale) -> Sequence[Figure]:
     """Reads of the catalog's list, anonymous, by 16 kept connections."""
     for stack in running_stack(None, "monolith", "nginx"):
-        master = int((stack.folder / "proxy" / "nginx.pid").read_text())
+        router_there = Server(f"127.0.0.1:{stack.ports['public']}", stack.pid("nginx"))
         with plain(f"127.0.0.1:{stack.ports['monolith']}", workers=2) as peer:
-            ours, against = _in_turn(
-                scale, Server(f"127.0.0.1:{stack.ports['public']}", master), peer, Kind("reads", 0.97)
-            )
+            ours, against = _in_turn(scale, router_there, peer, Kind("reads", 0.97))
     return [
         _throughput("router before the monolith, reads", ours, against, 0.97),
         _p99("router before the monolith, p99 of reads", ours, against, 1.1),
