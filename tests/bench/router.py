@@ -77,7 +77,7 @@ http {{
         '"path":"$uri","status":$status,"bytes":$bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr",'
         '"upstream_status":"$upstream_status","upstream_seconds":"$upstream_response_time"}}';
     access_log {folder}/access.json json buffer=64k flush=1s;
-    keepalive_requests 1000000; proxy_http_version 1.1;
+    keepalive_requests 1000000; proxy_http_version 1.1; request_pool_size 8k;
     upstream behind {{ server {behind}; keepalive 64; }}
     server {{
         listen {address} backlog=4096;
