@@ -15,7 +15,7 @@ const redo = ngx.shared.fig_redo;
 const figures = ngx.shared.fig_counts;
 const FULL = 4000000;
 const PART = 65536;
-const SETTLED_MS = 1000;
+const SETTLED_MS = 1000;  // Ten times as long as a worker may keep a line to itself.
 
 function book(number) {
     return settings.folder + '/figures.' + number;

@@ -19,6 +19,7 @@ from tests.support.waiting import wait_until
 
 PATH = "/api/catalog/products"
 NO_DOMAIN = "/elsewhere"
+NONE_LET_IN = ("function admit(r) {\n", "function admit(r) {\n    return false;\n")
 MUTE = ("        if (!writes(vs)) {\n", "        throw new Error('a script');\n        {\n")
 
 
@@ -48,6 +49,7 @@ def named_world(own_world):
 def scriptless(named_world, monkeypatch):
     """A proxy that answers 503 to whatever needs a script."""
     change_script(monkeypatch, "router.js", MUTE)
+    change_script(monkeypatch, "writes.js", NONE_LET_IN)
     nginx.reload(named_world.config)
     return named_world
 
@@ -163,7 +165,7 @@ def test_the_books_of_figures_take_turns_and_lose_nothing(own_world, monkeypatch
         monkeypatch,
         "ledger.js",
         ("const FULL = 4000000", "const FULL = 3000"),
-        ("SETTLED_MS = 1000", "SETTLED_MS = 300"),
+        ("SETTLED_MS = 1000", "SETTLED_MS = 400"),
     )
     nginx.reload(own_world.config)
     books = [own_world.config.folder / name for name in nginx.LEDGERS]
