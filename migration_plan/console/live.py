@@ -14,7 +14,7 @@ from cdc.errors import CdcError
 from migration_plan import sync_status
 from migration_plan.canary.tally import Count, count, total
 from migration_plan.console.glance import Glance
-from migration_plan.controller import open_intent
+from migration_plan.diagnosis import open_intent
 from migration_plan.errors import FigError
 from migration_plan.lifecycle import OWNER, Side, Stage
 from migration_plan.moves import current
