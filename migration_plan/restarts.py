@@ -16,7 +16,8 @@ from cdc.errors import CdcError
 from cdc.snapshot import SnapshotProgress
 from cdc.spec import StreamSpec
 from cdc.stream_errors import StreamIdentityChanged
-from migration_plan.controller import LEASE_SECONDS, read_and_decide
+from migration_plan.controller import LEASE_SECONDS
+from migration_plan.diagnosis import read_and_decide
 from migration_plan.errors import FigError, LeaseHeld
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts, read_rows

@@ -16,7 +16,7 @@ from cdc.control import Event, Phase
 from cdc.losses import SourceBehind
 from cdc.projection import Table
 from cdc.stream_errors import GuardRefused
-from migration_plan import controller, restarts, steering, switch
+from migration_plan import diagnosis, restarts, steering, switch
 from migration_plan.adoption import adopt
 from migration_plan.controller import recover
 from migration_plan.errors import LeaseHeld, LeaseLost, SideUnreachable, StaleEpoch, SwitchAborted
@@ -66,7 +66,7 @@ def test_an_intent_that_is_newer_than_the_rows_that_were_read_is_left_alone(
 
     with world.parts() as parts:
         before = parts.sides[Side.MONOLITH].row(parts.domain)
-        monkeypatch.setattr(controller, "read_rows", read_then_stand_still)
+        monkeypatch.setattr(diagnosis, "read_rows", read_then_stand_still)
         assert recover(parts).settled
         assert parts.sides[Side.MONOLITH].row(parts.domain) == before
         assert open_switch(parts) == switch

@@ -51,6 +51,7 @@ def test_a_monolith_restored_from_before_the_cutover_is_fenced_and_gets_the_owne
     execute(world.dsns["monolith"], "truncate parcel")
 
 
+@pytest.mark.full
 def test_a_service_restored_from_before_the_cutover_leaves_nobody_and_a_person_says_who_goes_on(
     world: World, services_server: PostgresServer, backups: Path
 ) -> None:
