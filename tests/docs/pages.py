@@ -19,12 +19,15 @@ SITE = PROJECT / "mkdocs.yml"
 
 _NOT_RUN = re.compile(r"<!-- not run: (?P<why>.+?) -->", re.DOTALL)
 _EXIT = re.compile(r"<!-- exit (?P<code>\d+) -->")
+_FAULT = re.compile(r"<!-- fault: (?P<name>[\w-]+) -->")
 PROMPT = "$ "
+SHELL = "sh"
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block. `not_run`: why its commands cannot be run by tests; `exit`: how its last command ends."""
+    """One fenced block. `not_run`: why its commands cannot be run by tests; `exit`: how its last command ends;
+    `fault`: what tests.docs.faults makes before the first one is typed."""
 
     page: Path
     line: int
@@ -32,6 +35,7 @@ class Block:
     text: str
     not_run: str = ""
     exit: int = 0
+    fault: str = ""
 
     @property
     def place(self) -> str:
@@ -39,7 +43,10 @@ class Block:
 
     @property
     def commands(self) -> list[Command]:
-        """Of a `console` block: what is typed, and what is shown after it."""
+        """Of `console`: what is typed, and what is shown after it; of `sh`: a command a line, and nothing shown."""
+        if self.language == SHELL:
+            lines = enumerate(self.text.splitlines(), start=self.line + 1)
+            return [Command(self, number, line) for number, line in lines if line.strip()]
         found: list[Command] = []
         for number, line in enumerate(self.text.splitlines(), start=self.line + 1):
             if line.startswith(PROMPT):
@@ -95,19 +102,20 @@ def _named(part: object) -> Iterator[str]:
 
 @cache
 def blocks(page: Path) -> list[Block]:
-    """In order. A comment right before a block says why it is not run, or how its last command ends."""
+    """In order. Comments right before one say why it is not run, what is broken first, how its last command ends."""
     found, before = [], ""
     for token in tokens(page):
         if token.type in ("fence", "code_block"):
             assert token.map is not None
-            why, code = _NOT_RUN.search(before), _EXIT.search(before)
+            why, fault, code = (pattern.search(before) for pattern in (_NOT_RUN, _FAULT, _EXIT))
             found.append(
                 Block(
                     page, token.map[0] + 1, token.info.strip() if token.type == "fence" else "(indented)",
                     token.content, " ".join(why["why"].split()) if why else "", int(code["code"]) if code else 0,
+                    fault["name"] if fault else "",
                 )
             )  # fmt: skip
-        before = token.content if token.type == "html_block" else ""
+        before = before + token.content if token.type == "html_block" else ""
     return found
 
 
