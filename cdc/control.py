@@ -38,13 +38,18 @@ TRANSITIONS: dict[tuple[Phase, Event], Phase] = {
     (Phase.RUNNING, Event.DOUBTFUL): Phase.WAITING,
     (Phase.RUNNING, Event.ASKED): Phase.GIVEN_UP,
     (Phase.GIVEN_UP, Event.ASKED): Phase.GIVEN_UP,
+    (Phase.GIVEN_UP, Event.DOUBTFUL): Phase.WAITING,
     (Phase.GIVEN_UP, Event.DUE): Phase.COPYING,
     (Phase.COPYING, Event.COPIED): Phase.RUNNING,
     (Phase.COPYING, Event.COPY_FAILED): Phase.GIVEN_UP,
+    (Phase.COPYING, Event.DOUBTFUL): Phase.WAITING,
     (Phase.COPYING, Event.OVER_BUDGET): Phase.GIVEN_UP,
     (Phase.COPYING, Event.DUE): Phase.COPYING,  # Whoever was copying has died.
     (Phase.WAITING, Event.ASKED): Phase.GIVEN_UP,
 }
+
+ASKED = "asked"
+"""The code of a copy that a person wants, whatever it deletes."""
 
 
 @dataclass(frozen=True)

@@ -18,3 +18,11 @@ create table if not exists fig.stream_control (
     progress text not null default ''               -- of the copy that is being made
 );
 grant select on fig.stream_control to public;
+
+-- How often the heartbeat of each slot's stream has beaten here. The target remembers the last number whose place in the
+-- log it has applied (fig.heard): a database that says less has come back from the past, whatever its log looks like.
+create table if not exists fig.heartbeat (
+    slot  text primary key,
+    beats bigint not null
+);
+grant select on fig.heartbeat to public;

@@ -9,13 +9,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import control, position, signature, skip, slots, snapshot_indexes, source, topics
+from cdc import beats, control, position, signature, skip, slots, snapshot_indexes, source, topics
 from cdc.losses import SlotAhead, loss_of
 from cdc.position import Position
 from cdc.projection import Table
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
-from cdc.stream_errors import NotSetUp, SetUpError
+from cdc.stream_errors import NotSetUp, SetUpError, StreamIdentityChanged
 
 _COLUMNS = """
     select json_agg(json_build_array(attname, atttypid::int8, atttypmod) order by attnum)
@@ -114,14 +114,23 @@ def complete(monitor: psycopg.Connection[Any], target: psycopg.Connection[Any], 
     found = position.read(target, spec.name)
     if found is None:
         return None
+    lost = _loss(found, spec)
+    # Through Kafka the slot may be ahead: the topic has what lies between, and whoever reads it sees whether it does.
+    return found if lost is None or (spec.kafka is not None and type(lost) is SlotAhead) else None
+
+
+def loss(target: psycopg.Connection[Any], spec: StreamSpec) -> StreamIdentityChanged | None:
+    """What keeps the stream from going on where it was; None also for one without a position."""
+    found = position.read(target, spec.name)
+    return None if found is None else _loss(found, spec)
+
+
+def _loss(found: Position, spec: StreamSpec) -> StreamIdentityChanged | None:
     replication = SourceConnection(spec.source_dsn, f"fig-install {spec.name}")
     try:
-        standing = replication.standing(spec.slot)
+        return loss_of(found, replication.standing(spec.slot))
     finally:
         replication.close()
-    loss = loss_of(found, standing)
-    # Through Kafka the slot may be ahead: the topic has what lies between, and whoever reads it sees whether it does.
-    return found if loss is None or (spec.kafka is not None and type(loss) is SlotAhead) else None
 
 
 def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
@@ -132,6 +141,7 @@ def forget(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
         if found and found[0]:
             target.execute(sql.SQL("delete from {} where stream = %s").format(sql.SQL(table)), [spec.name])
     target.execute("delete from fig.position where stream = %s", [spec.name])
+    beats.forget(target, spec.name)
     skip.forget(target, spec.name)
 
 
@@ -161,6 +171,7 @@ def remove(spec: StreamSpec) -> None:
         slots.drop(monitor, spec.slot)
         monitor.execute(sql.SQL("drop publication if exists {}").format(sql.Identifier(spec.publication)))
         control.forget(monitor, spec.name)
+        beats.forget_counted(monitor, spec.slot)
     with source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
         known = target.execute("select to_regclass('fig.position')").fetchone()
         if known and known[0]:

@@ -25,6 +25,8 @@ class Standing:
     """The slot is there, but the server has removed the WAL that it needs."""
     forks: Mapping[int, int] = field(default_factory=dict)
     """For each earlier timeline of the source, the LSN at which its history left it."""
+    beats: int = 0
+    """How many heartbeats of this stream it has counted (`cdc.beats`)."""
 
 
 class SlotMissing(StreamIdentityChanged):
@@ -97,6 +99,11 @@ def loss_of(position: Position, found: Standing) -> StreamIdentityChanged | None
     elif found.end < position.lsn:
         text = f"the source's log ends at {lsn_text(found.end)}, the target has {lsn_text(position.lsn)}"
         findings.append((SourceBehind, f"{text}: the source was restored from a backup"))
+    elif found.beats < position.heard:
+        text = (
+            f"the source has counted {found.beats} heartbeats of this stream, the target has reached {position.heard}"
+        )
+        findings.append((SourceBehind, f"{text}: the source was restored, from the image of a disk"))
     if kept.slot != slot:
         findings.append((SlotMissing, f"slot was {kept.slot}, is {slot}"))
     if found.is_invalidated:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from cdc.broker import Message
 from cdc.outbox_errors import EventUnpublishable
@@ -10,6 +11,9 @@ from cdc.outbox_install import OutboxSpec
 
 LONGEST_KEY = 255
 """Bytes of a routing key, says the protocol."""
+
+TRACE = "traceparent"
+_TRACE_FORM = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def message_of(spec: OutboxSpec, event_id: str, kind: str, payload: str) -> Message:
@@ -29,4 +33,11 @@ def message_of(spec: OutboxSpec, event_id: str, kind: str, payload: str) -> Mess
     for name, value in (("id", event_id), ("type", kind)):
         if event.get(name) != value:
             raise unpublishable(f'the "{name}" in its payload is not its {name}')
-    return Message(event_id, kind, payload.encode())
+    return Message(event_id, kind, payload.encode(), _headers(event.get(TRACE)))
+
+
+def _headers(trace: object) -> dict[str, str] | None:
+    """The trace of whoever told it, where consumers of any kind look for it; what is none is no reason to stop."""
+    if isinstance(trace, str) and _TRACE_FORM.fullmatch(trace):
+        return {TRACE: trace}
+    return None

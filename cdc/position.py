@@ -51,6 +51,8 @@ class Position:
     identity: Identity
     lsn: int
     source_time: datetime | None = None
+    heard: int = 0
+    """The last of the source's heartbeats that the target has reached (`cdc.beats`)."""
 
 
 def read(connection: psycopg.Connection[Any], stream: str) -> Position | None:
@@ -64,7 +66,17 @@ def read(connection: psycopg.Connection[Any], stream: str) -> Position | None:
     if row is None:
         return None
     system_id, _, database = row[0].partition("/")
-    return Position(stream, Identity(system_id, row[1], row[2], database), parse_lsn(row[3]), row[4])
+    identity = Identity(system_id, row[1], row[2], database)
+    return Position(stream, identity, parse_lsn(row[3]), row[4], _heard(connection, stream))
+
+
+def _heard(connection: psycopg.Connection[Any], stream: str) -> int:
+    """0 where none was reached, or in a database of an earlier fig."""
+    there = connection.execute("select to_regclass('fig.heard') is not null").fetchone()
+    if there is None or not there[0]:
+        return 0
+    row = connection.execute("select beats from fig.heard where stream = %s", [stream]).fetchone()
+    return row[0] if row else 0
 
 
 def write_first(connection: psycopg.Connection[Any], position: Position) -> None:

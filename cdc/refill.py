@@ -29,7 +29,7 @@ from cdc.session import Checkpoint
 from cdc.snapshot_plan import Pair, Unit
 from cdc.snapshot_progress import Counter, OnSnapshot
 from cdc.snapshot_record import Attempt
-from cdc.snapshot_worker import Work, Worker, connect_source, connect_target, see
+from cdc.snapshot_worker import Work, Worker, connect_source, connect_target, guard_of, see
 from cdc.spec import StreamSpec
 from cdc.stream_errors import NotSetUp, PositionMoved, SetUpError
 from cdc.verify_gate import standing
@@ -122,14 +122,21 @@ class Filler:
 
     def _once(self, act: Callable[[Worker], int]) -> tuple[int, float]:
         spec = self._spec
+        with closing(connect_target(spec, 0, self._patience)) as writing:
+            return self._act(act, writing, guard_of(spec, writing))
+
+    def _act(
+        self, act: Callable[[Worker], int], writing: psycopg.Connection[Any], guard: str | None
+    ) -> tuple[int, float]:
+        spec = self._spec
         with (
-            closing(connect_target(spec, 0, self._patience)) as writing,
             closing(connect_source(spec)) as reading,
             standing(spec.source_dsn, spec.target_dsn, spec.name, self._patience) as stand,
         ):
             began = time.monotonic()
             see(reading, stand.snapshot)
-            worker = Worker(Work(spec, self._attempt, parse_lsn(stand.point), threading.Event()), reading, writing)
+            work = Work(spec, self._attempt, guard, parse_lsn(stand.point), threading.Event())
+            worker = Worker(work, reading, writing)
             with worker.transaction():
                 _require_standing(writing, spec.name, stand.applied)
                 done = act(worker)

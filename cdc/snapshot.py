@@ -32,7 +32,7 @@ from cdc.snapshot_crew import run_all
 from cdc.snapshot_plan import Unit
 from cdc.snapshot_progress import Counter, OnSnapshot, SnapshotProgress, read
 from cdc.snapshot_record import Attempt
-from cdc.snapshot_worker import Todo, Work, Worker, connect_source, connect_target, see
+from cdc.snapshot_worker import Todo, Work, Worker, connect_source, connect_target, guard_of, see
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import ApplyMismatch
@@ -68,7 +68,7 @@ def copy(
     ):
         if not afresh and (found := install.complete(monitor, target, spec)) is not None:
             return found
-        attempt = _begin(spec, target, checkpoint)
+        attempt, guard = _begin(spec, target, checkpoint)
         slots.drop(monitor, spec.slot)
         crew = workers or crew_size()
         with ExitStack() as opened:
@@ -76,7 +76,7 @@ def copy(
                 with closing(SourceConnection(spec.source_dsn, f"fig-snapshot {spec.name}")) as replication:
                     slot = slots.create(replication, monitor, spec.slot, patience, export=True)
                     checkpoint("slot created")
-                    run = _Run(spec, attempt, slot, Counter(attempt.task, on_progress), checkpoint)
+                    run = _Run(spec, attempt, guard, slot, Counter(attempt.task, on_progress), checkpoint)
                     run.open(crew, patience, opened)
                 run.copy(target, unit_bytes)
             made = run.finish()
@@ -104,11 +104,11 @@ def _slot_only_for_a_copy(monitor: psycopg.Connection[object], spec: StreamSpec)
         raise
 
 
-def _begin(spec: StreamSpec, target: psycopg.Connection[object], checkpoint: Checkpoint) -> Attempt:
+def _begin(spec: StreamSpec, target: psycopg.Connection[object], checkpoint: Checkpoint) -> tuple[Attempt, str | None]:
     """The old position away before anything else: from here on only a finished copy lets a stream begin. Then what
     a copy that died has taken from its tables is brought back; its last transaction has ended by then."""
     target.execute("set session_replication_role = replica")
-    guard = spec.guard(target) if spec.guard else None
+    guard = guard_of(spec, target)
     with target.transaction():
         refusals.take_guard(spec, target, guard)
         install.forget(target, spec)
@@ -116,17 +116,24 @@ def _begin(spec: StreamSpec, target: psycopg.Connection[object], checkpoint: Che
         attempt = snapshot_record.begin(target, spec.name, snapshot_record.INITIAL)
     checkpoint("attempt begun")
     snapshot_indexes.bring_all_back(target, spec.name, lambda: refusals.take_guard(spec, target, guard))
-    return attempt
+    return attempt, guard
 
 
 class _Run:
     """One attempt at its slot's point."""
 
     def __init__(
-        self, spec: StreamSpec, attempt: Attempt, slot: Slot, counter: Counter, checkpoint: Callable[[str], None]
-    ) -> None:
+        self,
+        spec: StreamSpec,
+        attempt: Attempt,
+        guard: str | None,
+        slot: Slot,
+        counter: Counter,
+        checkpoint: Callable[[str], None],
+    ) -> None:  # fmt: skip
         self._spec = spec
         self._attempt = attempt
+        self._guard = guard
         self._slot = slot
         self._counter = counter
         self._checkpoint = checkpoint
@@ -146,7 +153,7 @@ class _Run:
             reading = connect_source(self._spec)
             opened.callback(reading.close)
             see(reading, self._slot.snapshot or "")
-            work = Work(self._spec, self._attempt, self._slot.consistent_point, self._stop)
+            work = Work(self._spec, self._attempt, self._guard, self._slot.consistent_point, self._stop)
             self._workers.append(Worker(work, reading, writing))
 
     def copy(self, target: psycopg.Connection[object], unit_bytes: int) -> None:

@@ -41,6 +41,8 @@ class Work:
 
     spec: StreamSpec
     attempt: Attempt
+    guard: str | None
+    """What refuses rows in each transaction; taken before the source is read, or it says nothing of what was read."""
     lsn: int
     """The point of the source's WAL at which its rows are read."""
     stop: threading.Event
@@ -85,6 +87,12 @@ def connect_source(spec: StreamSpec) -> Connection:
     return reading
 
 
+def guard_of(spec: StreamSpec, target: Connection) -> str | None:
+    """The statement that refuses a copy's rows from here on, once this side's epoch has passed."""
+    guard = spec.copy_guard or spec.guard
+    return None if guard is None else guard(target)
+
+
 def see(reading: Connection, snapshot: str) -> None:
     """From now on the session sees what the exported snapshot sees."""
     reading.execute("begin isolation level repeatable read read only")
@@ -98,7 +106,6 @@ class Worker:
         self._work = work
         self.source = reading
         self.target = writing
-        self._guard = work.spec.guard(writing) if work.spec.guard else None
 
     def close(self) -> None:
         self.source.close()
@@ -116,7 +123,7 @@ class Worker:
         target = self.target
         target.execute("begin")
         signature.sign(target, self._work.lsn)
-        refusals.take_guard(self._work.spec, target, self._guard)
+        refusals.take_guard(self._work.spec, target, self._work.guard)
         snapshot_record.claim(target, self._work.attempt)
         snapshot_record.wrote(target, self._work.spec.name)
         yield

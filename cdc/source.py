@@ -183,7 +183,15 @@ class SourceConnection:
         )
         history = self.rows(f"TIMELINE_HISTORY {number}")[0][1] if number > 1 else ""
         identity = Identity(system_id or "", number, slot, self._database())
-        return Standing(identity, parse_lsn(end or "0/0"), self.confirmed(slot), bool(lost), forks(history or ""))
+        end_lsn, beats = parse_lsn(end or "0/0"), self._beats(slot)
+        return Standing(identity, end_lsn, self.confirmed(slot), bool(lost), forks(history or ""), beats)
+
+    def _beats(self, slot: str) -> int:
+        """How many heartbeats of this slot's stream the database has counted; 0 also in one of an earlier fig."""
+        if not self.rows("select 1 where pg_catalog.to_regclass('fig.heartbeat') is not null"):
+            return 0
+        found = self.rows(f"select beats from fig.heartbeat where slot = {_literal(slot)}")  # noqa: S608
+        return int(found[0][0] or 0) if found else 0
 
     def start(self, slot: str, publication: str, lsn: int) -> None:
         """Begin to receive everything that committed after `lsn`, and after what the slot has confirmed."""

@@ -32,6 +32,8 @@ class StreamSpec:
     origin: str
     projections: tuple[Projection, ...]
     guard: Guard | None = None
+    copy_guard: Guard | None = None
+    """As `guard`, for copies of rows; None: the same."""
     heartbeat: float = 0.1
     """Seconds between messages that move an idle stream on; 0 sends none."""
     kafka: KafkaTransport | None = None

@@ -20,6 +20,13 @@ create table if not exists fig.position (
 ) with (fillfactor = 10, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 grant select on fig.position to public;
 
+-- The last beat of the source's heartbeat whose place in the log this target has applied.
+create table if not exists fig.heard (
+    stream text primary key,
+    beats  bigint not null
+);
+grant select on fig.heard to public;
+
 -- The columns of each source table when the stream was set up; a relation that differs stops the stream.
 create table if not exists fig.stream_source (
     stream   text not null references fig.position on delete cascade,

@@ -17,6 +17,7 @@ from legacy_monolith import (
     openapi,
     payments,
     problems,
+    spans,
     users,
 )
 from legacy_monolith.settings import settings_from_environment
@@ -32,6 +33,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     app.url_map.converters["id"] = IdConverter
     app.url_map.strict_slashes = True
     logs.init_app(app)
+    spans.start("monolith")
     problems.init_app(app)
     database.init_app(app)
     identity.init_app(app)

@@ -37,6 +37,14 @@ class Event:
         }
         return {**told, trace.HEADER: self.traceparent} if self.traceparent else told
 
+    def facts(self) -> dict[str, str]:
+        """Of the step that takes it."""
+        return {
+            "messaging.system": "rabbitmq",
+            "messaging.operation.type": "process",
+            "messaging.message.id": str(self.id),
+        }
+
 
 def identity(domain: str, entity: int, kind: str, *more: object) -> UUID:
     """`more` tells apart what may happen to one entity several times."""

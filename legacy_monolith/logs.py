@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line, with the request's id and without personal data."""
+"""Structured logs: one JSON object a line, with the request's id and trace and without personal data."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import logging
 import re
 import time
 import uuid
+from contextlib import ExitStack
 from typing import Any
 
 from flask import Flask, Response, g, has_request_context, request
 from pythonjsonlogger.json import JsonFormatter
 
-from legacy_monolith import trace
+from legacy_monolith import spans, trace
 
 log = logging.getLogger("legacy_monolith.requests")
 
@@ -59,6 +60,11 @@ def init_app(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         trace.begin(request.headers.get(trace.HEADER))
+        # The rule, not the path and never the query: neither ids nor searches of people belong in here.
+        g.rule = request.url_rule.rule if request.url_rule else None
+        facts = {"http.request.method": request.method, "http.route": g.rule or ""}
+        g.ending = ExitStack()
+        g.step = g.ending.enter_context(spans.step(f"{request.method} {g.rule or ''}".strip(), "SERVER", facts))
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _ACCEPTABLE_ID.fullmatch(given) else uuid.uuid4().hex
         g.began = time.perf_counter()
@@ -66,12 +72,18 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def finish(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
-        # The rule, not the path and never the query: neither ids nor searches of people belong in here.
-        rule = request.url_rule.rule if request.url_rule else None
-        if rule not in ("/livez", "/readyz"):
+        g.step.answered(response.status_code)
+        if g.rule not in ("/livez", "/readyz"):
             elapsed = round((time.perf_counter() - g.began) * 1000, 2)
             log.info(
                 "request",
-                extra={"method": request.method, "rule": rule, "status": response.status_code, "ms": elapsed},
+                extra={"method": request.method, "rule": g.rule, "status": response.status_code, "ms": elapsed},
             )
         return response
+
+    @app.teardown_request
+    def end(error: BaseException | None) -> None:
+        if error is not None and "step" in g:
+            g.step.fail(type(error).__name__)
+        if "ending" in g:
+            g.ending.close()

@@ -1,11 +1,12 @@
-"""Every error as `application/problem+json`, whoever raised it."""
+"""Every error as `application/problem+json`, whoever raised it; a page that does not exist as a page."""
 
 from __future__ import annotations
 
 import logging
+from importlib.resources import files
 from typing import Any
 
-from flask import Flask, Response, json
+from flask import Flask, Response, json, request
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from werkzeug.exceptions import HTTPException
@@ -31,6 +32,12 @@ BY_STATUS: dict[int, tuple[type[Problem], str]] = {
 }
 
 
+PAGE_POLICY = (
+    "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'; style-src 'self'; img-src 'self';"
+    " script-src 'self'; connect-src 'self'"
+)
+
+
 def document(problem: Problem) -> dict[str, Any]:
     """The problem as the client reads it."""
     return {
@@ -50,6 +57,17 @@ def response(problem: Problem) -> Response:
     return answer
 
 
+def _is_meant_for_people() -> bool:
+    """A browser that opens an address asks for a page above all; whoever speaks to the API does not."""
+    wanted = request.accept_mimetypes
+    return not request.path.startswith(("/api/", "/internal/")) and wanted["text/html"] > wanted["application/json"]
+
+
+def _missing_page() -> Response:
+    page = files("legacy_monolith").joinpath("storefront/missing.html").read_bytes()
+    return Response(page, 404, mimetype="text/html", headers={"Content-Security-Policy": PAGE_POLICY})
+
+
 def init_app(app: Flask) -> None:
     @app.errorhandler(Problem)
     def refused(problem: Problem) -> Response:
@@ -60,6 +78,8 @@ def init_app(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def refused_by_the_framework(error: HTTPException) -> Response:
         status = error.code or 500
+        if status == NotFound.status and _is_meant_for_people():
+            return _missing_page()
         kind, detail = BY_STATUS.get(
             status, (MalformedRequest if status < 500 else Problem, "This request cannot be answered.")
         )

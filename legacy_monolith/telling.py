@@ -6,6 +6,7 @@ the caller's outbox, from where it is published. Always exactly one of both, and
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
 from sqlalchemy import delete, func
@@ -18,12 +19,15 @@ from legacy_monolith.event import Event
 from legacy_monolith.notifications import inbox
 from legacy_monolith.outboxes import OUTBOXES
 
+log = logging.getLogger(__name__)
+
 # Published within seconds; kept for as long as somebody may want to look.
 KEPT = timedelta(days=7)
 
 
 def tell(domain: str, event: Event) -> None:
     """In the caller's transaction, which the caller commits."""
+    log.info("telling", extra={"event": str(event.id), "type": event.type})
     if not (ownership.is_here("notifications") and _was_taken_here(event)):
         row = {"id": event.id, "type": event.type, "payload": event.document()}
         # The same fact told again is told once.

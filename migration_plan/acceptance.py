@@ -1,12 +1,12 @@
 """`fig sync accept`: the schemas have been migrated and the plan fits them again; the streams may go on with both.
 
-Everything here may be repeated: died anywhere, the same command brings the rest.
+Everything here may be repeated: died anywhere, the same command brings the rest, and names all tables that joined.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -15,10 +15,13 @@ from cdc import install
 from cdc.projection import Table
 from migration_plan.errors import FigError, PreflightRefused, Refusal, SideUnreachable, TablesBusy
 from migration_plan.exit_codes import Exit
+from migration_plan.half_done import ACCEPTANCE, last_begun
 from migration_plan.lifecycle import Row, Side
-from migration_plan.parts import Parts, read_rows
+from migration_plan.parts import Parts, no_checkpoint, read_rows
 from migration_plan.preflight.read import look
 from migration_plan.streams import spec
+
+CHECKPOINTS = ("announced", "copy-fenced", "owner-fenced", "stream-to-monolith", "stream-to-service")
 
 
 class TableLeft(FigError):
@@ -45,7 +48,7 @@ class Accepted:
         return {"domain": self.domain, "streams": self.streams, "new_tables": self.new, "next_steps": [self.next_step]}
 
 
-def accept(parts: Parts, say: Callable[[str], None]) -> Accepted:
+def accept(parts: Parts, say: Callable[[str], None], checkpoint: Callable[[str], None] = no_checkpoint) -> Accepted:
     """Refuse by name what does not fit; then fences, publications and columns as the plan says. Under the lease."""
     rows = read_rows(parts)
     for side, row in rows.items():
@@ -53,22 +56,34 @@ def accept(parts: Parts, say: Callable[[str], None]) -> Accepted:
             raise SideUnreachable(side, f'the domain "{parts.domain}" is not enrolled there')
     _require_fit(parts)
     joined = {side: _joined(parts, side) for side in Side}
-    new = []
-    for side, row in rows.items():
-        assert row is not None  # noqa: S101 - just looked at.
-        for table in joined[side]:
-            say(f"fence {table} on the {side} side")
-            new.append(f"{side}: {table}")
-        if joined[side]:
-            _enroll(parts, side, row)
-    streams = [spec(parts, target) for target in Side]
-    for stream in streams:
+    new = _new(parts, joined)
+    parts.journal.record(parts.domain, ACCEPTANCE.begun, new_tables=new)
+    checkpoint("announced")
+    # The copy first: of a table that is in the domain, the owner alone may write rows.
+    for row in sorted(filter(None, rows.values()), key=lambda row: row.state == "owner"):
+        for table in joined[row.side]:
+            say(f"fence {table} on the {row.side} side")
+        if joined[row.side]:
+            _enroll(parts, row.side, row)
+        checkpoint("owner-fenced" if row.state == "owner" else "copy-fenced")
+    streams = {target: spec(parts, target) for target in Side}
+    for target, stream in streams.items():
         say(f"columns of {stream.name}")
         install.install(stream)
         install.accept_schema(stream)
-    done = Accepted(parts.domain, tuple(stream.name for stream in streams), tuple(new))
-    parts.journal.record(parts.domain, "schema-accepted", streams=done.streams, new_tables=done.new)
+        checkpoint(f"stream-to-{target}")
+    done = Accepted(parts.domain, tuple(stream.name for stream in streams.values()), tuple(new))
+    parts.journal.record(parts.domain, ACCEPTANCE.ended, streams=done.streams, new_tables=done.new)
     return done
+
+
+def _new(parts: Parts, joined: Mapping[Side, Sequence[Table]]) -> list[str]:
+    """Tables that join now, and those that one has fenced already who died before saying that they have no rows yet."""
+    before = last_begun(parts.journal, parts.domain, ACCEPTANCE)
+    now = [f"{side}: {table}" for side, tables in joined.items() for table in tables]
+    known = [f"{side}: {table}" for side in Side for table in parts.plan.lens.tables(side)]
+    fenced = [] if before is None else [name for name in before.detail["new_tables"] if name in known]
+    return sorted({*fenced, *now})
 
 
 def _require_fit(parts: Parts) -> None:

@@ -6,7 +6,9 @@ import importlib
 import json
 import os
 import pkgutil
+from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -16,6 +18,9 @@ from rich.table import Table
 from migration_plan import commands
 from migration_plan.exit_codes import Exit
 from migration_plan.terminal import FigGroup, guard, json_option, load_environment
+
+if TYPE_CHECKING:
+    from migration_plan.local.status import ProcessStatus
 
 _STACK_COMMANDS = ("up", "down", "stop", "status", "logs")
 
@@ -122,7 +127,7 @@ def stop(names: tuple[str, ...], as_json: bool) -> None:
 @json_option
 def status(domains: tuple[str, ...], as_json: bool) -> None:
     """Show every process of the local stack: pid, ports, health, uptime; the stage of every domain; and every
-    stream that cannot go on. Exit code 1 when something is not well.
+    stream that cannot go on; and what a dead rehearsal has left. Exit code 1 when something is not well.
 
     With DOMAINs: their stage, owner, epoch, gates and the next command. Exit code 1 when a switch is not settled.
 
@@ -135,6 +140,7 @@ def status(domains: tuple[str, ...], as_json: bool) -> None:
     from migration_plan.commands.standing import show_domains
     from migration_plan.local.site import Place, open_site
     from migration_plan.local.status import status
+    from migration_plan.rehearsal.place import left_behind, removal_of
     from migration_plan.troubles import troubles
     from migration_plan.whereabouts import whereabouts
 
@@ -144,29 +150,38 @@ def status(domains: tuple[str, ...], as_json: bool) -> None:
         return
     site = open_site(Place.of(os.environ), os.environ, make=False)
     environment = {**os.environ, **site.environment}
-    found, stuck, places = status(site), troubles(environment), whereabouts(environment)
+    found, stuck, places, left = status(site), troubles(environment), whereabouts(environment), left_behind(environment)
     well = all(one.well for one in found)
     follow = list(dict.fromkeys(f"fig sync status {one.domain}" for one in stuck))
     follow = follow or ["fig status DOMAIN" if well else "fig logs"]
+    if left is not None:
+        follow.append(removal_of(left))
     if as_json:
         shown = {"processes": [one.as_json() for one in found], "streams": [asdict(one) for one in stuck]}
         shown["domains"] = [place.as_json() for place in places]
-        click.echo(json.dumps({"state": str(site.state), **shown, "next_steps": follow}))
+        said = {"state": str(site.state), **shown, "rehearsal_left": left and str(left), "next_steps": follow}
+        click.echo(json.dumps(said))
     else:
-        table = Table("process", "pid", "ports", "health", "uptime", "page", box=None)
-        for one in found:
-            ports = " ".join(str(port) for port in one.ports.values())
-            health = one.health if one.well else f"[red]{escape(one.health)}"
-            table.add_row(one.name, str(one.pid or "-"), ports, health, f"{one.uptime} s", one.url)
-        Console().print(table)
+        _show_processes(found)
         width = max((len(place.domain) for place in places), default=0)
         for place in places:
             click.echo(f"{place.domain:{width}}  {place}; owner {place.owner}")
         for trouble in stuck:
             click.secho(f"stream {trouble} (it cannot go on; the others do)", fg="red")
+        if left is not None:
+            click.secho(f"a rehearsal has died; copies of live rows lie in {left}", fg="yellow")
         click.echo(f"next: {'; '.join(follow)}")
     if stuck or not well:
         raise SystemExit(Exit.NOT_WELL)
+
+
+def _show_processes(found: Sequence[ProcessStatus]) -> None:
+    table = Table("process", "pid", "ports", "health", "uptime", "page", box=None)
+    for one in found:
+        ports = " ".join(str(port) for port in one.ports.values())
+        health = one.health if one.well else f"[red]{escape(one.health)}"
+        table.add_row(one.name, str(one.pid or "-"), ports, health, f"{one.uptime} s", one.url)
+    Console().print(table)
 
 
 @main.command()

@@ -4,54 +4,32 @@ proxies and the fences as the rows say. Any number may run; the lease lets one a
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import psycopg
 
 from cdc.errors import CdcError
-from migration_plan import retirement
+from migration_plan import spans
+from migration_plan.diagnosis import read_and_decide, stage_of
 from migration_plan.endings import abort, finish_grant
 from migration_plan.errors import FigError, JournalUnreachable, LeaseHeld, StaleEpoch
-from migration_plan.journal import Journal, Lease
-from migration_plan.lifecycle import OWNER, Row, Side, Stage
+from migration_plan.journal import Lease
+from migration_plan.keeping import Kept, keep
+from migration_plan.lifecycle import Row, Side
 from migration_plan.parts import Parts, read_rows
-from migration_plan.preparation import restore_crossing_keys
-from migration_plan.recovery import FOR_A_PERSON, Case, Decision, Intent, Known, decide
-from proxy.errors import ProxyError, ProxyUnreachable
+from migration_plan.recovery import FOR_A_PERSON, Case, Decision
+from proxy.errors import ProxyError
 
 LEASE_SECONDS = 3.0
 _log = logging.getLogger("fig.controller")
-
-
-def open_intent(journal: Journal, domain: str) -> Intent | None:
-    entry = journal.open_intent(domain)
-    if entry is None:
-        return None
-    return Intent(Side(entry.detail["giver"]), int(entry.detail["owner_epoch"]), entry.switch)
-
-
-def known_owner(journal: Journal, domain: str) -> Known | None:
-    """Who owns by the journal, and since which epoch at least; None for a domain that is not being moved."""
-    stage, epoch = journal.stage_and_epoch(domain)
-    return None if stage is Stage.MONOLITH else Known(OWNER[stage], epoch)
-
-
-def read_and_decide(parts: Parts) -> tuple[Decision, dict[Side, Row | None], Intent | None]:
-    """The recovery table, applied to what is the case now. A journal that is away knows nothing."""
-    intent, known = None, None
-    # Before the rows: what is newer than they are would be taken for something that they have left behind.
-    # Without it the rows alone decide whatever was begun; a mere intent can wait for its journal.
-    with suppress(JournalUnreachable):
-        intent, known = open_intent(parts.journal, parts.domain), known_owner(parts.journal, parts.domain)
-    rows = read_rows(parts)
-    return decide(rows, intent, known), rows, intent
 
 
 def recover(parts: Parts, say: Callable[[str], None] = _log.info) -> Decision:
@@ -60,6 +38,7 @@ def recover(parts: Parts, say: Callable[[str], None] = _log.info) -> Decision:
     if decision.settled:
         return decision
     say(f"{parts.domain}: {decision.case}: {decision.reason}")
+    began = datetime.now(UTC)
     _carry_out(parts, decision, rows)
     alarming = {Case.TWO_OWNERS, Case.WAIT_FOR_TAKER, *FOR_A_PERSON}
     kind = "alarm" if decision.case in alarming else "recovered"
@@ -67,6 +46,9 @@ def recover(parts: Parts, say: Callable[[str], None] = _log.info) -> Decision:
         # Without an intent it closes none: one that was written meanwhile is somebody else's.
         switch = uuid4() if intent is None or intent.switch is None else intent.switch
         _record(parts, kind, decision, switch, say)
+        if kind == "recovered":
+            step = spans.Told(datetime.now(UTC), kind, {"case": decision.case, "epoch": decision.epoch})
+            spans.tell("recovery", switch, began, [step], {"domain": parts.domain})
     return decision
 
 
@@ -118,14 +100,6 @@ def _record(parts: Parts, kind: str, decision: Decision, switch: UUID, say: Call
         return  # The stage already knows a later epoch.
 
 
-def stage_of(parts: Parts, owner: Side) -> Stage:
-    """The stage that goes with an owner: the known one, or else the first one of the plan past `monolith`."""
-    known = parts.journal.stage(parts.domain)
-    if known is not Stage.MONOLITH and OWNER[known] is owner:
-        return known
-    return next(stage for stage in parts.plan.stages[1:] if OWNER[stage] is owner)
-
-
 @dataclass
 class Watch:
     """What the controller remembers of one domain between two looks; nothing of it decides."""
@@ -136,9 +110,7 @@ class Watch:
     told: str = ""
     """What was last handed to a person."""
     alarmed: str = ""
-    kept_epoch: int = 0
-    kept_stage: Stage | None = None
-    breaches: set[str] = field(default_factory=set)
+    kept: Kept = field(default_factory=Kept)
 
 
 class Controller:
@@ -164,7 +136,7 @@ class Controller:
             return  # Not enrolled, or nothing can be read: nothing can be decided.
         if decision.settled:
             watch.unsettled_since, watch.told = None, ""
-            self._keep(watch, rows)
+            keep(parts, rows, watch.kept, functools.partial(self._alarm_once, watch))
         elif decision.case is not Case.UNKNOWN:
             self._take_over(watch, decision)
         else:
@@ -198,60 +170,6 @@ class Controller:
         finally:
             if lease is not None:
                 watch.parts.journal.give_back(lease)
-
-    def _keep(self, watch: Watch, rows: dict[Side, Row | None]) -> None:
-        """At rest: every proxy at the owner's epoch, every fence as its row says."""
-        owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
-        if owner is None:
-            return
-        for proxy in watch.parts.proxies:
-            try:
-                route = proxy.routes().get(watch.parts.domain)
-                if route is None or route.epoch < owner.epoch:
-                    proxy.set_route(watch.parts.domain, owner.epoch, owner.side)
-                    _log.info("%s: proxy %s brought to epoch %s", watch.parts.domain, proxy.name, owner.epoch)
-            except ProxyUnreachable as error:
-                self._alarm_once(watch, str(error))
-        self._watch_fences(watch, rows)
-        if watch.kept_epoch != owner.epoch and not watch.parts.journal.is_leased(watch.parts.domain):
-            # A controller that died after its switch may have left these two undone.
-            restore_crossing_keys(watch.parts, owner.side, _log.info)
-            if watch.parts.journal.stage(watch.parts.domain) is not Stage.MONOLITH:
-                watch.parts.journal.set_stage(watch.parts.domain, stage_of(watch.parts, owner.side), owner.epoch)
-            if not retirement.is_finished(watch.parts):
-                retirement.finish(watch.parts, _log.info)
-            watch.kept_epoch = owner.epoch
-        self._keep_stage_work(watch)
-
-    def _keep_stage_work(self, watch: Watch) -> None:
-        """What runs beside a stage follows the stage, where whoever moved the domain died before it did."""
-        stage = watch.parts.journal.stage(watch.parts.domain)
-        if watch.kept_stage is stage or watch.parts.journal.is_leased(watch.parts.domain):
-            return
-        for work in watch.parts.work.values():
-            if work.stage is not stage:
-                work.end(watch.parts)
-        if stage in watch.parts.work:
-            watch.parts.work[stage].begin(watch.parts)
-        watch.kept_stage = stage
-
-    def _watch_fences(self, watch: Watch, rows: dict[Side, Row | None]) -> None:
-        """The watchdog: a fence that is not as its row says is repaired and reported, by name."""
-        found: set[str] = set()
-        for side, row in rows.items():
-            if row is None:
-                continue
-            for breach in watch.parts.sides[side].breaches(watch.parts.domain):
-                found.add(f"{side}:{breach.relation}:{breach.trigger_state}")
-                if found - watch.breaches:
-                    said = {"side": side, "relation": breach.relation, "trigger": breach.trigger_state, "row": str(row)}
-                    _log.error("%s", json.dumps({"alarm": "fence-breach", "domain": watch.parts.domain, **said}))
-                    watch.parts.journal.record(
-                        watch.parts.domain, "alarm", row.epoch, case="fence-breach", side=side,
-                        relation=breach.relation, trigger=breach.trigger_state, row=str(row),
-                    )  # fmt: skip
-                watch.parts.sides[side].repair_fence(watch.parts.domain, watch.parts.plan.limits.fence_lock)
-        watch.breaches = found
 
     @staticmethod
     def _alarm_once(watch: Watch, message: str) -> None:

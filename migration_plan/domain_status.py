@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from migration_plan.controller import read_and_decide
+from migration_plan.diagnosis import read_and_decide
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.gate import Gate
 from migration_plan.gates import gates_to_leave

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from migration_plan import acceptance, adoption, outboxes, retirement
 from migration_plan.acceptance import Accepted
 from migration_plan.access import Role
-from migration_plan.controller import LEASE_SECONDS, read_and_decide, recover, stage_of
+from migration_plan.controller import LEASE_SECONDS, recover
+from migration_plan.diagnosis import read_and_decide, stage_of
 from migration_plan.errors import (
     FigError,
     JournalUnreachable,
@@ -227,7 +228,7 @@ class Mover:
         self.parts.journal.demand(Role.ADMIN, "resume --owner")
         lease = self._lease_within(2 * LEASE_SECONDS)
         try:
-            return adoption.adopt(self.parts, side, self.say)
+            return adoption.adopt(self.parts, side, self.say, self.checkpoint)
         finally:
             self.parts.journal.give_back(lease)
 
@@ -235,7 +236,7 @@ class Mover:
         """Both schemas have changed and the plan fits them: the streams go on; refused by name where it does not."""
         lease = self._lease_within(2 * LEASE_SECONDS)
         try:
-            return acceptance.accept(self.parts, self.say)
+            return acceptance.accept(self.parts, self.say, self.checkpoint)
         finally:
             self.parts.journal.give_back(lease)
 

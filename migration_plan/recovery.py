@@ -71,7 +71,8 @@ def decide(
     claims = [row for row in rows.values() if row is not None and row.state in ("fenced", "released")]
     if claims:
         giver = max(claims, key=lambda row: row.epoch)
-        return _during(giver, rows[giver.side.other])
+        taker = rows[giver.side.other]
+        return _outlived(giver, taker, known) or _during(giver, taker)
     owners = [row for row in rows.values() if row is not None and row.state == "owner"]
     if len(owners) == 2:
         lower = min(owners, key=lambda row: (row.epoch, known is not None and row.side is known.owner))
@@ -86,6 +87,20 @@ def decide(
             return Decision(Case.UNKNOWN, None, 0, "the side that may own cannot be read")
         return Decision(Case.NOBODY, None, 0, "no side claims the domain; a database was restored")
     return _past(owners[0], rows[owners[0].side.other], known) or _at_rest(owners[0], intent)
+
+
+def _outlived(giver: Row, taker: Row | None, known: Known | None) -> Decision | None:
+    """Whether the switch that the giver's row tells of is one of long ago: it was given the domain, or has had it,
+    since. To end that switch would make an owner without its last writes, or wait for ever for a grant."""
+    seen = [] if known is None else [known.epoch]
+    if taker is not None and taker.state == "standby":
+        seen.append(taker.epoch)
+    if (taker is not None and taker.state == "owner") or max(seen, default=0) < giver.epoch:
+        return None
+    reason = f"{giver.side} is {giver}, but the domain was owned at epoch {max(seen)} since: it was restored"
+    if taker is None:
+        return Decision(Case.UNKNOWN, None, 0, f"{reason}; the other side cannot be read")
+    return Decision(Case.NOBODY, None, 0, reason)
 
 
 def _during(giver: Row, taker: Row | None) -> Decision:

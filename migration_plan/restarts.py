@@ -16,10 +16,12 @@ from cdc.errors import CdcError
 from cdc.snapshot import SnapshotProgress
 from cdc.spec import StreamSpec
 from cdc.stream_errors import StreamIdentityChanged
-from migration_plan.controller import LEASE_SECONDS, read_and_decide
+from migration_plan.controller import LEASE_SECONDS
+from migration_plan.diagnosis import read_and_decide
 from migration_plan.errors import FigError, LeaseHeld
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts, read_rows
+from migration_plan.recovery import Case
 
 # A copy from the source deletes what only the target has. Where the source may have lost rows, the target may be the
 # only place that still holds them: then a person looks first.
@@ -38,6 +40,7 @@ class How(StrEnum):
     """What brings a stream back."""
 
     COPY = "copy"  # The source owns: its rows are the truth, the target gets all of them.
+    COPY_OF_RELEASED = "copy-of-released"  # So it is: the source has let go, and the target is still to be granted.
     NEW_SLOT = "new-slot"  # The source is the copy: nothing of its own can have been missed.
 
 
@@ -69,10 +72,12 @@ def bring_back(parts: Parts, target: Side, spec: StreamSpec, budget: Budget) -> 
         how = _how(parts, target)
         with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
             before = control.read(connection, spec.name)
+            if how is not How.NEW_SLOT and before.code != control.ASKED:
+                _require_no_doubt(spec)
             if not control.move(connection, spec.name, Event.DUE):
                 return None
         try:
-            _renew(parts, spec, how)
+            _renew(parts, spec, target, how)
         except (CdcError, FigError, psycopg.Error) as error:
             _note_failure(spec, budget, before.times + 1, error)
             raise
@@ -82,7 +87,15 @@ def bring_back(parts: Parts, target: Side, spec: StreamSpec, budget: Budget) -> 
     return how
 
 
-def _renew(parts: Parts, spec: StreamSpec, how: How) -> None:
+def _require_no_doubt(spec: StreamSpec) -> None:
+    """Since the slot went the source may have lost writes that the target has: then a person looks, as always."""
+    with source.connect(spec.target_dsn, "target", f"fig-restart {spec.name}") as target:
+        loss = install.loss(target, spec)
+    if loss is not None and AFTER_LOSS.get(type(loss), Event.DOUBTFUL) is Event.DOUBTFUL:
+        raise loss
+
+
+def _renew(parts: Parts, spec: StreamSpec, target: Side, how: How) -> None:
     with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
         slots.take_away(connection, spec.slot)
         if how is How.NEW_SLOT:
@@ -94,6 +107,16 @@ def _renew(parts: Parts, spec: StreamSpec, how: How) -> None:
             control.tell_progress(connection, spec.name, said)
 
         snapshot.copy(spec, on_progress)
+    if how is How.COPY_OF_RELEASED:
+        _mark_again(parts, target.other)
+
+
+def _mark_again(parts: Parts, giver: Side) -> None:
+    """The copy's position knows no marker, and a grant wants one."""
+    row = parts.sides[giver].row(parts.domain)
+    if row is not None and row.state == "released":
+        lock, sequences = parts.plan.limits.fence_lock, parts.sequences_from(giver)
+        parts.sides[giver].mark_again(parts.domain, row.epoch, lock, sequences)
 
 
 def _how(parts: Parts, target: Side) -> How:
@@ -102,6 +125,9 @@ def _how(parts: Parts, target: Side) -> How:
         if row is None:
             raise NotNow(f"the {side} side cannot be read, or does not know the domain", "fig status")
     decision, _rows, _intent = read_and_decide(parts)
+    if decision.case is Case.FINISH_GRANT and decision.giver is target.other:
+        # The taker has failed over and lost what it had applied. Nobody owns, and nobody else can bring its rows.
+        return How.COPY_OF_RELEASED
     if not decision.settled or decision.giver is None:
         raise NotNow(f"a switch is under way: {decision.reason}", f"fig resume {parts.domain}")
     return How.COPY if decision.giver is target.other else How.NEW_SLOT

@@ -7,37 +7,19 @@ Every method is one statement in its own transaction; nothing here keeps a lock 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.rows import dict_row
 
 from cdc import outbox_install
-from cdc.pooled import is_pooled, speaks_of_parameters
 from migration_plan import versions
-from migration_plan.errors import (
-    Blocker,
-    NotCaughtUp,
-    PooledDsn,
-    SideRefused,
-    SideUnreachable,
-    StaleEpoch,
-    TablesBusy,
-)
+from migration_plan.errors import Blocker, NotCaughtUp, SideRefused, StaleEpoch, TablesBusy
 from migration_plan.lifecycle import Row, Side
-
-CONNECT = {
-    "connect_timeout": "2", "tcp_user_timeout": "3000", "keepalives_idle": "2", "keepalives_interval": "1",
-    "keepalives_count": "3", "application_name": "fig-controller",
-    # A call that outlives its caller must end by itself; locks have their own, shorter bound.
-    "options": "-c statement_timeout=10s -c idle_in_transaction_session_timeout=2s -c synchronous_commit=on",
-}  # fmt: skip
+from migration_plan.side_session import Connection, SideSession
 
 _BLOCKERS: LiteralString = """
     select l.pid, coalesce(a.application_name, '') as application,
@@ -61,16 +43,6 @@ _BLOCKERS: LiteralString = """
 """
 
 
-def _bring_on(connection: psycopg.Connection[Any]) -> None:
-    """What there is of ours, as this version has it: what the streams keep, then what needs it."""
-    for table, package, name in (
-        ("fig.stream_control", "cdc", "control.sql"), ("fig.position", "cdc", "stream.sql"),
-        ("fig.outbox", "cdc", "outbox.sql"), ("fig.domain", __package__, "side.sql"),
-    ):  # fmt: skip
-        if connection.execute("select 1 where to_regclass(%s) is not null", [table]).fetchone() is not None:
-            connection.execute(files(package).joinpath(name).read_bytes())
-
-
 @dataclass(frozen=True)
 class Breach:
     """A table whose fence is not as the row says."""
@@ -80,53 +52,8 @@ class Breach:
     row: Row
 
 
-class SideDatabase:
-    """The port to one side. One lazily opened connection; a lost one is opened again at the next call."""
-
-    def __init__(self, side: Side, dsn: str) -> None:
-        self.side = side
-        self._dsn = make_conninfo(dsn, **{k: v for k, v in CONNECT.items() if k not in conninfo_to_dict(dsn)})
-        self._connection: psycopg.Connection[dict[str, Any]] | None = None
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        """The connection in autocommit; SideUnreachable instead of operational errors."""
-        try:
-            if self._connection is None or self._connection.closed:
-                self._connection = self._open()
-            yield self._connection
-        except psycopg.OperationalError as error:
-            if speaks_of_parameters(str(error)):
-                raise self._pooled() from error
-            if self._connection is not None and not self._connection.closed:
-                raise  # The server answered; what it said is for the caller.
-            self.close()
-            raise SideUnreachable(self.side, str(error).strip().splitlines()[0]) from error
-
-    def _open(self) -> psycopg.Connection[dict[str, Any]]:
-        connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
-        if is_pooled(connection):
-            connection.close()
-            raise self._pooled()
-        try:
-            self._meet(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _meet(self, connection: psycopg.Connection[dict[str, Any]]) -> None:
-        """What an earlier fig has left here is brought on; a database that knows no domain of ours is left alone."""
-        if connection.execute("select 1 where to_regclass('fig.domain') is not null").fetchone() is not None:
-            versions.bring_on(connection, "side", f"the database of the {self.side} side", _bring_on)
-
-    def _pooled(self) -> PooledDsn:
-        return PooledDsn(f"the {self.side} side", f"sides.{self.side}.dsn of the plan")
+class SideDatabase(SideSession):
+    """The port to one side."""
 
     def install(self) -> None:
         """The SQL of this package; `cdc`'s tables must be there already."""
@@ -153,7 +80,7 @@ class SideDatabase:
             return None if found is None else _row(found)
 
     @staticmethod
-    def _has_schema(connection: psycopg.Connection[dict[str, Any]]) -> bool:
+    def _has_schema(connection: Connection) -> bool:
         return connection.execute("select 1 from pg_class where oid = to_regclass('fig.domain')").fetchone() is not None
 
     def settle(self, domain: str, patience: float) -> None:
@@ -166,8 +93,9 @@ class SideDatabase:
 
     def fence(self, domain: str, epoch: int, lock: float, sequences: Sequence[tuple[str, str]]) -> Row:
         """owner, epoch -> fenced, epoch + 1, with the marker in the WAL. `sequences`: (here, there)."""
-        pairs = json.dumps([{"here": here, "there": there} for here, there in sequences])
-        return self._move_row(domain, "select * from fig.fence(%s, %s, %s, %s)", [domain, epoch, _ms(lock), pairs])
+        return self._move_row(
+            domain, "select * from fig.fence(%s, %s, %s, %s)", [domain, epoch, _ms(lock), _pairs(sequences)]
+        )
 
     def unfence(self, domain: str, epoch: int, lock: float) -> Row:
         """fenced, epoch -> owner, epoch + 1: the abort."""
@@ -213,6 +141,19 @@ class SideDatabase:
     def stop(self, domain: str, state: str, epoch: int, lock: float) -> Row:
         """Fence a side that came back from the past, if it still is as it was read."""
         return self._move_row(domain, "select * from fig.stop(%s, %s, %s, %s)", [domain, state, epoch, _ms(lock)])
+
+    def give_way(self, domain: str, read: Row, epoch: int, lock: float) -> Row:
+        """As it was read -> standby, epoch: the other side is about to be adopted at that epoch."""
+        return self._move_row(
+            domain, "select * from fig.give_way(%s, %s, %s, %s, %s)",
+            [domain, read.state, read.epoch, epoch, _ms(lock)],
+        )  # fmt: skip
+
+    def mark_again(self, domain: str, epoch: int, lock: float, sequences: Sequence[tuple[str, str]]) -> Row:
+        """released, epoch, with a new marker in the WAL: the taker has lost the old one. `sequences` as for `fence`."""
+        return self._move_row(
+            domain, "select * from fig.mark_again(%s, %s, %s, %s)", [domain, epoch, _ms(lock), _pairs(sequences)]
+        )
 
     def sequence_tops(self, names: Sequence[str]) -> list[int]:
         """The highest number that each sequence has given, or that stands in a column of it."""
@@ -308,3 +249,7 @@ def _found(error: psycopg.Error) -> str:
 
 def _ms(seconds: float) -> int:
     return max(1, round(seconds * 1000))
+
+
+def _pairs(sequences: Sequence[tuple[str, str]]) -> str:
+    return json.dumps([{"here": here, "there": there} for here, there in sequences])

@@ -100,13 +100,27 @@ begin
     return here;
 end $$;
 
+-- The marker after the last write of this side, with the values of its sequences.
+create or replace function fig.write_marker(p_domain text, p_epoch bigint, p_sequences jsonb) returns fig.domain
+language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain;
+    seqs jsonb;
+begin
+    select coalesce(jsonb_object_agg(s ->> 'there', coalesce(pg_sequence_last_value((s ->> 'here')::regclass), 0)), '{}')
+      into seqs from jsonb_array_elements(p_sequences) s;
+    update fig.domain set marker = pg_logical_emit_message(true, 'fig', jsonb_build_object(
+        'kind', 'fence', 'domain', p_domain, 'epoch', p_epoch, 'sequences', seqs)::text)
+    where domain = p_domain returning * into here;
+    return here;
+end $$;
+
 -- Fence: owner, e -> fenced, e+1. No write of this side can commit afterwards; the marker follows the last one.
 -- p_sequences: [{"here": "public.a_id_seq", "there": "public.b_id_seq"}, ...]; their values travel with the marker.
 create or replace function fig.fence(p_domain text, p_epoch bigint, p_lock_ms int, p_sequences jsonb) returns fig.domain
 language plpgsql set search_path = pg_catalog as $$
 declare
     here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
-    seqs jsonb;
 begin
     if here.state is distinct from 'owner' or here.epoch <> p_epoch then
         perform fig.stale(p_domain, here);
@@ -114,12 +128,20 @@ begin
     perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
     update fig.domain set state = 'fenced', epoch = p_epoch + 1, changed_at = clock_timestamp() where domain = p_domain;
     perform fig.arm(p_domain, true);
-    select coalesce(jsonb_object_agg(s ->> 'there', coalesce(pg_sequence_last_value((s ->> 'here')::regclass), 0)), '{}')
-      into seqs from jsonb_array_elements(p_sequences) s;
-    update fig.domain set marker = pg_logical_emit_message(true, 'fig', jsonb_build_object(
-        'kind', 'fence', 'domain', p_domain, 'epoch', p_epoch + 1, 'sequences', seqs)::text)
-    where domain = p_domain returning * into here;
-    return here;
+    return fig.write_marker(p_domain, p_epoch + 1, p_sequences);
+end $$;
+
+-- Mark again: released, e stays, with a new marker. For a taker that failed over and has lost what it had applied: it
+-- has been given all rows again, and its position knows no marker. Whoever still holds the old one finds a later one.
+create or replace function fig.mark_again(p_domain text, p_epoch bigint, p_lock_ms int, p_sequences jsonb)
+returns fig.domain language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+begin
+    if here.state is distinct from 'released' or here.epoch <> p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
+    return fig.write_marker(p_domain, p_epoch, p_sequences);
 end $$;
 
 -- Un-fence (abort): fenced, e -> owner, e+1. Only one of this and release can commit.
@@ -278,6 +300,26 @@ begin
         tops := tops || top;
     end loop;
     return tops;
+end $$;
+
+-- Give way: as it was read -> standby, p_new, armed, because the other side is about to be adopted at that epoch. First
+-- of an adoption's two steps: whoever believes that this side goes on, or was about to grant it, finds it moved.
+create or replace function fig.give_way(p_domain text, p_state text, p_epoch bigint, p_new bigint, p_lock_ms int)
+returns fig.domain language plpgsql set search_path = pg_catalog as $$
+declare
+    here fig.domain := fig.row_for_update(p_domain, p_lock_ms);
+begin
+    if here.state = 'standby' and here.epoch = p_new then
+        return here;
+    end if;
+    if here.state is distinct from p_state or here.epoch <> p_epoch or p_new <= p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
+    perform fig.lock_tables(p_domain, p_lock_ms, p_lock_ms);
+    update fig.domain set state = 'standby', epoch = p_new, marker = null, changed_at = clock_timestamp()
+    where domain = p_domain returning * into here;
+    perform fig.arm(p_domain, true);
+    return here;
 end $$;
 
 -- Adopt: as it was read -> owner, p_new, because a person says so after a restore. p_new is higher than any epoch

@@ -75,11 +75,13 @@ def copy_again(parts: Parts, direction: str | None, on_progress: Callable[[Snaps
     [line] = chosen(parts, direction or f"to_{OWNER[parts.journal.stage(parts.domain)].other}")
     with source.connect(line.source_dsn, "source", "fig-sync") as connection:
         if control.read(connection, line.name).phase is not Phase.COPYING:
-            control.move(connection, line.name, Event.ASKED, "asked", f"asked for by {parts.journal.actor}", times=0)
+            control.move(
+                connection, line.name, Event.ASKED, control.ASKED, f"asked for by {parts.journal.actor}", times=0
+            )
         parts.journal.record(parts.domain, "copy-asked", stream=line.name)
         asked = time.monotonic()
         while (now := control.read(connection, line.name)).phase is not Phase.RUNNING:
-            if now.phase is Phase.GIVEN_UP and now.code != "asked":
+            if now.phase is Phase.GIVEN_UP and now.code != control.ASKED:
                 raise CopyFailed(f"{line.name}: {now.reason}", f"fig sync status {parts.domain}")
             if now.paused:
                 raise NobodyStreams(f"{line.name} is {why_halted(now)}", f"fig sync start {parts.domain}")

@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from migration_plan import spans
 from migration_plan.endings import abort, finish_grant
 from migration_plan.errors import (
     Cancelled,
@@ -85,7 +86,8 @@ class Switch:
     id: UUID = field(default_factory=uuid4)
     attempts: int = 0
     _longest_hold: float = 0.0
-    _events: list[tuple[datetime, str, dict[str, object]]] = field(default_factory=list)
+    _began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    _events: list[spans.Told] = field(default_factory=list)
     _held_since: float = 0.0
     _renewed: float = 0.0
     _held_before: int = 0
@@ -329,16 +331,18 @@ class Switch:
 
     def _note(self, kind: str, **detail: object) -> None:
         """Outcomes are written once nobody is held; the rows are the truth meanwhile."""
-        self._events.append((datetime.now(UTC), kind, detail))
+        self._events.append(spans.Told(datetime.now(UTC), kind, detail))
         self.say(kind)
 
     def _close(self, kind: str, **detail: object) -> None:
         self._note(kind, **detail)
         try:
-            for at, what, more in self._events:
-                self.parts.journal.record(self.parts.domain, what, self.epoch + 1, self.id, at, **more)
+            for one in self._events:
+                self.parts.journal.record(self.parts.domain, one.kind, self.epoch + 1, self.id, one.at, **one.detail)
         except JournalUnreachable as error:
             self.say(f"the outcome is not in the journal yet (the controller will write it): {error}")
+        facts = {"domain": self.parts.domain, "giver": self.giver, "taker": self.taker, "epoch": self.epoch + 1}
+        spans.tell("switch", self.id, self._began, self._events, facts)
 
 
 def back_off(first: float = 0.1, longest: float = 2.0) -> Iterator[float]:

@@ -39,12 +39,13 @@ class AppFigures:
             "fig_app_request_seconds", "Time until an answer begins.", ("app", "side", "method"),
             buckets=BOUNDS, registry=self.registry,
         )  # fmt: skip
-        self._fences = Counter(
-            "fig_app_fences", "Requests that met a fence; bounced: the proxy sends them to the owner.",
+        self._fenced = Counter(
+            "fig_app_fenced_requests",
+            "Requests that failed at a fence, and whether they were handed back to the proxy or refused.",
             ("app", "side", "domain", "answer"), registry=self.registry,
         )  # fmt: skip
 
-        self.collectors: tuple[Counter | Histogram, ...] = (self._requests, self._seconds, self._fences)
+        self.collectors: tuple[Counter | Histogram, ...] = (self._requests, self._seconds, self._fenced)
 
     def answered(self, method: str, status: str, seconds: float) -> None:
         """`status` as in the answer's first line."""
@@ -52,8 +53,8 @@ class AppFigures:
         self._requests.labels(*self._labels, kind, f"{status[:1]}xx").inc()
         self._seconds.labels(*self._labels, kind).observe(seconds)
 
-    def fenced(self, domain: str, bounced: bool) -> None:
-        self._fences.labels(*self._labels, domain, "bounced" if bounced else "refused").inc()
+    def fenced(self, domain: str, is_handed_back: bool) -> None:
+        self._fenced.labels(*self._labels, domain, "handed_back" if is_handed_back else "refused").inc()
 
     def text(self) -> bytes:
         """As Prometheus reads it; of all processes, where they share a folder."""

@@ -60,4 +60,10 @@ function leave(key) {
     }
 }
 
-export default { add, lose, count, fallback, observe, enter, leave };
+// nginx ends the machine that runs this together with the request, whatever becomes of it and wherever it is redirected
+// to. One action a machine. (So no log phase needs a machine only to count down.)
+function atEnd(action) {
+    njs.on('exit', action);
+}
+
+export default { add, lose, count, fallback, observe, enter, leave, atEnd };

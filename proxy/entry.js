@@ -12,6 +12,16 @@ function place(vs, route) {
     }
 }
 
+// Let a write in until the request ends, unless its domain is held: returns its route then.
+function enter(vs) {
+    const route = admit(vs, vs.fig_domain);
+    if (route) {
+        const key = vs.fig_inflight;
+        counts.atEnd(function () { counts.leave(key); });
+    }
+    return route;
+}
+
 // Let a write in, counted, unless its domain is held: returns its route then. It is counted first and looks at the
 // route second: otherwise a drain could see no write in flight while this one is on its way to the old owner.
 function admit(vs, domain) {
@@ -46,7 +56,7 @@ async function held(r, vs) {
     const start = Date.now();
     let entered = false;
     try {
-        entered = await table.until(function () { return admit(vs, vs.fig_domain); }, settings.limits.longest_hold_ms);
+        entered = await table.until(function () { return enter(vs); }, settings.limits.longest_hold_ms);
     } catch (e) {
         answers.broken(r, e);
         return false;
@@ -65,4 +75,4 @@ function waited(vs, start) {
     counts.observe('fig_hold_seconds', 'domain="' + vs.fig_domain + '"', vs.fig_held / 1000, 1);
 }
 
-export default { place, admit, held, waited };
+export default { place, admit, enter, held, waited };

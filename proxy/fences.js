@@ -35,9 +35,7 @@ async function bounce(r, vs, fenced) {
     const start = Date.now();
     const routed = +vs.fig_epoch;
     const write = vs.fig_safety !== 'safe';
-    // While it waits it is not in flight: the drain of the very switch it waits for would wait for it.
-    counts.leave(vs.fig_inflight);
-    vs.fig_inflight = '';
+    const count = pause(vs);
     let explained = true;
     const moved = await table.until(function () {
         const route = table.read(vs.fig_domain);
@@ -49,7 +47,7 @@ async function bounce(r, vs, fenced) {
             return false;
         }
         if (write) {
-            return entry.admit(vs, vs.fig_domain);
+            return count(entry.admit(vs, vs.fig_domain));
         }
         entry.place(vs, route);
         return !table.held(route);
@@ -67,6 +65,28 @@ async function bounce(r, vs, fenced) {
     counts.count('fig_bounces_total', vs.fig_domain);
     vs.fig_bounced = 1;
     r.internalRedirect('@again');
+}
+
+// While a write waits here it is not in flight: the drain of the very switch it waits for would wait for it. The machine
+// that let it in counts it down when the request ends (counts.atEnd), whatever happens here; so if it is not let in once
+// more, or was not counted the first time, that is made good then.
+function pause(vs) {
+    const before = vs.fig_inflight;
+    const domain = vs.fig_domain;
+    let after = '';
+    counts.leave(before);
+    vs.fig_inflight = '';
+    counts.atEnd(function () {
+        if (before && !after) {
+            counts.enter(domain);
+        } else if (!before) {
+            counts.leave(after);
+        }
+    });
+    return function (route) {
+        after = vs.fig_inflight;
+        return route;
+    };
 }
 
 // The request was refused by the side it bounced to as well.

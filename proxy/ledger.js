@@ -1,7 +1,7 @@
 // The figures of answered requests. nginx itself writes one short line for each ("<domain>|<side>|<safe or unsafe>|
-// <status>|<seconds>"), at once and unbuffered, so that a request at rest needs no script; here the lines are added up,
-// each second and whenever somebody asks. Two books take turns, for a file can be emptied without loss only when nobody
-// writes to it any more.
+// <status>|<seconds>"), within 100 ms, so that a request at rest needs no script; here the lines are added up, each
+// second and whenever somebody asks. Two books take turns, for a file can be emptied without loss only when nobody
+// writes to it any more, and no worker has lines for it.
 import fs from 'fs';
 import counts from 'counts.js';
 import change from 'change.js';

@@ -9,27 +9,20 @@ import marks from 'marks.js';
 import shadow from 'shadow.js';
 import table from 'table.js';
 
-// Access phase, where nginx.conf's $fig_native does not decide alone: returns at once when the request may go on at
-// once, a promise when it has to wait.
+// Access phase, where nginx.conf's $fig_way does not decide alone: returns at once when the request may go on at once,
+// a promise when it has to wait.
 function access(r) {
     const vs = r.variables;
     try {
         const domain = vs.fig_domain;
-        if (writes(vs)) {
-            if (!bodied(vs)) {
-                return decided(r, vs);
+        if (!writes(vs)) {
+            const route = domain && table.read(domain);
+            entry.place(vs, route);
+            vs.fig_sampled = shadow.sampled(vs);
+            if (route && route.share && canary.takes(vs, route)) {
+                r.internalRedirect('@canary_' + domain);
+                return;
             }
-            // A write is let in once all of its body is here, for a drain waits for whoever was let in, and a client may
-            // take its time. nginx receives it before its content phase. (Here njs could, but its promise is never
-            // kept when a part of the body had come with the head and the rest is in the socket already.)
-            r.internalRedirect('@received');
-            return;
-        }
-        const route = domain && table.read(domain);
-        entry.place(vs, route);
-        if (route && route.share && canary.takes(vs, route)) {
-            r.internalRedirect('@canary_' + domain);
-            return;
         }
         return decided(r, vs);
     } catch (e) {
@@ -41,13 +34,10 @@ function writes(vs) {
     return vs.fig_domain && vs.fig_safety !== 'safe';
 }
 
-// Whether there is a body, or may be one: HTTP/2 need not say how long it is.
-function bodied(vs) {
-    const length = vs.content_length;
-    return length ? length !== '0' : vs.http_transfer_encoding || vs.server_protocol === 'HTTP/2.0';
-}
-
-// Content phase: all of the body is here, in memory or in a file. However slowly it came, nobody has waited for it.
+// A write is let in once all of its body is here, for a drain waits for whoever was let in, and a client may take its
+// time. So this is called in the content phase, before which nginx receives the body, in memory or in a file. (In the
+// access phase njs could, but its promise is never kept when a part of the body had come with the head and the rest is
+// in the socket already.)
 async function received(r) {
     try {
         if (await decided(r, r.variables)) {
@@ -71,7 +61,7 @@ function decided(r, vs) {
 
 // A write, at once or when its domain is no longer held.
 function enter(r, vs) {
-    const route = entry.admit(vs, vs.fig_domain);
+    const route = entry.enter(vs);
     if (!route) {
         return entry.held(r, vs);
     }
@@ -141,18 +131,6 @@ function mark(r) {
     return marks.header(vs.cookie_fig_mark, vs.fig_domain, vs.fig_epoch);
 }
 
-// Log phase, as the condition of a log that is never written: '' always.
-function done(r) {
-    const vs = r.variables;
-    try {
-        counts.leave(vs.fig_inflight);
-        vs.fig_sampled = shadow.sampled(vs);
-    } catch (e) {
-        r.error('fig: ' + e.message);
-    }
-    return '';
-}
-
 export default {
-    access, received, fallback, misdirected: fences.misdirected, refused: fences.refused, identity, mark, done,
+    access, received, fallback, misdirected: fences.misdirected, refused: fences.refused, identity, mark,
 };

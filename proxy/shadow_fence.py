@@ -11,7 +11,7 @@ standard library and may be copied. The protocol, for any language, is in proxy/
 - Where no transaction can be made read only (a driver other than psycopg 3 in autocommit, a database other than
   PostgreSQL) the statement is refused before it is sent.
 
-What is not seen: connections that nobody watches, and work that is given to other threads (see proxy/middleware.py).
+What is not seen: connections that nobody watches, and work that is given to other threads (see proxy/middleware).
 """
 
 from __future__ import annotations

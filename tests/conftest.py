@@ -95,12 +95,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+# What these start is shared by a folder: two sides of a domain, a broker with Kafka Connect.
+STARTED_ONCE = ("tests/contract/", "tests/integration/cdc/debezium/")
+
+
 class ByStart(LoadFileScheduling):
-    """A file's tests in one worker, and for contracts a folder's: its two sides are started once."""
+    """A file's tests in one worker, or a folder's."""
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
-        return file.rpartition("/")[0] if file.startswith("tests/contract/") else file
+        return file.rpartition("/")[0] if file.startswith(STARTED_ONCE) else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByStart:

@@ -108,7 +108,8 @@ class Delivery:
             sending = self._attempt(message, address, name)
             verdict = attempts.judge(sending.fate, message.attempts + 1, can_be_looked_up=message.channel == SMS)
             queue.record(connection, message, verdict, sending.reference)
-        facts = {"message_id": str(message.id), "channel": message.channel}
+        # Long after the request: the event leads back to its trace.
+        facts = {"message_id": str(message.id), "event": str(message.event_id), "channel": message.channel}
         log.info("message %s", verdict.status, extra=facts)
 
     def _attempt(self, message: Waiting, address: str, name: str) -> Sending:

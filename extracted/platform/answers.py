@@ -12,7 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from extracted.platform import shadow, trace
+from extracted.platform import shadow, spans
 from extracted.platform.database import something_was_committed
 from extracted.platform.fence import Fence, fence_of
 from extracted.platform.json_logs import request_id
@@ -45,16 +45,28 @@ def answer(
 ) -> Response:
     """The answer to one request, whatever happens; logged in one line."""
     request_id.set(request.id)
-    trace.begin(request.headers.get(trace.HEADER))
     shadow.begin(request.headers)
     admitted.set(request.headers.get("X-Fig-Admitted", ""))
+    facts = {"http.request.method": request.method, "http.route": request.route}
+    with spans.step(f"{request.method} {request.route}", "SERVER", facts) as step:
+        response = _answered(action, request, values, refusals)
+        step.answered(response.status_code)
+    return response
+
+
+def _answered(
+    action: Callable[..., Response],
+    request: Request,
+    values: Mapping[str, Any],
+    refusals: Mapping[type[Refusal], int],
+) -> Response:
     started = time.perf_counter()
     try:
         response = action(request, **values)
     except Refusal as refusal:
         response = problem(refusal, refusals[type(refusal)])
     except DBAPIError as error:
-        response = database_error(error)
+        response = database_error(error, request)
     except PoolTimeout as error:
         log.warning("no database connection was free: %s", error)
         response = refuse(Unavailable("Too many requests are waiting for the database."))
@@ -95,9 +107,9 @@ def http_error(error: HTTPException) -> Response:
     return refuse(Malformed("This request cannot be answered."))
 
 
-def database_error(error: DBAPIError) -> Response:
+def database_error(error: DBAPIError, request: Request) -> Response:
     if fence := fence_of(error):
-        return _fenced(fence)
+        return _fenced(fence, request)
     code = getattr(error.orig, "pgcode", None) or ""
     if code == shadow.READ_ONLY:
         shadow.refuse()
@@ -110,10 +122,12 @@ def database_error(error: DBAPIError) -> Response:
     return refuse(InternalError("The error was logged under this request's id."))
 
 
-def _fenced(fence: Fence) -> Response:
+def _fenced(fence: Fence, request: Request) -> Response:
     """Bounced to the proxy, which sends the request to the owner: only as long as nothing has been done."""
     facts = {"domain": fence.domain, "epoch": fence.epoch}
-    if something_was_committed():
+    is_half_done = something_was_committed()
+    request.fenced = fence.domain, not is_half_done
+    if is_half_done:
         log.error("fenced after a commit", extra=facts)
         return refuse(Unavailable(f"The domain {fence.domain} moved in the middle of this request."))
     log.warning("fenced", extra=facts)

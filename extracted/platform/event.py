@@ -36,6 +36,14 @@ class Event:
         }
         return {**told, trace.HEADER: self.traceparent} if self.traceparent else told
 
+    def facts(self) -> dict[str, str]:
+        """Of the step that takes it."""
+        return {
+            "messaging.system": "rabbitmq",
+            "messaging.operation.type": "process",
+            "messaging.message.id": str(self.id),
+        }
+
 
 def read(body: bytes | str) -> Event:
     """The event in a message's body; Unreadable says which part is not as it should be, never its content."""

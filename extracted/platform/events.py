@@ -17,7 +17,7 @@ from nameko.extensions import Entrypoint
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from extracted.platform import topology, trace
+from extracted.platform import spans, topology
 from extracted.platform.consuming import Inbox, NotNow, consume
 from extracted.platform.dependencies import database_of
 from extracted.platform.event import Event
@@ -69,7 +69,7 @@ class EventInbox(Entrypoint):  # type: ignore[misc,unused-ignore]
 
     def _handle(self, event: Event) -> None:
         try:
-            run_in_worker(self, event)
+            run_in_worker(self, event, traceparent=event.traceparent)
         except ContainerBeingKilled:
             raise NotNow("the service is stopping") from None
 
@@ -108,9 +108,8 @@ def event_inbox(
     def decorate(function: Callable[..., None]) -> Callable[..., Any]:
         @wraps(function)
         def hear(service: Any, event: Event) -> None:
-            # A worker begins with nothing of whoever spawned it.
-            trace.begin(event.traceparent)
-            function(service, event)
+            with spans.step(f"process {event.type}", "CONSUMER", event.facts()):
+                function(service, event)
 
         entrypoint: Callable[..., Any] = EventInbox.decorator(sources, retry_seconds)(outcome_of(hear))
         return entrypoint

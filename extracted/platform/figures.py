@@ -27,8 +27,9 @@ class Figures:
             "fig_app_request_seconds", "Time until an answer begins.", ("app", "side", "method"),
             buckets=BOUNDS, registry=self._registry,
         )  # fmt: skip
-        self._fences = Counter(
-            "fig_app_fences", "Requests that met a fence; bounced: the proxy sends them to the owner.",
+        self._fenced = Counter(
+            "fig_app_fenced_requests",
+            "Requests that failed at a fence, and whether they were handed back to the proxy or refused.",
             ("app", "side", "domain", "answer"), registry=self._registry,
         )  # fmt: skip
 
@@ -36,9 +37,9 @@ class Figures:
         kind = "read" if method in _SAFE else "write"
         self._requests.labels(self._app, _SIDE, kind, f"{response.status_code // 100}xx").inc()
         self._seconds.labels(self._app, _SIDE, kind).observe(seconds)
-        if fence := response.headers.get("X-Fig-Fenced"):
-            domain = fence.partition(" ")[0]
-            self._fences.labels(self._app, _SIDE, domain, "bounced").inc()
+
+    def fenced(self, domain: str, is_handed_back: bool) -> None:
+        self._fenced.labels(self._app, _SIDE, domain, "handed_back" if is_handed_back else "refused").inc()
 
     def page(self) -> Response:
         text = generate_latest(self._registry)

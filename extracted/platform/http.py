@@ -13,10 +13,12 @@ from nameko.exceptions import ContainerBeingKilled
 from nameko.web.handlers import HttpRequestHandler
 from werkzeug.wrappers import Response
 
+from extracted.platform import trace
 from extracted.platform.answers import answer, refuse
 from extracted.platform.problems import REFUSALS, Unavailable
 from extracted.platform.request import Request
 from extracted.platform.web_server import DrainingServer
+from extracted.platform.workers import context_of
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +31,11 @@ class HttpEntrypoint(HttpRequestHandler):  # type: ignore[misc,unused-ignore]
     def handle_request(self, request: Request, values: Mapping[str, Any]) -> Response:
         """Run the method in the worker pool and wait for its answer."""
         answered = Event()
+        context = context_of(request.headers.get(trace.HEADER))
         try:
-            self.container.spawn_worker(self, (request, values), {}, handle_result=partial(_pass_on, answered))
+            self.container.spawn_worker(
+                self, (request, values), {}, context_data=context, handle_result=partial(_pass_on, answered)
+            )
         except ContainerBeingKilled:
             return refuse(Unavailable("The service is stopping."))
         response: Response = answered.wait()

@@ -21,6 +21,8 @@ _PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Request(WsgiRequest):
     identity_check: IdentityCheck
     route = ""
+    fenced: tuple[str, bool] | None = None
+    """The domain whose fence it failed at, and whether it is handed back to the proxy."""
 
     @cached_property
     def finishing(self) -> list[Callable[[Response], None]]:

@@ -7,8 +7,10 @@ reply, holds a worker while a frozen broker is published to, and never stops whi
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import eventlet
@@ -18,6 +20,7 @@ from kombu.exceptions import KombuError
 from nameko import rpc as stock
 from nameko.messaging import QueueConsumer
 
+from extracted.platform import spans
 from extracted.platform.problems import Refusal
 
 log = logging.getLogger(__name__)
@@ -92,5 +95,13 @@ class LastingRpc(stock.Rpc):  # type: ignore[misc,unused-ignore]
 
 
 def rpc(method: Callable[..., Any]) -> Callable[..., Any]:
-    entrypoint: Callable[..., Any] = LastingRpc.decorator(expected_exceptions=(Refusal,))(method)
+    @wraps(method)
+    def serve(service: Any, *arguments: Any, **named: Any) -> Any:
+        facts = {"rpc.system": "nameko", "rpc.service": service.name, "rpc.method": method.__name__}
+        with spans.step(f"{service.name}/{method.__name__}", "SERVER", facts):
+            return method(service, *arguments, **named)
+
+    # Nameko looks here whether a call fits.
+    serve.__signature__ = inspect.signature(method)  # type: ignore[attr-defined]
+    entrypoint: Callable[..., Any] = LastingRpc.decorator(expected_exceptions=(Refusal,))(serve)
     return entrypoint

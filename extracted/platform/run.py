@@ -25,10 +25,12 @@ from typing import Any  # noqa: E402
 
 from nameko.containers import ServiceContainer  # noqa: E402
 
+from extracted.platform import spans  # noqa: E402
 from extracted.platform.errors import ServiceUnknown, StartError  # noqa: E402
 from extracted.platform.json_logs import log_as_json  # noqa: E402
 from extracted.platform.settings import setting  # noqa: E402
 from extracted.platform.web_server import LISTENER, listen  # noqa: E402
+from extracted.platform.workers import begin_trace  # noqa: E402
 
 log = logging.getLogger("extracted.run")
 
@@ -44,6 +46,10 @@ class Container(ServiceContainer):  # type: ignore[misc,unused-ignore]
         for extension in self.extensions:
             extension.setup()
         self.extensions.all.start()
+
+    def _worker_setup(self, worker_ctx: Any) -> None:
+        begin_trace(worker_ctx.data)
+        super()._worker_setup(worker_ctx)
 
 
 def service_class(name: str) -> Any:
@@ -85,6 +91,7 @@ def stop_at_signal(container: Container) -> None:
 
 def serve(service: Any, host: str, port: int, workers: int) -> None:
     listener = listen(host, port)
+    spans.start(service.name)
     config = {"max_workers": workers, "AMQP_URI": setting("AMQP_URL"), LISTENER: listener}
     container = Container(service, config)
     eventlet.spawn(stop_at_signal, container)

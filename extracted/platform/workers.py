@@ -1,4 +1,4 @@
-"""Running an entrypoint's method in the worker pool, and hearing what it raised.
+"""Running an entrypoint's method in the worker pool, in the trace that it belongs to, and hearing what it raised.
 
 Nameko writes what a method raises into the log, text included, and the text of an error may hold what people typed;
 so it does not get to see it.
@@ -11,6 +11,19 @@ from functools import partial, wraps
 from typing import Any
 
 from eventlet.event import Event as Answer
+
+from extracted.platform import trace
+
+
+def context_of(traceparent: object) -> dict[str, object]:
+    """What a worker is spawned with: nameko sends it on with each call to another service."""
+    return {trace.HEADER: traceparent} if traceparent else {}
+
+
+def begin_trace(context: dict[str, object]) -> None:
+    """First in a worker: it has nothing of whoever spawned it. What is no trace is not sent on either."""
+    trace.begin(context.pop(trace.HEADER, None))
+    context.update(context_of(trace.onward()))
 
 
 def outcome_of(function: Callable[..., None]) -> Callable[..., Exception | None]:
@@ -27,10 +40,13 @@ def outcome_of(function: Callable[..., None]) -> Callable[..., Exception | None]
     return run
 
 
-def run_in_worker(entrypoint: Any, *arguments: Any) -> None:
+def run_in_worker(entrypoint: Any, *arguments: Any, traceparent: str = "") -> None:
     """Wait for the method's end; raises what it raised, or ContainerBeingKilled."""
     answer = Answer()
-    entrypoint.container.spawn_worker(entrypoint, arguments, {}, handle_result=partial(_pass_on, answer))
+    context = context_of(traceparent)
+    entrypoint.container.spawn_worker(
+        entrypoint, arguments, {}, context_data=context, handle_result=partial(_pass_on, answer)
+    )
     error = answer.wait()
     if error is not None:
         raise error

@@ -50,6 +50,8 @@ class Application:
         began = time.perf_counter()
         response = self._answer(request, path)
         self._figures.answered(request.method, response, time.perf_counter() - began)
+        if request.fenced:
+            self._figures.fenced(*request.fenced)
         return response(environ, start_response)
 
     def _answer(self, request: Request, path: str) -> Response:

@@ -95,7 +95,10 @@ class _Session:
                     return
                 looked = time.monotonic()
             if self._arrived:
-                self._take(self._arrived.popleft())
+                try:
+                    self._take(self._arrived.popleft())
+                finally:
+                    trace.begin("")
             else:
                 self._listen()
             self._connection.heartbeat_tick()
@@ -145,6 +148,9 @@ class _Session:
         """First it is safe in the other queue, then it goes from this one."""
         given = message.properties
         kept = {key: given[key] for key in KEPT if key in given}
+        told = given.get("application_headers", {})
+        if trace.HEADER in told:
+            headers = {trace.HEADER: told[trace.HEADER], **headers}
         body = message.body.encode() if isinstance(message.body, str) else message.body
         copy = self._channel.prepare_message(
             body,

@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
+from legacy_monolith import spans
 from legacy_monolith.database import FENCED, db, sqlstate
 from legacy_monolith.event import Event
 from legacy_monolith.events import topology
@@ -35,7 +36,7 @@ def listen(
     """Until told to stop."""
 
     def handle(event: Event) -> None:
-        with app.app_context():
+        with app.app_context(), spans.step(f"process {event.type}", "CONSUMER", event.facts()):
             try:
                 _unless_away(lambda: handler(event))
             finally:

@@ -86,7 +86,9 @@ def _send(message: Waiting, recipient: str, name: str) -> None:
     sending = _attempt(message, recipient, name)
     verdict = attempts.judge(sending.fate, message.attempts + 1, can_be_looked_up=message.channel == SMS)
     queue.record(message, verdict, sending.reference)
-    log.info("message %s", verdict.state, extra={"message_id": message.id, "channel": message.channel})
+    # Long after the request: the event leads back to its trace.
+    facts = {"message_id": message.id, "event": str(message.event_id), "channel": message.channel}
+    log.info("message %s", verdict.state, extra=facts)
 
 
 def _attempt(message: Waiting, recipient: str, name: str) -> Sending:

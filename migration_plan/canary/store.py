@@ -7,21 +7,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Any
 
-import psycopg
-from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
-
 from migration_plan.canary.judge import MODES, Event, Mode
 from migration_plan.canary.tally import Count, Tally
-from migration_plan.errors import JournalUnreachable
+from migration_plan.journal_session import Connection, JournalSession
 from migration_plan.lifecycle import Side
-from migration_plan.side import CONNECT
 
 
 @dataclass(frozen=True)
@@ -51,21 +45,14 @@ def revision_after(before: int) -> int:
     return max(before + 1, int(time.time() * 1000))
 
 
-class CanaryStore:
-    """Raises JournalUnreachable, and nothing else, when the database is away. Not for several threads at once."""
+class CanaryStore(JournalSession):
+    """Each statement stands alone; what is decided on a state is a compare-and-set on its revision."""
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = make_conninfo(dsn, **{**CONNECT, "application_name": "fig-canary"})
-        self._connection: psycopg.Connection[dict[str, Any]] | None = None
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    application = "fig-canary"
 
     def read(self, domain: str) -> State | None:
         """None: the domain has no canary."""
-        with self._session() as connection:
+        with self.session() as connection:
             found = connection.execute(
                 "select *, extract(epoch from clock_timestamp() - since)::float8 as seconds"
                 " from fig.canary where domain = %s",
@@ -75,7 +62,7 @@ class CanaryStore:
 
     def begin(self, state: State) -> bool:
         """False: there is one already, which stays as it is."""
-        with self._session() as connection:
+        with self.session() as connection:
             return (
                 connection.execute(
                     "insert into fig.canary (domain, share, mode, revision, counted, reason)"
@@ -87,7 +74,7 @@ class CanaryStore:
 
     def change(self, before: State, after: State) -> bool:
         """Compare-and-set on the revision; False: somebody else was first, and nothing is changed."""
-        with self._session() as connection:
+        with self.session() as connection:
             return (
                 connection.execute(
                     "update fig.canary set share = %s, mode = %s, revision = %s, counted = %s, reference = %s,"
@@ -104,30 +91,16 @@ class CanaryStore:
 
     def end(self, domain: str) -> bool:
         """Whether there was one."""
-        with self._session() as connection:
+        with self.session() as connection:
             found = connection.execute("delete from fig.canary where domain = %s returning 1", [domain]).fetchone()
         return found is not None
 
-    @contextmanager
-    def _session(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        try:
-            if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
-                _install(self._connection)
-            yield self._connection
-        except psycopg.OperationalError as error:
-            self.close()
-            raise JournalUnreachable(
-                f"the journal's database does not answer: {str(error).strip().splitlines()[0]}", "fig status"
-            ) from error
-
-
-def _install(connection: psycopg.Connection[dict[str, Any]]) -> None:
-    """Create the table where it is not yet."""
-    if connection.execute("select 1 from pg_class where oid = to_regclass('fig.canary')").fetchone() is None:
-        with connection.transaction():
-            connection.execute("select pg_advisory_xact_lock(hashtext('fig.canary'))")
-            connection.execute(files(__package__).joinpath("store.sql").read_text())
+    def _prepare(self, connection: Connection) -> None:
+        """Create the table where it is not yet."""
+        if connection.execute("select 1 from pg_class where oid = to_regclass('fig.canary')").fetchone() is None:
+            with connection.transaction():
+                connection.execute("select pg_advisory_xact_lock(hashtext('fig.canary'))")
+                connection.execute(files(__package__).joinpath("store.sql").read_text())
 
 
 def _counted(state: State) -> str:

@@ -16,8 +16,8 @@ _COLOURS = {"critical": "red", "warning": "yellow"}
 @click.command()
 @json_option
 def doctor(as_json: bool) -> None:
-    """Look at journal, both sides, proxies, streams, events and clocks of every domain; say what is unhealthy and what
-    to do. Changes nothing. Exit code 1 when there is anything.
+    """Look at journal, both sides, proxies, streams, events, clocks, certificates and schemas of every domain; say what
+    is unhealthy and what to do. Changes nothing. Exit code 1 when there is anything.
 
     \b
     Examples:
@@ -31,7 +31,7 @@ def doctor(as_json: bool) -> None:
 
     domains = bootstrap.all_parts()
     try:
-        found = findings(examine(domains, settings_file.load(os.environ)))
+        found = findings(examine(domains, settings_file.load(os.environ), os.environ))
     finally:
         for parts in domains:
             parts.close()

@@ -9,64 +9,88 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migration_plan.terminal import json_option
+from migration_plan.terminal import json_option, reason_option
 
 if TYPE_CHECKING:
-    from migration_plan.ejection import Trace
     from migration_plan.errors import Refusal
+    from migration_plan.parts import Parts
+    from migration_plan.traces import Found, Trace
+
+_AFTERWARDS = "drop the role fig, and the journal's database once nobody asks any more"
 
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only name what would go, and what is against it.")
+@reason_option
 @json_option
-def eject(dry_run: bool, as_json: bool) -> None:
+def eject(dry_run: bool, reason: str, as_json: bool) -> None:
     """Remove every trace of fig from the databases of both sides, and say what it was.
 
     Refused while a domain is on its way, while our processes run, or where something else stands on what would go.
-    The journal keeps its own database; roles and grants are whoever's gave them.
+    Interrupted, the same command removes the rest and names all of it. The journal keeps its own database; roles and
+    grants are whoever's gave them.
 
     \b
     Examples:
       fig eject --dry-run
-      fig stop streams controller && fig eject
+      fig stop streams controller && fig eject --reason "the last domain is retired"
     """
     from migration_plan import bootstrap, ejection
-    from migration_plan.lifecycle import Side
 
     with ExitStack() as opened:
         domains = [opened.enter_context(closing(parts)) for parts in bootstrap.all_parts()]
-        streams = [parts.stream_to(side) for parts in domains for side in Side]
-        found = [ejection.inspect(place, streams) for place in ejection.places(domains)]
-        stages = {parts.domain: parts.journal.stage(parts.domain) for parts in domains}
-        refusals = ejection.judge(stages, [parts.domain for parts in domains if parts.plan.outbox], found)
-        traces = [trace for one in found for trace in one.traces]
-        follow = ["fig eject" if dry_run else "drop the role fig, and the journal's database once nobody asks any more"]
-        if refusals and not dry_run:
+        found, refusals = ejection.look(domains)
+        if dry_run:
+            _tell_plan(found, refusals, as_json)
+        elif refusals:
             raise ejection.EjectRefused(refusals)
-        if not dry_run:
-            traces = []
-            for one in found:
-                for trace in ejection.remove(one):
-                    traces.append(trace)
-                    if not as_json:
-                        click.echo(f"  removed {trace}")
-            for parts in domains:
-                parts.journal.record(parts.domain, "ejected", traces=[str(trace) for trace in traces])
+        else:
+            _act(domains, found, reason, as_json)
+
+
+def _tell_plan(found: Sequence[Found], refusals: Sequence[Refusal], as_json: bool) -> None:
+    from migration_plan.ejection import EjectRefused
+
+    traces = [trace for one in found for trace in one.traces]
+    follow = list(dict.fromkeys(one.next_step for one in refusals)) or ["fig eject"]
     if as_json:
-        said = {"removed": [] if dry_run else [trace.as_json() for trace in traces],
-                "would_remove": [trace.as_json() for trace in traces] if dry_run else [],
-                "refusals": [refusal.as_json() for refusal in refusals], "next_steps": follow}  # fmt: skip
-        click.echo(json.dumps(said))
+        _print_json([], traces, refusals, follow)
     else:
-        _tell(traces if dry_run else [], refusals, len(traces), "would go" if dry_run else "removed")
+        for trace in traces:
+            click.echo(f"  {trace}")
+        for refusal in refusals:
+            click.secho(f"  against it: [{refusal.code}] {refusal.message}   ({refusal.next_step})", fg="red")
+        click.secho(f"{len(traces)} trace(s) would go", fg=None if refusals else "green")
         click.echo(f"next: {follow[0]}")
     if refusals:
-        raise SystemExit(ejection.EjectRefused.exit_code)
+        raise SystemExit(EjectRefused.exit_code)
 
 
-def _tell(traces: Sequence[Trace], refusals: Sequence[Refusal], count: int, word: str) -> None:
-    for trace in traces:
-        click.echo(f"  {trace}")
-    for refusal in refusals:
-        click.secho(f"  against it: [{refusal.code}] {refusal.message}   ({refusal.next_step})", fg="red")
-    click.secho(f"{count} trace(s) {word}", fg=None if refusals else "green")
+def _act(domains: Sequence[Parts], found: Sequence[Found], reason: str, as_json: bool) -> None:
+    from migration_plan import ejection
+
+    for parts in domains:
+        parts.journal.reason = reason
+    removed = ejection.eject(domains, found, _silent if as_json else _say)
+    if as_json:
+        _print_json(removed, [], [], [_AFTERWARDS])
+    else:
+        click.secho(f"{len(removed)} trace(s) removed", fg="green")
+        click.echo(f"next: {_AFTERWARDS}")
+
+
+def _print_json(
+    removed: Sequence[Trace], would: Sequence[Trace], refusals: Sequence[Refusal], follow: Sequence[str]
+) -> None:
+    said = {"removed": [trace.as_json() for trace in removed], "would_remove": [trace.as_json() for trace in would],
+            "refusals": [refusal.as_json() for refusal in refusals], "next_steps": list(follow)}  # fmt: skip
+    click.echo(json.dumps(said))
+
+
+def _say(trace: Trace) -> None:
+    click.echo(f"  removed {trace}")
+
+
+def _silent(trace: Trace) -> None:
+    """With --json nothing but the result is printed."""
+    del trace

@@ -20,7 +20,8 @@ def rehearse(domain: str, rounds: int, as_json: bool) -> None:
     """Switch DOMAIN there and back on throw-away copies of all databases, with traffic, and report what people felt.
 
     The copies live in a stack of their own, with other ports, and are gone afterwards. Live databases are only read.
-    Exit code 17 when requests failed or rows differ.
+    One rehearsal at a time; what one that was killed has left on disk goes with the next one. Exit code 17 when
+    requests failed or rows differ.
 
     \b
     Examples:
@@ -32,7 +33,7 @@ def rehearse(domain: str, rounds: int, as_json: bool) -> None:
 
     with bootstrap.opened(domain) as mover:
         report = run(mover.parts, dict(os.environ), rounds, silent if as_json else say)
-    follow = f"fig advance {domain} --dry-run" if report.is_good else f"fig rehearse {domain}   (after mending)"
+    follow = f"fig advance {domain} --dry-run" if report.is_good else f"fig rehearse {domain}"
     if as_json:
         click.echo(json.dumps({**report.as_json(), "next_steps": [follow]}))
     else:

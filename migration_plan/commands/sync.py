@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from migration_plan.commands.domain import verify
+from migration_plan.commands.domain import say, silent, verify
 from migration_plan.exit_codes import Exit
 from migration_plan.terminal import json_option, reason_option
 
@@ -185,15 +185,15 @@ def accept_schema(domain: str, reason: str, as_json: bool) -> None:
     """The schemas of DOMAIN were migrated and its plan fits them again: let its streams go on with both.
 
     Restart `fig streams` first, so that it has read the plan. A table that joins the domain is fenced here, and its
-    rows come with `fig sync snapshot`.
+    rows come with `fig sync snapshot`. Interrupted, the same command brings the rest.
 
     \b
     Example:
-      fig sync accept catalog
+      fig sync accept catalog --reason "change 4711"
     """
     from migration_plan import bootstrap
 
-    with bootstrap.opened(domain, reason=reason) as mover:
+    with bootstrap.opened(domain, silent if as_json else say, reason) as mover:
         done = mover.accept_schema()
     if as_json:
         click.echo(json.dumps(done.as_json()))

@@ -56,7 +56,7 @@ def seen(domain: str) -> dict[str, object]:
 
 def _acts(live: Live) -> list[tuple[object, Stage | None, bool]]:
     """The buttons, and whether this person may press them; whoever may none is shown none."""
-    found = offered(live.stages, live.stage, live.is_settled)
+    found = offered(live.stages, live.stage, live.is_settled, live.is_migrated)
     return [(act, to, g.person.role.allows(needed_role(act, to))) for act, to in found]
 
 

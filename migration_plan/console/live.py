@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import psycopg
 
 from cdc.errors import CdcError
 from migration_plan import sync_status
 from migration_plan.canary.tally import Count, count, total
-from migration_plan.controller import open_intent
+from migration_plan.console.glance import Glance
+from migration_plan.diagnosis import open_intent
 from migration_plan.errors import FigError
 from migration_plan.lifecycle import OWNER, Side, Stage
 from migration_plan.moves import current
@@ -25,6 +26,8 @@ from proxy.errors import ProxyError
 
 EVERY = 1.0
 """Seconds between two looks, while somebody looks at a page."""
+PATIENCE = 4.0
+"""Seconds for which a page waits for servers that do not answer; then it shows what it knows."""
 STREAMS_EVERY = 3.0
 """Seconds between two looks at the streams: they cost new connections to both sides."""
 _log = logging.getLogger("fig.console")
@@ -59,6 +62,11 @@ class Live:
         return next((line for line in self.lines if line.direction == wanted), None)
 
     @property
+    def is_migrated(self) -> bool:
+        """Whether a stream waits because a schema has changed: `fig sync accept` lets it go on."""
+        return any("fig sync accept" in line.next_step for line in self.lines)
+
+    @property
     def service_part(self) -> float | None:
         """Of the reads of this moment; None without any."""
         whole = sum(self.reads.values())
@@ -71,13 +79,13 @@ class Live:
 
 
 class Lookout:
-    """Looks once a second while somebody wants to know, and not at all otherwise."""
+    """Looks once a second while somebody wants to know, and not at all otherwise; at each domain by itself."""
 
     def __init__(self, parts: Sequence[Parts], proxies: Sequence[ProxyClient]) -> None:
         self._parts, self._proxies = parts, proxies
-        self._lock = threading.Lock()
+        self._asked = Glance(self._ask_proxies)
+        self._glances = {one.domain: Glance(partial(self._look, one)) for one in parts}
         self._seen: dict[str, Live] = {}
-        self._seen_at = 0.0
         self._counts: dict[str, tuple[float, Mapping[str, Count]]] = {}
         self._streams: dict[str, tuple[float, sync_status.DomainStatus]] = {}
 
@@ -86,13 +94,21 @@ class Lookout:
         return [parts.domain for parts in self._parts]
 
     def now(self, most: float) -> dict[str, Live]:
-        """Every domain, at most so many seconds old; whoever asks first looks, the others wait for the same look."""
-        with self._lock:
-            if time.monotonic() - self._seen_at > most:
-                routes, metrics = self._ask_proxies()
-                self._seen = {one.domain: self._look(one, routes, metrics) for one in self._parts}
-                self._seen_at = time.monotonic()
-            return self._seen
+        """Every domain, at most so many seconds old; one whose servers do not answer in time as it was, and said so."""
+        for glance in self._glances.values():
+            glance.begin(most)
+        until = time.monotonic() + PATIENCE
+        return {parts.domain: self._known(parts, most, until - time.monotonic()) for parts in self._parts}
+
+    def _known(self, parts: Parts, most: float, patience: float) -> Live:
+        seen, age = self._glances[parts.domain].now(most, max(0.0, patience))
+        if seen is None:
+            return Live(
+                parts.domain, parts.plan.stages, Stage.MONOLITH, "nobody knows", 0, False, trouble="no answer yet"
+            )
+        if age <= most + PATIENCE:
+            return seen
+        return replace(seen, trouble=f"no answer any more; what is shown is {age:.0f} s old")
 
     def _ask_proxies(self) -> tuple[list[dict[str, RouteState]], dict[str, str]]:
         routes, metrics = [], {}
@@ -104,14 +120,16 @@ class Lookout:
                 _log.warning("%s", error)
         return routes, metrics
 
-    def _look(self, parts: Parts, routes: list[dict[str, RouteState]], metrics: Mapping[str, str]) -> Live:
+    def _look(self, parts: Parts) -> Live:
+        routes, metrics = self._asked.now(EVERY / 10, PATIENCE)[0] or ([], {})
         try:
-            return self._look_well(parts, routes, metrics)
+            found = self._seen[parts.domain] = self._look_well(parts, routes, metrics)
         except (FigError, CdcError, ProxyError, psycopg.Error) as error:
             known = self._seen.get(parts.domain)
             stage = known.stage if known else Stage.MONOLITH
-            return Live(parts.domain, parts.plan.stages, stage, known.owner if known else "nobody knows",
+            found = Live(parts.domain, parts.plan.stages, stage, known.owner if known else "nobody knows",
                         known.epoch if known else 0, False, trouble=str(error))  # fmt: skip
+        return found
 
     def _look_well(self, parts: Parts, routes: list[dict[str, RouteState]], metrics: Mapping[str, str]) -> Live:
         stage, rows = current(parts)

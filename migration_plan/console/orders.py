@@ -33,7 +33,7 @@ class Act:
 
     @property
     def role(self) -> Role:
-        return self.needed or NEEDS[self.words.split()[0]]
+        return self.needed or NEEDS.get(self.words) or NEEDS[self.words.split()[0]]
 
 
 ACTS: dict[str, Act] = {
@@ -72,6 +72,12 @@ ACTS: dict[str, Act] = {
             ("read both sides' rows: they alone decide",
              "before the release it is taken back, after it the rest is done"),
         ),
+        Act(
+            "accept", "Accept the schema", "sync accept", "Let the streams go on with schemas that were migrated.",
+            ("compare both schemas with the plan: what does not fit is refused by name",
+             "fence the tables that have joined the plan",
+             "set both streams up for the columns there are now, and let them go on"),
+        ),
     )
 }  # fmt: skip
 
@@ -88,11 +94,14 @@ def needed_role(act: Act, to: Stage | None) -> Role:
     return Role.ADMIN if to is Stage.RETIRED else act.role
 
 
-def offered(stages: tuple[Stage, ...], stage: Stage, is_settled: bool) -> list[tuple[Act, Stage | None]]:
+def offered(
+    stages: tuple[Stage, ...], stage: Stage, is_settled: bool, is_migrated: bool = False
+) -> list[tuple[Act, Stage | None]]:
     """What makes sense in this stage, in the order of the buttons, with the stage it would lead to."""
     if not is_settled:
         return [(ACTS["resume"], None)]
-    found: list[tuple[Act, Stage | None]] = [(ACTS["advance"], to) for to in reachable(stages, stage, True)]
+    found: list[tuple[Act, Stage | None]] = [(ACTS["accept"], None)] if is_migrated else []
+    found += [(ACTS["advance"], to) for to in reachable(stages, stage, True)]
     if stage is Stage.CANARY:
         found += [(ACTS["freeze"], None), (ACTS["thaw"], None)]
     found += [(ACTS["rollback"], to) for to in reachable(stages, stage, False)]

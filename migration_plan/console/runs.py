@@ -20,6 +20,17 @@ from migration_plan.exit_codes import Exit
 
 _log = logging.getLogger("fig.console")
 
+DIED = "run-died"
+LEFT_BY: Mapping[str, tuple[str, str]] = {
+    "rehearse": (
+        "nothing live was touched, and its copies are taken away when the next rehearsal begins",
+        "fig rehearse {domain}",
+    ),
+    "verify": ("it has only looked", "fig verify {domain}"),
+    "accept": ("half of it may be done; the same again does the rest", "fig sync accept {domain}"),
+}
+"""What an act leaves behind whose process dies, and what to do; where it is not said here, a controller goes on."""
+
 
 class RunBusy(FigError):
     """Something that was ordered here is still under way for this domain."""
@@ -53,6 +64,15 @@ class Run:
     def ms(self) -> float:
         """What its process's clock shows now, for what goes on counting."""
         return (self.said[-1].ms if self.said else 0.0) + (time.monotonic() - self.heard) * 1000
+
+
+def died(order: Order) -> dict[str, Any]:
+    """What is said of an order whose process has ended without a word."""
+    said, follow = LEFT_BY.get(order.act, ("what it began is finished, or taken back", "fig status {domain}"))
+    return {
+        "error": DIED, "message": f"the process that carried it out has died; {said}",
+        "next_steps": [follow.format(domain=order.domain)],
+    }  # fmt: skip
 
 
 class Runs:
@@ -104,11 +124,7 @@ class Runs:
         with self._changed:
             if run.result is None and run.error is None:
                 _log.error("%s of %s ended with %s", run.order.act, run.order.domain, process.returncode)
-                run.error = {
-                    "error": "run-died",
-                    "message": "the process that carried it out has died; what it began is finished or taken back",
-                    "next_steps": [f"fig status {run.order.domain}"],
-                }
+                run.error = died(run.order)
             run.is_over = True
             self._tell()
 

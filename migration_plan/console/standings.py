@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
+from migration_plan.console.glance import Glance
 from migration_plan.domain_status import Standing, standing
 from migration_plan.parts import Parts
 
 FRESH = 8.0
 """Seconds for which the gates are shown as they were."""
+PATIENCE = 5.0
+"""Seconds for which a page waits for them."""
 
 
 class Standings:
     """One look for everybody who asks at the same time."""
 
-    def __init__(self, parts: Sequence[Parts]) -> None:
+    def __init__(self, parts: Sequence[Parts], look: Callable[[Parts], Standing] = standing) -> None:
         self._parts = {one.domain: one for one in parts}
-        self._locks = {one.domain: threading.Lock() for one in parts}
-        self._seen: dict[str, tuple[float, Standing]] = {}
+        self._glances = {one.domain: Glance(partial(look, one)) for one in parts}
 
-    def now(self, domain: str, most: float = FRESH) -> Standing:
-        """At most so many seconds old; raises what the journal's absence raises."""
-        with self._locks[domain]:
-            at, known = self._seen.get(domain, (0.0, None))
-            if known is None or time.monotonic() - at > most:
-                known = standing(self._parts[domain])
-                self._seen[domain] = (time.monotonic(), known)
-            return known
+    def now(self, domain: str, most: float = FRESH) -> Standing | None:
+        """At most so many seconds old, or said to be older; None: nothing has answered yet.
+
+        Raises what the journal's absence raises.
+        """
+        seen, age = self._glances[domain].now(most, PATIENCE)
+        if seen is None or age <= most + PATIENCE:
+            return seen
+        return replace(seen, trouble=f"no answer any more; this is {age:.0f} s old")
 
     def parts(self, domain: str) -> Parts:
         """For what is safe for several threads: the journal, and stores of their own."""
@@ -36,5 +39,4 @@ class Standings:
 
     def forget(self, domain: str) -> None:
         """Whatever was seen is over."""
-        with self._locks[domain]:
-            self._seen.pop(domain, None)
+        self._glances[domain].forget()

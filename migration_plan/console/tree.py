@@ -11,22 +11,27 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from migration_plan.console.limbs import Limb, Point, limb
 from migration_plan.lifecycle import OWNER, Side, Stage
 
 WIDTH = 480
-LEFT, RIGHT = 172.0, 308.0
-TOP, COURSE, GAP, FOOT = 132.0, 92.0, 7.0, 66.0
-STRANDS = {Stage.MONOLITH: 0, Stage.SYNC: 1, Stage.SHADOW: 2, Stage.CANARY: 3, Stage.SERVICE: 5, Stage.RETIRED: 5}
+MIDDLE = WIDTH / 2
+LEFT, RIGHT = 166.0, 314.0
+TOP, COURSE, GAP, FOOT = 176.0, 84.0, 5.0, 58.0
+STRANDS = {Stage.MONOLITH: 0, Stage.SYNC: 1, Stage.SHADOW: 2, Stage.CANARY: 3, Stage.SERVICE: 6, Stage.RETIRED: 6}
+REACH = {Stage.SYNC: 0.5, Stage.SHADOW: 0.72, Stage.CANARY: 0.88}
+"""How far around the stone the strands have come, where not all the way."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A leaf at (x, y), turned by so many degrees, of this size."""
+    """A leaf at (x, y), turned by so many degrees, of this size. `tint`: 0 in the shade to 2 in the light."""
 
     x: float
     y: float
     turn: float
     size: float
+    tint: int
 
 
 @dataclass(frozen=True)
@@ -36,12 +41,13 @@ class Course:
     domain: str
     stage: Stage
     top: float
+    joint: float
+    """Where two blocks of it meet."""
     label_x: float
     anchor: str
-    root: str
-    """Path of the root; empty: none has grown."""
-    girth: float
-    strands: tuple[str, ...]
+    root: tuple[Limb, ...]
+    """Its root, and where it stands in the ground its toes; empty: none has grown."""
+    strands: tuple[Limb, ...]
     leaves: tuple[Leaf, ...]
 
     @property
@@ -59,13 +65,15 @@ class Course:
 
 @dataclass(frozen=True)
 class Tree:
-    """All of the map. `ground`: where it stands; `crown`: its leaves."""
+    """All of the map. `ground`: where it stands; `crown`: its leaves, those in the shade first."""
 
     courses: tuple[Course, ...]
+    trunk: Limb
     crown: tuple[Leaf, ...]
     ground: float
+    summary: str
     told: str
-    """The same in words."""
+    """The same in words, with every domain in it."""
 
     @property
     def height(self) -> float:
@@ -74,88 +82,104 @@ class Tree:
 
 def grow(domains: Sequence[tuple[str, Stage]]) -> Tree:
     """The map of these domains, from the top down."""
-    ground = TOP + len(domains) * (COURSE + GAP) + 14
+    ground = TOP + len(domains) * (COURSE + GAP) + 12
     courses = tuple(_course(number, domain, stage, ground) for number, (domain, stage) in enumerate(domains))
-    grown = sum(STRANDS[stage] for _, stage in domains) / (5 * max(1, len(domains)))
-    return Tree(courses, _crown(grown), ground, _told(domains))
+    grown = sum(STRANDS[stage] for _, stage in domains) / (6 * max(1, len(domains)))
+    bend = 5 * (1 - grown)
+    tip = (MIDDLE + bend, TOP - 60 - 30 * grown)
+    trunk = limb([(MIDDLE, TOP - 10), (MIDDLE - bend, TOP - 40), tip], 6 + 30 * grown, 3 + 12 * grown)
+    moved = sum(course.owner is Side.SERVICE for course in courses)
+    summary = f"{moved} of {len(courses)} domains belong to their services"
+    return Tree(courses, trunk, _crown(grown), ground, f"{summary}.", f"{summary}: {_told(courses)}.")
 
 
 def _course(number: int, domain: str, stage: Stage, ground: float) -> Course:
     top, is_left = TOP + number * (COURSE + GAP), number % 2 == 0
     lane, dice = number // 2, random.Random(domain)  # noqa: S311 - the same bends at every look.
-    strands = STRANDS[stage]
-    laid = tuple(_strand(k, strands, top, _edge(is_left, lane), is_left, dice) for k in range(strands))
-    leaves = tuple(
-        leaf for k in range(strands) for leaf in _leaves(k, strands, top, is_left, dice) if k % 2 == 0 or strands < 4
-    )
+    joint = LEFT + (RIGHT - LEFT) * dice.uniform(0.35, 0.65)
+    lines = [_strand(k, stage, top, _edge(is_left, lane), is_left, dice) for k in range(STRANDS[stage])]
     return Course(
-        domain, stage, top, 8.0 if is_left else WIDTH - 8.0, "start" if is_left else "end",
-        _root(top, is_left, lane, ground, OWNER[stage] is Side.SERVICE, dice) if strands else "",
-        2.0 + 1.4 * strands, laid, leaves,
+        domain, stage, top, round(joint), 14.0 if is_left else WIDTH - 14.0, "start" if is_left else "end",
+        _root(top, is_left, lane, ground, stage, dice) if lines else (),
+        tuple(limb(line, 10.5 if len(lines) > 3 else 8.0, 3.0) for line in lines),
+        tuple(leaf for line in lines for leaf in _leaves(line, is_left, dice)),
     )  # fmt: skip
-
-
-def _root(top: float, is_left: bool, lane: int, ground: float, is_rooted: bool, dice: random.Random) -> str:
-    """Over the stone's shoulder, and down its side."""
-    out = -1 if is_left else 1
-    edge = _edge(is_left, lane)
-    start = WIDTH / 2 + out * (16 + 9 * lane)
-    end = ground + 5 if is_rooted else top + COURSE * 0.55
-    path = f"M{start:.0f} {TOP - 46:.0f} C{start + out * 20:.0f} {TOP - 16:.0f}"
-    path += f" {edge:.0f} {TOP - 40:.0f} {edge:.0f} {TOP + 12:.0f}"
-    y, x = TOP + 12.0, edge
-    while y < end - 1:
-        step = min(end - y, COURSE / 2)
-        lean = edge + dice.uniform(-4.5, 4.5)
-        path += f" C{x:.1f} {y + step / 3:.1f} {lean:.1f} {y + 2 * step / 3:.1f} {lean:.1f} {y + step:.1f}"
-        x, y = lean, y + step
-    if is_rooted:
-        path += f" q{out * 3} 10 {out * 22} 17 M{x:.1f} {y - 4:.1f} q{-out * 2} 12 {-out * 12} 19"
-    return path
 
 
 def _edge(is_left: bool, lane: int) -> float:
     """Where a root goes down."""
-    return LEFT - 9 - 15 * lane if is_left else RIGHT + 9 + 15 * lane
+    return LEFT - 2 - 14 * lane if is_left else RIGHT + 2 + 14 * lane
 
 
-def _strand(number: int, of: int, top: float, near: float, is_left: bool, dice: random.Random) -> str:
+def _root(top: float, is_left: bool, lane: int, ground: float, stage: Stage, dice: random.Random) -> tuple[Limb, ...]:
+    """From below the crown over the stone's shoulder, down its side, and into the ground once the service owns."""
+    out, edge, is_rooted = -1 if is_left else 1, _edge(is_left, lane), OWNER[stage] is Side.SERVICE
+    points: list[Point] = [
+        (MIDDLE + out * 4, TOP - 62 - 4 * lane), (MIDDLE + out * 15, TOP - 37 - 7 * lane),
+        (MIDDLE + out * 46, TOP - 27 - 9 * lane), (edge - out * 14, TOP - 19 - 8 * lane), (edge, TOP + 16),
+    ]  # fmt: skip
+    end = ground + 4 if is_rooted else top + COURSE * 0.62
+    while points[-1][1] < end - COURSE * 0.3:
+        down = min(end, points[-1][1] + COURSE * 0.42)
+        points.append((edge + dice.uniform(-4, 4), down))
+    thick = 8.0 + 1.6 * STRANDS[stage]
+    if not is_rooted:
+        return (limb(points, thick, 3.0),)
+    foot = points[-1][0]
+    toes = [
+        limb(
+            [(foot, ground - 26), (foot + way * reach * 0.35, ground - 5), (foot + way * reach, ground + deep)],
+            9.0,
+            2.0,
+        )
+        for way, reach, deep in ((out, 38.0, 13.0), (-out, 20.0, 15.0))
+    ]
+    return (*toes, limb(points, thick, 8.0))
+
+
+def _strand(number: int, stage: Stage, top: float, near: float, is_left: bool, dice: random.Random) -> list[Point]:
     """From the root across the course, rising and falling by turns, so that many make a lattice."""
-    far = RIGHT + 6 if is_left else LEFT - 6
-    at = top + COURSE * (number + 0.5) / max(of, 1)
-    slope = (COURSE * 0.62 if of > 2 else COURSE * 0.18) * (1 if number % 2 else -1)
-    begin = min(max(at - slope / 2, top + 6), top + COURSE - 6)
-    end = min(max(at + slope / 2, top + 6), top + COURSE - 6)
-    sag = dice.uniform(4, 12)
-    third = (far - near) / 3
-    return (f"M{near:.0f} {begin:.1f} C{near + third:.1f} {begin + sag:.1f} {far - third:.1f} {end - sag:.1f}"
-            f" {far:.0f} {end:.1f}")  # fmt: skip
+    of, ahead = STRANDS[stage], 1 if is_left else -1
+    far = near + ahead * (RIGHT - LEFT + 10) * REACH.get(stage, 1.0)
+    at = top + COURSE * (number + 0.5) / of
+    slope = COURSE * (0.66 if of > 2 else 0.3) * (1 if number % 2 else -1)
+    low, high = top + 7, top + COURSE - 7
+    begin, end = (min(max(at + slope * part, low), high) for part in (-0.5, 0.5))
+    inner = [
+        (near + (far - near) * part, begin + (end - begin) * part + dice.uniform(-5, 5) + 6 * math.sin(math.pi * part))
+        for part in (0.25, 0.5, 0.75)
+    ]
+    return [(near, begin), *inner, (far, end)]
 
 
-def _leaves(number: int, of: int, top: float, is_left: bool, dice: random.Random) -> list[Leaf]:
-    far, out = (RIGHT + 6, 1) if is_left else (LEFT - 6, -1)
-    at = top + COURSE * (number + 0.5) / max(of, 1)
-    slope = (COURSE * 0.62 if of > 2 else COURSE * 0.18) * (1 if number % 2 else -1)
-    end = min(max(at + slope / 2, top + 6), top + COURSE - 6)
-    return [Leaf(far, round(end, 1), (0 if out > 0 else 180) + dice.uniform(-50, 50), dice.uniform(13, 18))]
+def _leaves(line: Sequence[Point], is_left: bool, dice: random.Random) -> list[Leaf]:
+    """One at the end of a strand, one on its way."""
+    ahead = 0 if is_left else 180
+    tip, way = line[-1], line[dice.choice((2, 3))]
+    return [
+        Leaf(round(tip[0], 1), round(tip[1], 1), ahead + dice.uniform(-40, 40), dice.uniform(15, 20), 1),
+        Leaf(round(way[0], 1), round(way[1], 1), dice.choice((-70, 70, 250, 110)) + dice.uniform(-20, 20),
+             dice.uniform(11, 15), 2),
+    ]  # fmt: skip
 
 
 def _crown(grown: float) -> tuple[Leaf, ...]:
     """A seedling where nothing has moved, a full crown where all has."""
     dice, found = random.Random("crown"), []  # noqa: S311
-    many = 5 + round(75 * grown)
-    wide, high = 26 + 96 * grown, 14 + 34 * grown
+    many = 7 + round(150 * grown)
+    wide, high, above = 20 + 124 * grown, 14 + 42 * grown, TOP - 68 - 26 * grown
     for number in range(many):
-        # Round above, flat below: it sits on the stone.
-        angle = math.pi * (0.9 + 1.2 * (number + 0.5) / many) + dice.uniform(-0.12, 0.12)
-        far = math.sqrt(dice.uniform(0.02, 1.0))
-        x = WIDTH / 2 + wide * far * math.cos(angle)
-        y = TOP - 38 + high * far * math.sin(angle)
-        found.append(Leaf(round(x, 1), round(y, 1), math.degrees(angle) + dice.uniform(-40, 40), dice.uniform(16, 23)))
-    return tuple(found)
+        # As seeds lie in a fig's flower: even, and in no rows.
+        angle, far = number * 2.39996, math.sqrt((number + 0.5) / many)
+        x, y = wide * far * math.cos(angle), high * far * math.sin(angle)
+        # Flat below, and in the light above on the left.
+        y = y * 0.62 if y > 0 else y
+        light = -y / high - 0.35 * x / wide + dice.uniform(-0.25, 0.25)
+        turn = math.degrees(math.atan2(y, x)) + dice.uniform(-35, 35)
+        tint = 2 if light > 0.4 else 1 if light > -0.15 else 0
+        found.append(Leaf(round(MIDDLE + x, 1), round(above + y, 1), turn, dice.uniform(17, 24), tint))
+    return tuple(sorted(found, key=lambda leaf: leaf.tint))
 
 
-def _told(domains: Sequence[tuple[str, Stage]]) -> str:
-    said = ", ".join(f"{domain} in stage {stage}, owned by the {OWNER[stage]}" for domain, stage in domains)
-    moved = sum(OWNER[stage] is Side.SERVICE for _, stage in domains)
-    return f"{moved} of {len(domains)} domains belong to their services: {said}."
+def _told(courses: Sequence[Course]) -> str:
+    return ", ".join(f"{one.domain} in stage {one.stage}, owned by the {one.owner}" for one in courses)

@@ -51,8 +51,18 @@ def percent(value: float | None) -> str:
 
 
 def rate(value: float | None) -> str:
-    """3.26 -> '3.3/s'."""
-    return "–" if value is None else f"{value:.0f}/s" if value >= 10 else f"{value:.1f}/s"
+    """3.26 -> '3.3/s', 0.0 -> '0/s'."""
+    if value is None:
+        return "–"
+    return f"{value:.1f}/s" if 0.05 <= value < 10 else f"{value:.0f}/s"
+
+
+def ago(value: float) -> str:
+    """95 -> '1 min ago': as coarse as it is read in a list."""
+    for least, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if value >= least:
+            return f"{value // least:.0f} {unit} ago"
+    return "just now"
 
 
 def moment(value: datetime) -> str:
@@ -81,6 +91,6 @@ def brief(detail: Mapping[str, Any]) -> str:
 
 
 FILTERS: dict[str, Callable[..., str]] = {
-    "seconds": seconds, "size": size, "percent": percent, "rate": rate, "moment": moment, "meaning": meaning,
-    "tone": tone, "brief": brief,
+    "seconds": seconds, "size": size, "percent": percent, "rate": rate, "ago": ago, "moment": moment,
+    "meaning": meaning, "tone": tone, "brief": brief,
 }  # fmt: skip

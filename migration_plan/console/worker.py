@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from types import FrameType
 from typing import Any
 
 import psycopg
@@ -23,6 +24,7 @@ from migration_plan import bootstrap
 from migration_plan.canary import acts as canary
 from migration_plan.console.orders import Order, act_named, needed_role
 from migration_plan.errors import FigError
+from migration_plan.exit_codes import Exit
 from migration_plan.moves import Mover
 from migration_plan.rehearsal.run import rehearse
 from migration_plan.terminal import Underlying
@@ -31,7 +33,15 @@ from proxy.errors import ProxyError
 
 ROUNDS = 5
 """Of a rehearsal, as `fig rehearse` has them."""
+TOLD_TO_END = (signal.SIGINT, signal.SIGTERM)
 _BEGAN = time.monotonic()
+
+
+class RehearsalStopped(FigError):
+    """Somebody has ended a rehearsal before it was over: its copies are gone, and it says nothing."""
+
+    code = "rehearsal-stopped"
+    exit_code = Exit.CANCELLED
 
 
 def tell(**what: object) -> None:
@@ -58,9 +68,24 @@ def _verify(mover: Mover, order: Order) -> dict[str, Any]:
 
 
 def _rehearse(mover: Mover, order: Order) -> dict[str, Any]:
-    del order
-    report = rehearse(mover.parts, dict(os.environ), ROUNDS, say)
+    """It may end anywhere: nothing live is touched. Whatever it has made is cleared away first."""
+    for number in TOLD_TO_END:
+        signal.signal(number, _interrupt)
+    try:
+        report = rehearse(mover.parts, dict(os.environ), ROUNDS, say)
+    except KeyboardInterrupt:
+        raise RehearsalStopped(
+            "stopped before it was over; its copies are gone", f"fig rehearse {order.domain}"
+        ) from None
     return {"text": str(report), "good": report.is_good, "problems": report.problems}
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """As Ctrl-C; what clears away is not interrupted again."""
+    del number, frame
+    for one in TOLD_TO_END:
+        signal.signal(one, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 CARRY_OUT: Mapping[str, Callable[[Mover, Order], dict[str, Any]]] = {
@@ -68,6 +93,7 @@ CARRY_OUT: Mapping[str, Callable[[Mover, Order], dict[str, Any]]] = {
     "rollback": lambda mover, order: mover.move(False, order.to).as_json(),
     "freeze": lambda mover, order: canary.freeze(mover.parts).as_json(),
     "thaw": lambda mover, order: canary.thaw(mover.parts).as_json(),
+    "accept": lambda mover, order: mover.accept_schema().as_json(),
     "resume": _resume,
     "verify": _verify,
     "rehearse": _rehearse,
@@ -79,7 +105,7 @@ def main() -> None:
     order = Order.parse(json.loads(sys.stdin.read()))
     try:
         with bootstrap.opened(order.domain, say, order.reason) as mover:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in TOLD_TO_END:
                 # As Ctrl-C at the command: it is taken back if it is not decided yet.
                 signal.signal(number, lambda *_: mover.cancelled.set())
             mover.parts.journal.act_as(order.access, order.who)

@@ -3,25 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from cdc.budget import CALM
-from migration_plan.doctor.facts import DomainFacts, Facts
+from migration_plan.doctor.facts import CertificateFile, DomainFacts, Facts
 from migration_plan.doctor.finding import Finding, Severity
 from migration_plan.lifecycle import Stage
 from migration_plan.recovery import Case
+from migration_plan.rehearsal.place import removal_of
 from migration_plan.sync_status import LineStatus
 
 SKEW = 1.0
 """Seconds that a clock may differ: marks of own writes and lags compare times of two clocks."""
+RENEWAL = timedelta(days=21)
+"""How long before its end a certificate is named: who renews by a timer does so earlier."""
 
 
 def findings(facts: Facts) -> list[Finding]:
     """All, the critical ones first."""
-    found = [*_of_all(facts)]
+    found = [*_versions(facts), *_of_all(facts)]
+    for file in facts.files:
+        found += _certificates(file, facts.at)
     for domain in facts.domains:
         for check in CHECKS:
             found += check(domain)
     return sorted(found, key=lambda one: one.severity is not Severity.CRITICAL)
+
+
+def _versions(facts: Facts) -> Iterator[Finding]:
+    for one in facts.misfits:
+        what = f"{one.where} is at version {one.found} of what fig keeps there, this fig knows version {one.needed}"
+        if one.found > one.needed:
+            yield Finding("schema-newer", "", f"{what}; nothing else was looked at",
+                          "use the fig that was here last, in every process: fig --version")  # fmt: skip
+        else:
+            yield Finding("schema-older", "", f"{what}; nothing else was looked at, as that would bring it on",
+                          "as who owns the schema fig: fig status; then start each process of fig anew")  # fmt: skip
 
 
 def _of_all(facts: Facts) -> Iterator[Finding]:
@@ -33,11 +51,40 @@ def _of_all(facts: Facts) -> Iterator[Finding]:
     for name in facts.drifted:
         yield Finding("proxy-drift", "", f"what proxy {name} runs with is not what fig.yml and the plans give",
                       "restart it: fig stop nginx; fig up")  # fmt: skip
+    if facts.rehearsal:
+        yield Finding("rehearsal-left", "", f"a rehearsal has died; copies of live rows lie in {facts.rehearsal}",
+                      removal_of(Path(facts.rehearsal)))  # fmt: skip
     for clock in facts.clocks:
         if abs(clock.ahead) > SKEW + clock.within:
             way = "ahead of" if clock.ahead > 0 else "behind"
             yield Finding("clock-skew", "", f"{clock.whose}: its clock is {abs(clock.ahead):.1f} s {way} the journal's",
                           "let the machines keep time (chrony, systemd-timesyncd)")  # fmt: skip
+
+
+def commands(one: DomainFacts) -> Iterator[Finding]:
+    for since, command in one.half_done:
+        if not one.is_leased:
+            yield Finding("half-done", one.domain, f"`{command}`, given {since}, has not ended", command)
+
+
+def _certificates(file: CertificateFile, now: datetime) -> Iterator[Finding]:
+    where, then = f"proxy {file.proxy}: {file.what} in {file.path}", f"fig proxies reload {file.proxy}"
+    if file.trouble:
+        yield Finding("certificate-unreadable", "", f"{where}: {file.trouble}", f"put the file right; then {then}")
+    if file.fits is False:
+        yield Finding("certificate-key", "", f"{where} is of another key than the one beside it",
+                      f"put both in place; then {then}")  # fmt: skip
+    for one in file.certificates:
+        named = f"{where} ({one.subject})"
+        if now >= one.ends:
+            yield Finding("certificate-expired", "", f"{named} has ended on {one.ends:%Y-%m-%d}",
+                          f"renew it; then {then}")  # fmt: skip
+        elif now < one.begins:
+            yield Finding("certificate-not-yet", "", f"{named} begins on {one.begins:%Y-%m-%d %H:%M} UTC",
+                          f"set this machine's clock right, or take the former one again; then {then}")  # fmt: skip
+        elif one.ends - now < RENEWAL:
+            yield Finding("certificate-expires", "", f"{named} ends on {one.ends:%Y-%m-%d}",
+                          f"renew it; then {then}")  # fmt: skip
 
 
 def sides(one: DomainFacts) -> Iterator[Finding]:
@@ -81,6 +128,12 @@ def proxies(one: DomainFacts) -> Iterator[Finding]:
             if owner is not None and (epoch != owner.epoch or there is not owner.side):
                 what = f"proxy {name} sends to {there} at epoch {epoch}; {owner.side} owns at epoch {owner.epoch}"
                 yield Finding("proxy-behind", one.domain, what, f"fig resume {one.domain}")
+
+
+def lens(one: DomainFacts) -> Iterator[Finding]:
+    for problem in one.lens_problems:
+        yield Finding("lens-misfit", one.domain, problem,
+                      f"make the plan's tables and both schemas fit; then fig sync accept {one.domain}")  # fmt: skip
 
 
 def streams(one: DomainFacts) -> Iterator[Finding]:
@@ -137,5 +190,5 @@ def verification(one: DomainFacts) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[DomainFacts], Iterator[Finding]], ...] = (
-    sides, ownership, fences, proxies, streams, events, verification,
+    sides, ownership, fences, proxies, lens, streams, events, verification, commands,
 )  # fmt: skip

@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from cdc.errors import CdcError
 from migration_plan import dead_letters, sync_status
-from migration_plan.controller import open_intent
+from migration_plan.diagnosis import open_intent
+from migration_plan.doctor import certificates, schemas
 from migration_plan.doctor.facts import Clock, DomainFacts, Facts
 from migration_plan.errors import FigError, JournalUnreachable, SideUnreachable
+from migration_plan.half_done import half_done
 from migration_plan.lifecycle import Side
 from migration_plan.monitoring.glance import glance
 from migration_plan.parts import Parts
 from migration_plan.proxies import proxy_configs
 from migration_plan.recovery import Intent, decide
+from migration_plan.rehearsal.place import left_behind
 from migration_plan.settings import Settings
 from migration_plan.troubles import figures_at
 from proxy import nginx
 from proxy.client import ProxyClient
-from proxy.errors import ProxyError
+from proxy.config import ProxyConfig
+from proxy.errors import NginxRefused, ProxyError
 
 _HALF_A_SECOND = 0.5
 
 
-def examine(domains: Sequence[Parts], settings: Settings) -> Facts:
-    """All domains, and what they share."""
+def examine(domains: Sequence[Parts], settings: Settings, environment: Mapping[str, str]) -> Facts:
+    """All domains, and what they share; only the versions, where one of them is not ours.
+
+    `environment`: where the local stack is, if there is one.
+    """
+    first = Facts((), "", versions=tuple(schemas.read_versions(domains)))
+    if first.misfits:
+        return first
     metrics = settings.streams.metrics if settings.streams else ""
+    configs = proxy_configs(settings, [parts.plan for parts in domains])
+    # Another machine's files are not ours to see.
+    local = {name: config for name, config in configs.items() if (config.folder / "conf").is_dir()}
     return Facts(
         domains=tuple(facts_of(parts, metrics) for parts in domains),
         journal=_journal(domains),
         clocks=tuple(_clocks(domains)),
-        drifted=tuple(_drifted(settings, domains)),
+        rehearsal=str(left_behind(environment) or ""),
+        drifted=tuple(_drifted(local)),
         silent=tuple(_silent(settings)),
+        versions=first.versions,
+        files=tuple(certificates.read(local)),
     )
 
 
@@ -51,6 +68,8 @@ def facts_of(parts: Parts, metrics: str) -> DomainFacts:
         status=sync_status.status(parts, metrics),
         letters=_letters(parts),
         breaches=tuple(_breaches(parts)),
+        half_done=tuple(_half_done(parts)),
+        lens_problems=schemas.lens_problems(parts, seen.stage),
     )
 
 
@@ -59,6 +78,12 @@ def _journaled(parts: Parts) -> tuple[Intent | None, bool]:
         return open_intent(parts.journal, parts.domain), parts.journal.is_leased(parts.domain)
     except JournalUnreachable:
         return None, False
+
+
+def _half_done(parts: Parts) -> Iterator[tuple[str, str]]:
+    with contextlib.suppress(JournalUnreachable):
+        for entry, command in half_done(parts.journal, parts.domain):
+            yield f"{entry.at:%Y-%m-%d %H:%M:%S %Z}", command
 
 
 def _owner_at(proxy: ProxyClient, domain: str) -> Side | None:
@@ -137,11 +162,14 @@ def _offset(now: Callable[[], datetime]) -> float:
     return there - (before + time.time()) / 2
 
 
-def _drifted(settings: Settings, domains: Sequence[Parts]) -> Iterator[str]:
-    """Of the proxies that run on this machine; another machine's files are not ours to see."""
-    for name, config in proxy_configs(settings, [parts.plan for parts in domains]).items():
-        if (config.folder / "conf").is_dir() and not nginx.is_installed(config):
-            yield name
+def _drifted(local: Mapping[str, ProxyConfig]) -> Iterator[str]:
+    """A proxy whose certificate or key we cannot read cannot be compared; where that is a fault, its file tells."""
+    for name, config in local.items():
+        try:
+            if not nginx.is_installed(config):
+                yield name
+        except NginxRefused:
+            continue
 
 
 def _silent(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from migration_plan.lifecycle import Side
 from migration_plan.monitoring.ownership import Glance
@@ -27,6 +28,10 @@ class DomainFacts:
     letters: int | None
     breaches: tuple[str, ...]
     """Tables whose fence is not as the row says."""
+    half_done: tuple[tuple[str, str], ...] = ()
+    """Commands that died half-way: when they began, and what to type."""
+    lens_problems: tuple[str, ...] = ()
+    """What the schemas have against the plan's lens."""
 
     @property
     def domain(self) -> str:
@@ -43,6 +48,38 @@ class Clock:
 
 
 @dataclass(frozen=True)
+class Version:
+    """What of ours lies in a database, and what this fig needs there."""
+
+    where: str
+    found: int
+    needed: int
+
+
+@dataclass(frozen=True)
+class Validity:
+    """Of one certificate."""
+
+    subject: str
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True)
+class CertificateFile:
+    """A file of one or several certificates that a proxy reads."""
+
+    proxy: str
+    what: str
+    path: str
+    certificates: tuple[Validity, ...]
+    fits: bool | None = None
+    """Whether the key is that of the first one; None: it has none here, or one that we may not read."""
+    trouble: str = ""
+    """Why it, or its key, cannot be used."""
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that was seen."""
 
@@ -52,5 +89,15 @@ class Facts:
     clocks: tuple[Clock, ...] = ()
     drifted: tuple[str, ...] = ()
     """Proxies on this machine whose installed configuration is another one."""
+    rehearsal: str = ""
+    """The folder that a rehearsal has left which was killed; empty: none."""
     silent: tuple[tuple[str, str], ...] = ()
     """Processes that should show figures and do not: code and address."""
+    versions: tuple[Version, ...] = ()
+    files: tuple[CertificateFile, ...] = ()
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def misfits(self) -> tuple[Version, ...]:
+        """Where another fig was last. While there are any, nothing else is asked: asking would change them."""
+        return tuple(one for one in self.versions if one.found != one.needed)

@@ -99,4 +99,10 @@ def wipe(state: Path) -> None:
         return
     if not (state / folder.MARK).exists():
         raise FolderRefused(state, "holds no stack and is not removed")
+    for one in state.iterdir():
+        # Its mark goes last: what a death leaves must be known as ours.
+        if one.is_dir() and not one.is_symlink():
+            shutil.rmtree(one)
+        elif one.name != folder.MARK:
+            one.unlink()
     shutil.rmtree(state)

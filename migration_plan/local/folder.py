@@ -85,6 +85,22 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def claimed(file: Path) -> Iterator[bool]:
+    """Whether nobody else holds this lock file; ours until the block ends, or the process, however that ends."""
+    try:
+        number = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise FolderRefused(file, f"cannot be opened: {error.strerror}") from error
+    with os.fdopen(number, "r+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = True
+        except BlockingIOError:
+            is_ours = False
+        yield is_ours
+
+
 def write_private(path: Path, text: str) -> None:
     """Replace the file at once; only we may read it."""
     new = path.with_name(path.name + ".new")

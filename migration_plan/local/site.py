@@ -40,6 +40,8 @@ class Site:
     base: int
     environment: dict[str, str]
     secrets: dict[str, str]
+    mortal: bool = False
+    """Whether all of it ends with the process that starts it."""
 
     @property
     def root(self) -> Path:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from migration_plan.local import processes, rabbitmq
+from migration_plan.local import mortal, processes, rabbitmq
 from migration_plan.local.errors import SupervisorFailed
 from migration_plan.local.site import Site
 from migration_plan.local.stack import Process
@@ -188,6 +188,7 @@ def launch(site: Site) -> Supervisor:
             [*_MODULE, "supervisor.supervisord", "--nodaemon", "--silent", "-c", site.state / "supervisord.conf"],
             cwd=site.root, env={**os.environ, **site.environment}, start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+            preexec_fn=mortal.with_us() if site.mortal else None,
         )  # fmt: skip
     found = processes.describe(started.pid)
     record = {"session": started.pid, "started": found.started if found else 0, "boot": _boot()}

@@ -11,7 +11,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from migration_plan.local import down, folder, health, kafka_node, ports, postgres, rabbitmq, roles, start, supervise
+from migration_plan.local import (
+    down,
+    folder,
+    health,
+    kafka_node,
+    mortal,
+    ports,
+    postgres,
+    rabbitmq,
+    roles,
+    start,
+    supervise,
+)
 from migration_plan.local.errors import ProcessUnhealthy, ProcessUnknown, StepFailed
 from migration_plan.local.site import Site, saved_environment
 from migration_plan.local.stack import Health, Process, Step
@@ -163,6 +175,7 @@ class _Start:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=mortal.with_us() if self.site.mortal else None,
             )
 
     def _look(self, name: str, pending: _Pending) -> bool:

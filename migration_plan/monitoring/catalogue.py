@@ -26,7 +26,7 @@ LABELS: Mapping[str, str] = {
     "method": "`read` (GET, HEAD, OPTIONS) or `write`",
     "status": "`2xx` … `5xx`",
     "app": "the application: `monolith`, or the service's name",
-    "answer": "`bounced`: handed back to the proxy; `refused`: an honest 503",
+    "answer": "`handed_back`: a 421, from which the proxy goes on; `refused`: an honest 503",
     "stage": "of the domain's life",
     "state": "of a stream, as `fig sync status` names it",
     "code": "of the error, as messages name it",

@@ -20,7 +20,7 @@ from migration_plan.preflight import activity, border, moment, server, tables, w
 from migration_plan.preflight.facts import SideFacts, SwitchFacts
 from migration_plan.preflight.read import look, read_side
 
-__all__ = ["Inspection", "SwitchFacts", "inspect", "judge", "judge_databases", "notes", "preflight"]
+__all__ = ["Inspection", "SwitchFacts", "ask_lens", "inspect", "judge", "judge_databases", "notes", "preflight"]
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,12 @@ def inspect(plan: Plan, slots: Mapping[Side, Sequence[str]] | None = None) -> In
                 found[side] = SideFacts(side, unreachable=said, pooled=speaks_of_parameters(said))
         problems: tuple[str, ...] = ()
         if not any(facts.unreachable or facts.missing for facts in found.values()):
-            problems = _ask_lens(plan, connections[Side.MONOLITH], connections[Side.SERVICE])
+            problems = ask_lens(plan, connections[Side.MONOLITH], connections[Side.SERVICE])
         return Inspection(found[Side.MONOLITH], found[Side.SERVICE], problems)
 
 
-def _ask_lens(plan: Plan, monolith: psycopg.Connection[Any], service: psycopg.Connection[Any]) -> tuple[str, ...]:
+def ask_lens(plan: Plan, monolith: psycopg.Connection[Any], service: psycopg.Connection[Any]) -> tuple[str, ...]:
+    """What the live schemas have against the lens."""
     try:
         return tuple(str(problem) for problem in plan.lens.check(monolith, service))
     except psycopg.errors.InsufficientPrivilege as error:

@@ -1,4 +1,8 @@
-"""Where a rehearsal happens: a stack of its own, in which nothing of the live one is left."""
+"""Where a rehearsal happens: a stack of its own, in which nothing of the live one is left.
+
+Its processes end with the rehearsal, however that ends. The folder with the copies stays where one was killed: the next
+rehearsal removes it, and `fig doctor` and `fig status` say that it is there.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -14,6 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from migration_plan.local import down, folder, ports
 from migration_plan.local.site import Place, Site, open_site, saved_environment
 from migration_plan.local.up import admin_dsn, up
+from migration_plan.rehearsal.errors import RehearsalRefused
 
 Say = Callable[[str, str], None]
 _LOWEST, _HIGHEST, _STEP = 12000, 31000, 100  # Below the ports of outgoing connections.
@@ -28,16 +34,52 @@ def surroundings(live: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **config, "PATH": os.pathsep.join([str(Path(sys.executable).parent), live.get("PATH", os.defpath)])}
 
 
-def open_place(live: Mapping[str, str], stack: Path) -> Site:
-    """The site of a rehearsal beside the live state; whatever an earlier one left there is ended and removed."""
-    state, _ = folder.choose(Place.of(live).state.with_name("rehearsal"))
-    leave(state, lambda _name, _what: None)
+def folder_of(live: Mapping[str, str]) -> Path:
+    """Beside the live stack's, and its alone."""
+    state = Place.of(live).state
+    state, _ = folder.choose(state.with_name(f"{state.name}-rehearsal"))
+    return state
+
+
+@contextmanager
+def alone(domain: str, state: Path) -> Iterator[None]:
+    """The folder is ours until the block ends, or this process; RehearsalRefused while it is somebody else's."""
+    state.parent.mkdir(parents=True, exist_ok=True)
+    with folder.claimed(_lock(state)) as is_ours:
+        if not is_ours:
+            raise RehearsalRefused(domain, ["another rehearsal is under way here"], "repeat it when that has ended")
+        yield
+
+
+def left_behind(live: Mapping[str, str]) -> Path | None:
+    """The folder of a rehearsal that has died: copies of live rows are in it. None while one is under way."""
+    state = folder_of(live)
+    if not state.exists():
+        return None
+    with folder.claimed(_lock(state)) as is_nobodys:
+        return state if is_nobodys else None
+
+
+def removal_of(state: Path) -> str:
+    """What to type so that nothing of it is left; the next rehearsal does the same."""
+    return f"FIG_STATE={state} fig down --wipe"
+
+
+def _lock(state: Path) -> Path:
+    return state.with_name(f"{state.name}.lock")
+
+
+def open_place(live: Mapping[str, str], stack: Path, say: Say) -> Site:
+    """The site of a rehearsal; whatever one that has died left there is ended and removed."""
+    state = folder_of(live)
+    leave(state, say)
     place = Place(stack.absolute(), state, "")
     kept = surroundings(live)
     offsets = [
         offset for _, _, offset in open_site(place, {**kept, "FIG_PORT_BASE": str(_LOWEST)}, make=True).stack.ports()
     ]
-    return open_site(place, {**kept, "FIG_PORT_BASE": str(_free_base(offsets))}, make=True)
+    site = open_site(place, {**kept, "FIG_PORT_BASE": str(_free_base(offsets))}, make=True)
+    return replace(site, mortal=True)
 
 
 def environment_of(site: Site, live: Mapping[str, str]) -> dict[str, str]:

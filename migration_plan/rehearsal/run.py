@@ -1,4 +1,4 @@
-"""A rehearsal in order: look, copy, start, play, count; nothing of it is left however it ends."""
+"""A rehearsal in order: look, copy, start, play, count. Nothing of it is left, and where it was killed nothing runs."""
 
 from __future__ import annotations
 
@@ -32,26 +32,30 @@ def rehearse(parts: Parts, live: Mapping[str, str], rounds: int, say: Say) -> Re
     stack = settings.file.parent / settings.rehearsal.stack if settings.rehearsal.stack else Place.of(live).file
     reads = traffic.recorded_by(Path(proxy.folder) for proxy in settings.proxies)
     _refuse(parts, settings, reads)
-    began = time.monotonic()
-    site = place.open_place(live, stack)
-    environment = place.environment_of(site, live)
-    try:
-        with place.only(environment), folder.locked(site.state):
-            copies = settings_file.load(environment)
-            pairs = _pairs(parts, bootstrap.load_plans(copies, environment), site)
-            say("servers")
-            place.begin_servers(site, lambda name, what: say(f"  {name} {what}"))
-            for name, (source, target) in pairs.items():
-                say(f"copy {name}")
-                copying.copy(source, target, name)
-            say("application")
-            place.begin(site, lambda name, what: say(f"  {name} {what}"), copies.rehearsal.processes)
-            report = _play(parts.domain, copies, environment, reads, rounds, say, began)
-    finally:
-        say("clearing away")
-        place.leave(site.state, lambda _name, _what: None)
+    with place.alone(parts.domain, place.folder_of(live)):
+        site = place.open_place(live, stack, lambda name, what: say(f"  {name} {what}"))
+        try:
+            report = _perform(parts, site, live, reads, rounds, say)
+        finally:
+            say("clearing away")
+            place.leave(site.state, lambda _name, _what: None)
     parts.journal.record(parts.domain, "rehearsed", report=report.as_json())
     return report
+
+
+def _perform(parts: Parts, site: Site, live: Mapping[str, str], reads: list[str], rounds: int, say: Say) -> Report:
+    began, environment = time.monotonic(), place.environment_of(site, live)
+    with place.only(environment), folder.locked(site.state):
+        copies = settings_file.load(environment)
+        pairs = _pairs(parts, bootstrap.load_plans(copies, environment), site)
+        say("servers")
+        place.begin_servers(site, lambda name, what: say(f"  {name} {what}"))
+        for name, (source, target) in pairs.items():
+            say(f"copy {name}")
+            copying.copy(source, target, name, site.state / "run")
+        say("application")
+        place.begin(site, lambda name, what: say(f"  {name} {what}"), copies.rehearsal.processes)
+        return _play(parts.domain, copies, environment, reads, rounds, say, began)
 
 
 def _refuse(parts: Parts, settings: Settings, reads: list[str]) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from migration_plan.errors import FigError
+from migration_plan.local import mortal
 
 MOST = 5000  # Of the newest reads.
 READERS = 4
@@ -90,7 +91,7 @@ def _start(command: Sequence[str], environment: Mapping[str, str], folder: Path)
     try:
         return subprocess.Popen(
             command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, preexec_fn=mortal.with_us(),
         )  # fmt: skip
     except OSError as error:
         raise FigError(

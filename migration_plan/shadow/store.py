@@ -13,16 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
-from typing import Any
 
-import psycopg
-from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
-
-from migration_plan.errors import JournalUnreachable
+from migration_plan.journal_session import Connection, JournalSession
 from migration_plan.shadow.evidence import Field, Group, Seen
 from migration_plan.shadow.tally import Sums
-from migration_plan.side import CONNECT
 from proxy.shadow_comparer import Kind
 
 EXAMPLES = 20
@@ -45,35 +39,19 @@ class Shown:
     service: str
 
 
-class ShadowStore:
-    """Raises JournalUnreachable, and nothing else, when the database is away. Not for several threads at once."""
+class ShadowStore(JournalSession):
+    """Each call is one transaction. Not for several threads at once."""
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = make_conninfo(dsn, **{**CONNECT, "application_name": "fig-shadow"})
-        self._connection: psycopg.Connection[dict[str, Any]] | None = None
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+    application = "fig-shadow"
 
     @contextmanager
-    def _session(self) -> Iterator[psycopg.Connection[dict[str, Any]]]:
-        try:
-            if self._connection is None or self._connection.closed:
-                self._connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)
-                _install(self._connection)
-            with self._connection.transaction():
-                yield self._connection
-        except psycopg.OperationalError as error:
-            self.close()
-            raise JournalUnreachable(
-                f"the journal's database does not answer: {str(error).strip().splitlines()[0]}", "fig status"
-            ) from error
+    def _transaction(self) -> Iterator[Connection]:
+        with self.session() as connection, connection.transaction():
+            yield connection
 
     def begin(self, domain: str) -> None:
         """Start anew if the stage began after what is there was found; else change nothing. May be repeated."""
-        with self._session() as connection:
+        with self._transaction() as connection:
             found = connection.execute(
                 "select s.changed_at as stage_at, w.stage_at as known from fig.stage s"
                 " left join fig.shadow w using (domain) where s.domain = %s",
@@ -84,13 +62,13 @@ class ShadowStore:
 
     def forget(self, domain: str) -> None:
         """All evidence, because the service or the plan is another one now."""
-        with self._session() as connection:
+        with self._transaction() as connection:
             found = connection.execute("select stage_at from fig.shadow where domain = %s", [domain]).fetchone()
             _forget(connection, domain, found["stage_at"] if found else None)
 
     def since(self) -> dict[str, datetime]:
         """From when on each domain's evidence counts."""
-        with self._session() as connection:
+        with self._transaction() as connection:
             return {row["domain"]: row["since"] for row in connection.execute("select domain, since from fig.shadow")}
 
     def write(
@@ -104,7 +82,7 @@ class ShadowStore:
 
         `since`: as it was when these sums began; `keep`: seconds for which a domain's examples stay.
         """
-        with self._session() as connection:
+        with self._transaction() as connection:
             rows = connection.execute("select domain, since from fig.shadow for share").fetchall()
             domains = {row["domain"] for row in rows if since.get(row["domain"]) == row["since"]}
             _write_routes(connection, sums, domains)
@@ -119,7 +97,7 @@ class ShadowStore:
 
     def seen(self, domain: str) -> dict[str, Seen]:
         """All evidence of a domain, by route."""
-        with self._session() as connection:
+        with self._transaction() as connection:
             routes = connection.execute(
                 "select *, extract(epoch from last_at - first_at)::float8 as seconds,"
                 " extract(epoch from clock_timestamp() - last_at)::float8 as age"
@@ -146,7 +124,7 @@ class ShadowStore:
 
     def examples(self, domain: str, of_each: int = 1) -> list[Shown]:
         """The newest of each route and field."""
-        with self._session() as connection:
+        with self._transaction() as connection:
             found = connection.execute(
                 "select route, path, at, request_id, monolith, service from"
                 " (select *, row_number() over (partition by route, path order by id desc) as n"
@@ -157,20 +135,20 @@ class ShadowStore:
 
     def dropped(self, domain: str) -> dict[str, int]:
         """Samples that were not compared, by reason."""
-        with self._session() as connection:
+        with self._transaction() as connection:
             found = connection.execute("select reason, count from fig.shadow_dropped where domain = %s", [domain])
             return {row["reason"]: row["count"] for row in found}
 
+    def _prepare(self, connection: Connection) -> None:
+        """Create the tables where they are not yet."""
+        last = "select 1 from pg_class where oid = to_regclass('fig.shadow_dropped')"
+        if connection.execute(last).fetchone() is None:
+            with connection.transaction():
+                connection.execute("select pg_advisory_xact_lock(hashtext('fig.shadow'))")
+                connection.execute(files(__package__).joinpath("store.sql").read_text())
 
-def _install(connection: psycopg.Connection[dict[str, Any]]) -> None:
-    """Create the tables where they are not yet."""
-    if connection.execute("select 1 from pg_class where oid = to_regclass('fig.shadow_dropped')").fetchone() is None:
-        with connection.transaction():
-            connection.execute("select pg_advisory_xact_lock(hashtext('fig.shadow'))")
-            connection.execute(files(__package__).joinpath("store.sql").read_text())
 
-
-def _forget(connection: psycopg.Connection[dict[str, Any]], domain: str, stage_at: datetime | None) -> None:
+def _forget(connection: Connection, domain: str, stage_at: datetime | None) -> None:
     connection.execute(
         "insert into fig.shadow (domain, stage_at) values (%s, %s) on conflict (domain)"
         " do update set stage_at = excluded.stage_at, since = clock_timestamp()",
@@ -180,7 +158,7 @@ def _forget(connection: psycopg.Connection[dict[str, Any]], domain: str, stage_a
         connection.execute(f"delete from fig.shadow_{table} where domain = %s", [domain])  # noqa: S608
 
 
-def _write_routes(connection: psycopg.Connection[dict[str, Any]], sums: Sums, domains: set[str]) -> None:
+def _write_routes(connection: Connection, sums: Sums, domains: set[str]) -> None:
     for (domain, route, kind), count in sorted(sums.kinds.items()):
         if domain in domains:
             name = _COLUMN[kind]
@@ -200,7 +178,7 @@ def _write_routes(connection: psycopg.Connection[dict[str, Any]], sums: Sums, do
             )
 
 
-def _write_fields(connection: psycopg.Connection[dict[str, Any]], sums: Sums, domains: set[str]) -> None:
+def _write_fields(connection: Connection, sums: Sums, domains: set[str]) -> None:
     for place in sorted(sums.raw.keys() | sums.noise.keys()):
         if place[0] in domains:
             connection.execute(
@@ -210,9 +188,7 @@ def _write_fields(connection: psycopg.Connection[dict[str, Any]], sums: Sums, do
             )
 
 
-def _write_examples(
-    connection: psycopg.Connection[dict[str, Any]], sums: Sums, domains: set[str], keep: Mapping[str, float]
-) -> None:
+def _write_examples(connection: Connection, sums: Sums, domains: set[str], keep: Mapping[str, float]) -> None:
     for one in sums.examples:
         if one.domain in domains:
             connection.execute(

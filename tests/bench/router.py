@@ -1,4 +1,8 @@
-"""What the router costs, against the same nginx with plain proxy_pass: before the monolith, and before nothing."""
+"""What the router costs, against the same nginx with plain proxy_pass: before the monolith, and before nothing.
+
+Before nothing each kind of request has two figures: requests per second, for which client, proxy and upstream share
+the machine's cores, and the CPU that the proxy's one worker used for a request, which is the router's own.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ import statistics
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 import httpx
+import psutil
 
 from proxy import nginx
 from proxy.config import Domain, ProxyConfig, Route, Upstream
@@ -20,6 +26,45 @@ from tests.support.stack import running_stack
 from tests.support.waiting import wait_until
 
 READ = "/api/catalog/products"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Requests of one kind, and the part of plain proxying's rate that they are to reach."""
+
+    name: str
+    at_least: float
+    method: str = "GET"
+    path: str = READ
+    has_body: bool = False
+
+
+@dataclass(frozen=True)
+class Server:
+    """An nginx, where it listens and its master process."""
+
+    address: str
+    master: int
+
+    def cpu(self) -> float:
+        """Seconds of CPU that its workers have used."""
+        times = [worker.cpu_times() for worker in psutil.Process(self.master).children()]
+        return sum(time.user + time.system for time in times)
+
+
+@dataclass(frozen=True)
+class Run:
+    rate: Rate
+    cpu: float
+    """Microseconds of the workers' CPU for one request."""
+
+
+KINDS = (
+    Kind("writes of a domain with a body", 0.6, "POST", has_body=True),
+    Kind("writes of a domain without a body", 0.6, "POST"),
+    Kind("reads of a domain at rest", 0.9),
+    Kind("reads of no domain", 0.6, path="/elsewhere"),
+)
 
 # The peer: the same program with the same settings and the same log, and nothing decided.
 PLAIN = """
@@ -63,8 +108,11 @@ def measure(scale: Scale) -> Sequence[Figure]:
 def before_the_monolith(scale: Scale) -> Sequence[Figure]:
     """Reads of the catalog's list, anonymous, by 16 kept connections."""
     for stack in running_stack(None, "monolith", "nginx"):
+        master = int((stack.folder / "proxy" / "nginx.pid").read_text())
         with plain(f"127.0.0.1:{stack.ports['monolith']}", workers=2) as peer:
-            ours, against = _in_turn(scale, f"127.0.0.1:{stack.ports['public']}", peer, "GET", READ)
+            ours, against = _in_turn(
+                scale, Server(f"127.0.0.1:{stack.ports['public']}", master), peer, Kind("reads", 0.97)
+            )
     return [
         _throughput("router before the monolith, reads", ours, against, 0.97),
         _p99("router before the monolith, p99 of reads", ours, against, 1.1),
@@ -72,60 +120,70 @@ def before_the_monolith(scale: Scale) -> Sequence[Figure]:
 
 
 def before_nothing(scale: Scale) -> Sequence[Figure]:
-    """An upstream that answers at once: a read and a write of a domain at rest, and a read of no domain."""
-    with nothing() as upstream, plain(upstream, workers=1) as peer, router(upstream) as address:
+    """An upstream that answers at once: reads and writes of a domain at rest, and reads of no domain."""
+    with nothing() as upstream, plain(upstream.address, workers=1) as peer, router(upstream.address) as one:
         figures = []
-        for what, method, path, at_least in (
-            ("writes of a domain", "POST", READ, 0.6),
-            ("reads of a domain at rest", "GET", READ, 0.9),
-            ("reads of no domain", "GET", "/elsewhere", 0.6),
-        ):
-            ours, against = _in_turn(scale, address, peer, method, path)
-            figures.append(_throughput(f"router before a null upstream, {what}", ours, against, at_least))
+        for kind in KINDS:
+            ours, against = _in_turn(scale, one, peer, kind)
+            name = f"router before a null upstream, {kind.name}"
+            figures += [_throughput(name, ours, against, kind.at_least), _cpu(name, ours, against, kind.at_least)]
     return figures
 
 
-def _in_turn(scale: Scale, ours: str, against: str, method: str, path: str) -> tuple[list[Rate], list[Rate]]:
+def _in_turn(scale: Scale, ours: Server, against: Server, kind: Kind) -> tuple[list[Run], list[Run]]:
     """A B A B …, after a short run of each."""
     seconds, pairs = scale.of(5, 1), []
-    for address in (ours, against):
-        wrk(f"http://{address}{path}", 1, method=method)
+    for server in (ours, against):
+        _run(server, 1, kind)
     for number in range(scale.of(5, 1)):
-        pair = tuple(wrk(f"http://{address}{path}", seconds, method=method) for address in (ours, against))
-        if failed := sum(rate.failed for rate in pair):
-            raise RuntimeError(f"{failed} requests failed on {method} {path}")
+        one, other = (_run(server, seconds, kind) for server in (ours, against))
+        if failed := one.rate.failed + other.rate.failed:
+            raise RuntimeError(f"{failed} requests failed: {kind.name}")
         scale.say(
-            f"{method} {path} {number + 1}: ours {pair[0].per_second:,.0f}/s, against {pair[1].per_second:,.0f}/s"
+            f"{kind.name} {number + 1}: ours {one.rate.per_second:,.0f}/s, {one.cpu:.1f} µs; "
+            f"against {other.rate.per_second:,.0f}/s, {other.cpu:.1f} µs"
         )
-        pairs.append(pair)
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        pairs.append((one, other))
+    return [one for one, _ in pairs], [other for _, other in pairs]
 
 
-def _throughput(name: str, ours: Sequence[Rate], against: Sequence[Rate], at_least: float) -> Figure:
-    one, other = (statistics.median(rate.per_second for rate in rates) for rates in (ours, against))
+def _run(server: Server, seconds: int, kind: Kind) -> Run:
+    before = server.cpu()
+    rate = wrk(f"http://{server.address}{kind.path}", seconds, method=kind.method, has_body=kind.has_body)
+    return Run(rate, (server.cpu() - before) * 1e6 / rate.count)
+
+
+def _throughput(name: str, ours: Sequence[Run], against: Sequence[Run], at_least: float) -> Figure:
+    one, other = (statistics.median(run.rate.per_second for run in runs) for runs in (ours, against))
     return Figure(name, one, other, one / other, at_least, "requests/s")
 
 
-def _p99(name: str, ours: Sequence[Rate], against: Sequence[Rate], at_most: float) -> Figure:
-    one, other = (statistics.median(rate.p99_ms for rate in rates) for rates in (ours, against))
+def _cpu(name: str, ours: Sequence[Run], against: Sequence[Run], at_least: float) -> Figure:
+    """The least of each: whatever else the machine does only adds to it."""
+    one, other = (min(run.cpu for run in runs) for runs in (ours, against))
+    return Figure(f"{name}: CPU a request", one, other, other / one, at_least, "µs")
+
+
+def _p99(name: str, ours: Sequence[Run], against: Sequence[Run], at_most: float) -> Figure:
+    one, other = (statistics.median(run.rate.p99_ms for run in runs) for runs in (ours, against))
     return Figure(name, one, other, other / one, 1 / at_most, "ms")
 
 
 @contextmanager
-def plain(behind: str, workers: int) -> Iterator[str]:
-    """The peer before one upstream; its address."""
-    with _nginx(PLAIN, behind=behind, workers=str(workers)) as address:
-        yield address
+def plain(behind: str, workers: int) -> Iterator[Server]:
+    """The peer before one upstream."""
+    with _nginx(PLAIN, behind=behind, workers=str(workers)) as server:
+        yield server
 
 
 @contextmanager
-def nothing() -> Iterator[str]:
-    with _nginx(NOTHING) as address:
-        yield address
+def nothing() -> Iterator[Server]:
+    with _nginx(NOTHING) as server:
+        yield server
 
 
 @contextmanager
-def router(upstream: str) -> Iterator[str]:
+def router(upstream: str) -> Iterator[Server]:
     """Our nginx with one domain at rest, before one upstream, with one worker."""
     folder = places.server_folder("fig-bench-")
     config = ProxyConfig(
@@ -143,11 +201,11 @@ def router(upstream: str) -> Iterator[str]:
         process = nginx.start(config)
         ending.callback(process.wait, 20)
         ending.callback(process.terminate)
-        yield config.public
+        yield Server(config.public, process.pid)
 
 
 @contextmanager
-def _nginx(text: str, **more: str) -> Iterator[str]:
+def _nginx(text: str, **more: str) -> Iterator[Server]:
     folder, address = places.server_folder("fig-bench-"), f"127.0.0.1:{free_port()}"
     with ExitStack() as ending:
         ending.callback(shutil.rmtree, folder)
@@ -157,7 +215,7 @@ def _nginx(text: str, **more: str) -> Iterator[str]:
         ending.callback(process.wait, 20)
         ending.callback(process.terminate)
         wait_until(lambda: _answers(address), 10, f"nginx of {conf} answers")
-        yield address
+        yield Server(address, process.pid)
 
 
 def _answers(address: str) -> bool:

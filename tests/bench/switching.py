@@ -1,4 +1,7 @@
-"""Whole switches of the catalog on a real stack: whether their holds grow with the rows, and who else feels them."""
+"""Whole switches of the catalog on a real stack: whether their holds grow with the rows, and who else feels them.
+
+Who writes meanwhile, and for I9 who switches, is a process of its own (`apart`).
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing.synchronize import Event
 
 import psycopg
 
+from migration_plan.errors import SwitchAborted
 from migration_plan.lifecycle import Side
+from tests.bench.apart import apart
 from tests.bench.figure import Figure, Scale
 from tests.load.moving import Moving
 from tests.load.person import Person
@@ -59,24 +65,20 @@ def seller(stack: Stack, name: str, seed: int) -> Seller:
     return one
 
 
-@contextmanager
-def writers(stack: Stack, tag: str, count: int = 4) -> Iterator[None]:
+def write(begun: Event, stop: Event, stack: Stack, tag: str, count: int = 4) -> None:
     """People who change their stock, some eighty times a second together."""
-    people, stop = [seller(stack, f"{tag}-{number}", number) for number in range(count)], threading.Event()
+    people = [seller(stack, f"{tag}-{number}", number) for number in range(count)]
 
-    def write(one: Seller) -> None:
+    def change(one: Seller) -> None:
         while not stop.wait(PAUSE):
             one.change_stock(one.products[0])
 
-    threads = [threading.Thread(target=write, args=(one,)) for one in people]
+    threads = [threading.Thread(target=change, args=(one,)) for one in people]
     for thread in threads:
         thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    begun.set()
+    for thread in threads:
+        thread.join()
     broken = [act.evidence for one in people for act in one.operations if act.evidence]
     if broken:
         raise RuntimeError(f"a write failed: {broken[0]}")
@@ -85,7 +87,7 @@ def writers(stack: Stack, tag: str, count: int = 4) -> Iterator[None]:
 def holds(small: Stack, large: Stack, few: int, many: int, scale: Scale) -> Figure:
     """Switches in turn, on the one and on the other; both have writers all the time."""
     held: dict[int, list[float]] = {few: [], many: []}
-    with writers(small, "small"), writers(large, "large"):
+    with apart(write, small, "small"), apart(write, large, "large"):
         for number in range(scale.of(30, 4)):
             for rows, stack in ((few, small), (many, large)):
                 held[rows].append(switch(Moving(stack), number))
@@ -109,13 +111,13 @@ def untouched(stack: Stack, scale: Scale) -> Figure:
     one = seller(stack, "reader", 1)
     seconds: dict[bool, list[float]] = {True: [], False: []}
     turn = 0
-    with writers(stack, "beside"):
+    with apart(write, stack, "beside"):
         while min(map(len, seconds.values())) < scale.of(5000, 300):
             turn += 1
             window = len(seconds[turn % 2 == 0]) + scale.of(500, 100)
             with ExitStack() as during:
                 if turn % 2 == 0:
-                    during.enter_context(switches(stack))
+                    during.enter_context(apart(switch_on_and_on, stack))
                 while len(seconds[turn % 2 == 0]) < window:
                     began = time.monotonic()
                     one.look_at_self()
@@ -127,25 +129,16 @@ def untouched(stack: Stack, scale: Scale) -> Figure:
     return Figure("requests beside a switch: p99 ratio, upper end of 95 %", upper, 1, 1 / upper, 1 / 1.2, "x")
 
 
-@contextmanager
-def switches(stack: Stack) -> Iterator[None]:
-    """There and back, one after the other, until the block ends; then the monolith owns."""
-    stop, moving = threading.Event(), Moving(stack)
-
-    def run() -> None:
-        number = 0
-        while not stop.wait(0.5):
-            switch(moving, number)
-            number += 1
-        moving.give_to(Side.MONOLITH)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+def switch_on_and_on(begun: Event, stop: Event, stack: Stack) -> None:
+    """There and back, one after the other, until told to stop; then the monolith owns."""
+    moving, forward = Moving(stack), True
+    moving.wait_until_settled()
+    begun.set()
+    while not stop.wait(0.5):
+        with suppress(SwitchAborted):  # Taken back: the same once more.
+            moving.switch(forward)
+            forward = not forward
+    moving.give_to(Side.MONOLITH)
 
 
 def percentile(values: Sequence[float], share: float) -> float:

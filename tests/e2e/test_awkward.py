@@ -16,6 +16,7 @@ import pytest
 
 from migration_plan.errors import PreflightRefused, SwitchAborted
 from migration_plan.lifecycle import Side
+from migration_plan.local import processes
 from tests.awkward.people import People
 from tests.load.moving import Moving
 from tests.support.postgres import postgres_programs
@@ -130,6 +131,29 @@ def test_a_domain_of_a_strange_monolith_goes_there_and_back_while_people_use_it(
     assert sums(stack.env["FIG_BOOK_DSN"], SERVICE_SUMS) == monolith
 
 
+def kill_a_rehearsal(stack: Stack, reached: str) -> int:
+    """By SIGKILL, once it has said that; returns the session of its servers."""
+    command = [Path(sys.executable).parent / "fig", "rehearse", "ledger"]
+    with subprocess.Popen(command, cwd=PROJECT, env=stack.env, text=True, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert any(line.strip() == reached for line in process.stdout), f"it never said: {reached}"
+        state = stack.state.with_name("s-rehearsal")
+        session = int(json.loads((state / "session.json").read_text(encoding="utf-8"))["session"])
+        assert processes.of_session(session), "its servers run"
+        process.kill()
+    return session
+
+
+def test_a_rehearsal_that_is_killed_leaves_files_alone_and_status_and_doctor_name_them(stack: Stack):
+    """The next one removes them: the next test."""
+    session = kill_a_rehearsal(stack, "application")
+    wait_until(lambda: not processes.of_session(session), 30, "its servers end with it")
+    left = stack.state.with_name("s-rehearsal")
+    assert json.loads(stack.fig("status", "--json").stdout)["rehearsal_left"] == str(left)
+    found = {one["code"]: one["next_step"] for one in json.loads(stack.fig("doctor", "--json").stdout)["findings"]}
+    assert found["rehearsal-left"] == f"FIG_STATE={left} fig down --wipe"
+
+
 def test_a_rehearsal_switches_copies_under_recorded_reads_and_touches_nothing_live(stack: Stack):
     live = {side: rows(stack.env[f"FIG_{side}_DSN"]) for side in ("ACME", "BOOK")}
     before = fig(stack, "history", "ledger", "-n", "1")["entries"]
@@ -144,7 +168,7 @@ def test_a_rehearsal_switches_copies_under_recorded_reads_and_touches_nothing_li
     assert {side: rows(stack.env[f"FIG_{side}_DSN"]) for side in live} == live
     entries = fig(stack, "history", "ledger", "-n", "2")["entries"]
     assert [one["kind"] for one in entries] == [before[-1]["kind"], "rehearsed"]
-    assert not stack.state.with_name("rehearsal").exists()
+    assert not stack.state.with_name("s-rehearsal").exists()
 
 
 @pytest.mark.parametrize(("checkpoint", "giver"), [("after-hold", Side.MONOLITH), ("after-release", Side.SERVICE)])

@@ -65,7 +65,7 @@ def test_whoever_dies_at_rest_nothing_is_lost(arena: Arena, victim: str, owner: 
     arena.expect_no_broken_promise()
 
 
-@pytest.mark.parametrize("giver", list(Side), ids=["cutover", "rollback"])
+@pytest.mark.parametrize("giver", [pytest.param(Side.MONOLITH, marks=pytest.mark.full), Side.SERVICE])
 def test_rows_that_were_applied_but_not_flushed_come_again(arena: Arena, giver: Side) -> None:
     """The taker crashes after the drain was seen, and comes back without the rows that the drain had counted."""
     taker = server_of(giver.other)

@@ -43,7 +43,7 @@ def resumed(arena: Arena) -> tuple[int, str]:
     return done.returncode, str(json.loads(done.stdout).get("case"))
 
 
-@pytest.mark.parametrize("giver", list(Side), ids=["cutover", "rollback"])
+@pytest.mark.parametrize("giver", [Side.MONOLITH, pytest.param(Side.SERVICE, marks=pytest.mark.full)])
 def test_a_taker_that_is_away_after_the_decision_is_waited_for(arena: Arena, giver: Side) -> None:
     """Released and not granted, and the taker cannot be read: the only case in which nobody can own."""
     arena.prepare(giver)
@@ -58,7 +58,7 @@ def test_a_taker_that_is_away_after_the_decision_is_waited_for(arena: Arena, giv
     arena.expect_no_broken_promise()
 
 
-@pytest.mark.parametrize("owner", list(Side), ids=["monolith-owns", "service-owns"])
+@pytest.mark.parametrize("owner", [pytest.param(Side.MONOLITH, marks=pytest.mark.full), Side.SERVICE])
 def test_an_owner_that_cannot_be_read_is_waited_for(arena: Arena, owner: Side) -> None:
     arena.prepare(owner)
     with server_away(arena, owner):

@@ -100,7 +100,7 @@ export function failed(place, error) {
     announce(inWords(error));
 }
 
-// A calm block for what is empty, missing or wrong.
+// A calm block for what is empty, missing or wrong; where the page has no heading of its own, this is it.
 export function notice(name, title, ...more) {
-    return h('div', { class: 'notice' }, icon(name), h('h2', {}, title), ...more);
+    return h('div', { class: 'notice' }, icon(name), h(find('h1:not(#content h1)') ? 'h2' : 'h1', {}, title), ...more);
 }

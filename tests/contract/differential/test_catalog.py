@@ -6,7 +6,7 @@ import os
 
 from tests.contract.differential.explore import Pair, explore
 
-EXAMPLES = 2000 if os.environ.get("FIG_PROOF") == "full" else 25
+EXAMPLES = 2000 if os.environ.get("FIG_PROOF") == "full" else 16
 
 
 def test_the_catalog_behaves_the_same_on_both_sides(catalog: Pair) -> None:

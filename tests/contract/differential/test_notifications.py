@@ -6,7 +6,7 @@ import os
 
 from tests.contract.differential.explore import Pair, explore
 
-EXAMPLES = 300 if os.environ.get("FIG_PROOF") == "full" else 4
+EXAMPLES = 300 if os.environ.get("FIG_PROOF") == "full" else 3
 
 
 def test_notifications_behave_the_same_on_both_sides(notifications: Pair) -> None:

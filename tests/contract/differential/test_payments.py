@@ -6,7 +6,7 @@ import os
 
 from tests.contract.differential.explore import Pair, explore
 
-EXAMPLES = 400 if os.environ.get("FIG_PROOF") == "full" else 8
+EXAMPLES = 400 if os.environ.get("FIG_PROOF") == "full" else 5
 
 
 def test_payments_behave_the_same_on_both_sides(payments: Pair) -> None:

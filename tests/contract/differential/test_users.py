@@ -6,7 +6,7 @@ import os
 
 from tests.contract.differential.explore import Pair, explore
 
-EXAMPLES = 500 if os.environ.get("FIG_PROOF") == "full" else 10
+EXAMPLES = 500 if os.environ.get("FIG_PROOF") == "full" else 7
 
 
 def test_users_behave_the_same_on_both_sides(users: Pair) -> None:

@@ -65,6 +65,10 @@ class ProbeService:
         eventlet.sleep(seconds)
         return document({"slept": seconds})
 
+    @http("GET", "/quick")
+    def quick(self, request: Request) -> Response:
+        return document({"done": True})
+
     @http("GET", "/fails")
     def fails(self, request: Request) -> Response:
         raise KeyError("a secret of ours")

@@ -88,7 +88,7 @@ def test_a_service_outlives_its_broker_and_finds_it_again(
     assert call(rabbitmq, {"args": [product["id"]], "kwargs": {}})["result"] == product
 
 
-def call(rabbitmq: RabbitServer, body: object) -> dict[str, Any]:
+def call(rabbitmq: RabbitServer, body: object, traceparent: str = "") -> dict[str, Any]:
     """One RPC as another service would make it."""
     replies: list[Any] = []
     key = str(uuid.uuid4())
@@ -102,6 +102,7 @@ def call(rabbitmq: RabbitServer, body: object) -> dict[str, Any]:
                 reply_to=key,
                 correlation_id=key,
                 serializer="json",
+                headers={"nameko.traceparent": traceparent} if traceparent else {},
             )
             connection.drain_events(timeout=20)
     return replies[0]

@@ -71,7 +71,9 @@ def test_every_change_is_bounced_and_nothing_is_changed(
         assert answer.json()["type"] == "/problems/fenced"
     assert rows(catalog_database) == before
     shown = seller.get("/internal/metrics").body.decode()
-    assert 'fig_app_fences_total{answer="bounced",app="catalog",domain="catalog",side="service"} 9.0' in shown
+    assert (
+        'fig_app_fenced_requests_total{answer="handed_back",app="catalog",domain="catalog",side="service"} 9.0' in shown
+    )
     assert 'fig_app_requests_total{app="catalog",method="write",side="service",status="4xx"} 9.0' in shown
 
 

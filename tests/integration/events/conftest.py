@@ -102,6 +102,7 @@ class Side:
     start: Callable[[], Any]
     process: Callable[[], subprocess.Popen[bytes]]
     log: Path
+    environment: dict[str, str]
     url: str = ""
 
     def send(self, number: signal.Signals) -> None:
@@ -199,7 +200,7 @@ def service_side(
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
     }
     process = ServiceProcess(environment, tmp_path / "service.log", DIARY)
-    side = Side(services_server, name, process.start, lambda: _of(process), process.log, process.url)
+    side = Side(services_server, name, process.start, lambda: _of(process), process.log, environment, process.url)
     side.become("owner")
     yield side
     process.kill()
@@ -218,7 +219,7 @@ def monolith_side(
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
     }
     process = _Module([sys.executable, "-m", DIARY_MONOLITH], environment, tmp_path / "monolith.log")
-    side = Side(monolith_server, name, process.start, lambda: _of(process), process.log)
+    side = Side(monolith_server, name, process.start, lambda: _of(process), process.log, environment)
     side.become("owner")
     yield side
     process.kill()

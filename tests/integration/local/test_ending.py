@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from migration_plan.local import ports, processes
+from migration_plan.local import down, folder, mortal, ports, processes
+from tests.support import dying
 from tests.support.stack import private_stack
 from tests.support.waiting import wait_until
 
@@ -116,3 +119,37 @@ def mentioning(text: str) -> list[str]:
             if text in (line := file.read_text(encoding="utf-8", errors="replace")):
                 found.append(line)
     return found
+
+
+def start_a_sleeper_and_die(where: str) -> None:
+    sleeper = subprocess.Popen(["sleep", "7777"], preexec_fn=mortal.with_us())
+    Path(where).write_text(str(sleeper.pid), encoding="utf-8")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_what_must_not_outlive_us_ends_when_we_are_killed(tmp_path):
+    note = tmp_path / "pid"
+    dying.run(start_a_sleeper_and_die, str(note))
+    pid = int(note.read_text(encoding="utf-8"))
+    wait_until(lambda: processes.describe(pid) is None, 5, "the sleeper is gone")
+
+
+def wipe_and_die(state: str) -> None:
+    removed = shutil.rmtree
+
+    def last(path: Path) -> None:
+        removed(path)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    shutil.rmtree = last  # type: ignore[assignment]
+    down.wipe(Path(state))
+
+
+def test_a_wipe_that_was_killed_is_repeated_and_leaves_nothing(server_folder):
+    state = server_folder / "s"
+    folder.prepare(state)
+    while len(list(state.iterdir())) > 1:
+        dying.run(wipe_and_die, str(state))
+        assert (state / folder.MARK).exists(), "still known as ours"
+    down.wipe(state)
+    assert not state.exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,10 @@ import yaml
 from migration_plan.doctor.finding import CODES
 from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import Side, Stage
+from migration_plan.local import folder
+from migration_plan.versions import VERSIONS
 from tests.integration.plan.conftest import World
+from tests.support.certificates import Authority
 from tests.support.postgres import free_port
 from tests.support.waiting import wait_until
 
@@ -225,3 +229,79 @@ def test_a_proxy_that_is_away(world: World) -> None:
         expect(world, "proxy-away")
     finally:
         socket.with_suffix(".away").rename(socket)
+
+
+def test_what_a_killed_rehearsal_has_left_on_disk(world: World) -> None:
+    state = world.settings.parent / "none-rehearsal"
+    folder.prepare(state)
+    [finding] = world.json("doctor")["findings"]
+    assert finding["code"] == "rehearsal-left"
+    variable, *command = finding["next_step"].split()
+    assert world.fig(*command[1:], FIG_STATE=variable.partition("=")[2]).returncode == 0
+    assert not state.exists()
+    assert not found(world)
+
+
+@pytest.mark.parametrize(
+    ("where", "version", "code"), [("service", 99, "schema-newer"), ("monolith", 0, "schema-older")]
+)
+def test_another_fig_was_in_a_database_and_it_is_left_as_it_is(
+    world: World, where: str, version: int, code: str
+) -> None:
+    with on(world, where) as connection:
+        connection.execute("update fig.version set version = %s where part = 'side'", [version])
+        try:
+            assert found(world) == {code}
+            there = connection.execute("select version from fig.version where part = 'side'").fetchone()
+            assert there == (version,)
+        finally:
+            connection.execute("update fig.version set version = %s where part = 'side'", [VERSIONS["side"]])
+
+
+def test_a_column_that_the_lens_does_not_explain(world: World) -> None:
+    with on(world, "service") as connection:
+        connection.execute("alter table public.parcel add column weight int")
+        try:
+            expect(world, "lens-misfit")
+        finally:
+            connection.execute("alter table public.parcel drop column weight")
+
+
+@pytest.fixture
+def with_tls(world: World, tmp_path: Path) -> Iterator[Path]:
+    """Where the files are that fig.yml names; what runs is as it was."""
+    before = world.settings.read_text()
+    document = yaml.safe_load(before)
+    document["proxies"][0]["tls"] = {"certificate": str(tmp_path / "shown.pem"), "key": str(tmp_path / "shown.key")}
+    document["upstreams"]["elsewhere"] = ["127.0.0.1:1"]
+    document["upstream_tls"] = {"authorities": str(tmp_path / "authority.pem"), "names": {"elsewhere": "localhost"}}
+    world.settings.write_text(yaml.safe_dump(document))
+    yield tmp_path
+    world.settings.write_text(before)
+
+
+def test_certificates_that_have_ended_or_will_or_have_not_begun(world: World, with_tls: Path) -> None:
+    good = (-3.0, 30.0)
+    for days, code in (
+        (good, None),
+        ((-30.0, -0.1), "certificate-expired"),
+        ((-30.0, 20.9), "certificate-expires"),
+        ((0.1, 30.0), "certificate-not-yet"),
+    ):
+        for shown, trusted in ((days, good), (good, days)):
+            Authority(with_tls, trusted).issue("shown", days=shown)
+            # The proxy that runs knows nothing of them yet.
+            assert found(world) == {"proxy-drift", *([code] if code else [])}
+
+
+def test_certificates_and_keys_that_do_not_fit_or_are_not_there(world: World, with_tls: Path) -> None:
+    authority = Authority(with_tls, (-3.0, 30.0))
+    authority.issue("shown", days=(-3.0, 30.0))
+    authority.issue("other").key.replace(with_tls / "shown.key")
+    assert found(world) == {"proxy-drift", "certificate-key"}
+    for name in ("shown.pem", "shown.key", "authority.pem"):
+        Authority(with_tls, (-3.0, 30.0)).issue("shown", days=(-3.0, 30.0))
+        (with_tls / name).unlink()
+        assert found(world) == {"certificate-unreadable"}
+        (with_tls / name).write_text("no certificate\n")
+        assert found(world) == {"proxy-drift", "certificate-unreadable"}

@@ -5,19 +5,32 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 
-from migration_plan import controller, switch
+from cdc import control, refill, slots, source
+from cdc.control import Event, Phase
+from cdc.losses import SourceBehind
+from cdc.projection import Table
+from cdc.stream_errors import GuardRefused
+from migration_plan import diagnosis, restarts, steering, switch
+from migration_plan.adoption import adopt
 from migration_plan.controller import recover
-from migration_plan.errors import LeaseHeld, LeaseLost, SideUnreachable, SwitchAborted
+from migration_plan.errors import LeaseHeld, LeaseLost, SideUnreachable, StaleEpoch, SwitchAborted
 from migration_plan.journal import Journal, Lease
 from migration_plan.lifecycle import Row, Side, Stage
 from migration_plan.parts import Parts, read_rows
+from migration_plan.recovery import Case
+from migration_plan.restarts import How
 from migration_plan.side import SideDatabase
+from migration_plan.streams import spec
 from proxy.client import ProxyClient
+from tests.integration.cdc.stream.conftest import execute
 from tests.integration.plan.conftest import World
+from tests.support.waiting import wait_until
 
 
 def begin_intent(parts: Parts, switch: UUID) -> None:
@@ -53,7 +66,7 @@ def test_an_intent_that_is_newer_than_the_rows_that_were_read_is_left_alone(
 
     with world.parts() as parts:
         before = parts.sides[Side.MONOLITH].row(parts.domain)
-        monkeypatch.setattr(controller, "read_rows", read_then_stand_still)
+        monkeypatch.setattr(diagnosis, "read_rows", read_then_stand_still)
         assert recover(parts).settled
         assert parts.sides[Side.MONOLITH].row(parts.domain) == before
         assert open_switch(parts) == switch
@@ -175,3 +188,74 @@ def test_a_drain_that_outlasts_the_lease_keeps_it(world: World, monkeypatch: pyt
         began = time.monotonic()
         assert mover.move(forward=True).switch
     assert [at for at in renewed if at - began > 0.5], "renewed in the drain"
+
+
+def test_a_copy_asked_for_the_other_way_round_writes_nothing_on_a_side_that_gives_the_domain_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads while the service is fenced and the monolith has not caught up, and would write once it has released."""
+    world.bring_to(Stage.SERVICE)
+    with world.parts() as parts:
+        service, asked = parts.sides[Side.SERVICE], spec(parts, Side.SERVICE)  # By whom the monolith was seen to own.
+        owner = service.row(parts.domain)
+        assert owner is not None
+        back = steering.chosen(parts, "to_monolith")
+        steering.pause(parts, back)
+        active = "select 1 from pg_replication_slots where slot_name = 'fig_parcels_to_monolith' and active"
+        wait_until(lambda: not execute(world.dsns["service"], active), 10, "the stream back stands still")
+        execute(world.dsns["service"], "insert into parcel values (4711, 'acknowledged')")
+        see = refill.see
+
+        def see_and_give_back(reading: psycopg.Connection[Any], snapshot: str) -> None:
+            see(reading, snapshot)
+            service.release(parts.domain, owner.epoch + 1, 1.0)
+
+        service.fence(parts.domain, owner.epoch, 1.0, [])
+        monkeypatch.setattr(refill, "see", see_and_give_back)
+        with pytest.raises(GuardRefused):
+            refill.refill(asked, Table("public", "parcel"))
+        steering.go_on(parts, back)
+        assert recover(parts).case is Case.FINISH_GRANT
+        for side in ("service", "monolith"):
+            assert execute(world.dsns[side], "select place from parcel where id = 4711") == [("acknowledged",)]
+    execute(world.dsns["monolith"], "delete from parcel")
+
+
+@pytest.mark.parametrize("at", ["service: ", "monolith: "])
+def test_of_two_persons_who_adopt_different_sides_at_most_one_is_heard(world: World, at: str) -> None:
+    """The lease of the first has run out while it waited; the second one comes before, or between, its two steps."""
+    world.bring_to(Stage.SERVICE)
+    execute(world.dsns["service"], "update fig.domain set state = 'standby' where domain = 'parcels'")
+    with world.parts() as parts, world.parts() as others:
+
+        def come_between(said: str) -> None:
+            if said.startswith(at):
+                adopt(others, Side.SERVICE, lambda said: None)
+
+        with pytest.raises(StaleEpoch):
+            adopt(parts, Side.MONOLITH, come_between)
+        assert {side: row.state for side, row in read_rows(parts).items() if row} == {
+            Side.SERVICE: "owner", Side.MONOLITH: "standby",
+        }  # fmt: skip
+
+
+def test_a_stream_without_slot_is_not_copied_from_a_source_that_has_lost_writes_since(world: World) -> None:
+    """Over its budget first, restored second: what decides is how the source is when the copy would be made."""
+    world.bring_to(Stage.SERVICE)
+    world.streams.end()
+    try:
+        with world.parts() as parts:
+            stream, budget = spec(parts, Side.MONOLITH), parts.plan.budget.value
+            with source.connect(stream.source_dsn, "source", "test") as connection:
+                control.move(connection, stream.name, Event.OVER_BUDGET, "wal-budget", "its slot keeps too much")
+                slots.take_away(connection, stream.slot)
+                heard = "insert into fig.heard values (%s, 4711) on conflict (stream) do update set beats = 4711"
+                execute(world.dsns["monolith"], heard, stream.name)
+                with pytest.raises(SourceBehind) as found:
+                    restarts.bring_back(parts, Side.MONOLITH, stream, budget)
+                restarts.note_loss(stream, budget, found.value)
+                assert control.read(connection, stream.name).phase is Phase.WAITING
+                control.move(connection, stream.name, Event.ASKED, control.ASKED, "a person has looked")
+            assert restarts.bring_back(parts, Side.MONOLITH, stream, budget) is How.COPY
+    finally:
+        world.streams.start()

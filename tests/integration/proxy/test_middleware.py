@@ -15,9 +15,9 @@ import sqlalchemy
 from psycopg import sql
 from werkzeug.test import Client
 
-from proxy import middleware
 from proxy.app_figures import Counted
 from proxy.middleware import Guarded, begin_effect, guard, watch
+from proxy.middleware.request import current
 from proxy.shadow_fence import Shielded
 
 FENCE = """
@@ -205,7 +205,7 @@ def test_nothing_leaks_from_one_request_to_the_next(run):
     assert is_half_done(served(view_of(run, FREE, "commit", FENCED)))
     assert is_bounce(served(view_of(run, FENCED)))
     assert served(lambda: ("own", 500)).text == "own"
-    assert middleware._current.get() is None
+    assert current.get() is None
 
 
 def test_requests_in_many_threads_do_not_see_each_other(run):

@@ -10,11 +10,13 @@ from tests.integration.plan.conftest import World
 from tests.integration.restore.conftest import (
     alarms,
     controller,
+    state,
     stream_states,
     wait_until_same,
     wait_until_streaming,
     write,
 )
+from tests.integration.restore.test_restored import Died, die_after_release
 from tests.support.backups import fail_over, standby_of, wait_for_standby
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
@@ -65,6 +67,30 @@ def test_what_an_owner_has_lost_in_a_failover_stays_on_the_copy_until_a_person_h
         assert execute(world.dsns["monolith"], "select 1 from parcel where id = 11"), "nobody has deleted it"
         for direction in ("to_monolith", "to_service"):
             assert world.fig("sync", "snapshot", "parcels", "--direction", direction).returncode == 0
+        wait_until_same(world)
+        wait_until_streaming(world)
+    world.bring_to(Stage.SYNC)
+
+
+@pytest.mark.full
+def test_a_taker_that_fails_over_between_release_and_grant_owns_all_the_same(
+    world: World, services_server: PostgresServer
+) -> None:
+    world.bring_to(Stage.CANARY)
+    world.verify()
+    write(world, "monolith", 60)
+    standby = standby_of(services_server)
+    wait_for_standby(services_server, standby)
+    standby.stop()
+    write(world, "monolith", 61)
+    wait_until_same(world)
+    with world.mover(checkpoint=die_after_release) as mover, pytest.raises(Died):
+        mover.move(forward=True)
+    fail_over(services_server, standby)
+    with controller(world):
+        wait_until(lambda: state(world, "service").startswith("owner"), 60, "the service owns", every=0.2)
+        assert execute(world.dsns["service"], "select 1 from parcel where id = 61")
+        write(world, "service", 62)
         wait_until_same(world)
         wait_until_streaming(world)
     world.bring_to(Stage.SYNC)

@@ -50,6 +50,7 @@ def test_a_monolith_restored_from_before_the_cutover_is_fenced_and_gets_the_owne
     execute(world.dsns["monolith"], "truncate parcel")
 
 
+@pytest.mark.full
 def test_a_service_restored_from_before_the_cutover_leaves_nobody_and_a_person_says_who_goes_on(
     world: World, services_server: PostgresServer, backups: Path
 ) -> None:
@@ -109,6 +110,44 @@ def test_an_owner_restored_from_an_earlier_time_of_owning_waits_for_a_person(
         assert execute(world.dsns["monolith"], "select 1 from parcel where id = 10")
         for direction in ("to_monolith", "to_service"):
             assert world.fig("sync", "snapshot", "parcels", "--direction", direction).returncode == 0
+        wait_until_same(world)
+        wait_until_streaming(world)
+    world.bring_to(Stage.SYNC)
+
+
+class Died(BaseException):
+    """As kill -9 does it: nobody takes anything back."""
+
+
+def die_after_release(at: str) -> None:
+    if at == "after-release":
+        raise Died
+
+
+def test_a_taker_that_has_lost_after_the_decision_what_it_had_applied_gets_all_rows_again_and_owns(
+    world: World,
+) -> None:
+    """As after a failover without its last commits, between release and grant: nobody owns; its slot has gone on."""
+    world.bring_to(Stage.CANARY)
+    world.verify()
+    service, position = world.dsns["service"], "from fig.position where stream = 'parcels_to_service'"
+    [then] = execute(service, f"select lsn::text, marker::text {position}")
+    write(world, "monolith", 50)
+    wait_until_same(world)
+    with world.mover(checkpoint=die_after_release) as mover, pytest.raises(Died):
+        mover.move(forward=True)
+    world.streams.end()
+    execute(
+        service, "set session_replication_role = replica; delete from parcel where id = 50;"
+        " update fig.position set lsn = '{}', marker = {} where stream = 'parcels_to_service'".format(
+            then[0], "null" if then[1] is None else f"'{then[1]}'"),
+    )  # fmt: skip
+    assert [state(world, side).split()[0] for side in ("monolith", "service")] == ["released", "standby"]
+    world.streams.start()
+    with controller(world):
+        wait_until(lambda: state(world, "service").startswith("owner"), 30, "the service owns", every=0.1)
+        assert execute(service, "select place from parcel where id = 50") == [("place 50",)]
+        write(world, "service", 51)
         wait_until_same(world)
         wait_until_streaming(world)
     world.bring_to(Stage.SYNC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -9,9 +10,11 @@ import pytest
 
 from migration_plan.access import Forbidden, Role
 from migration_plan.console.entry import Throttle, Tickets
+from migration_plan.console.glance import Glance
+from migration_plan.console.live import Live
 from migration_plan.console.orders import ACTS, NoSuchAct, Order, act_named, needed_role, offered
-from migration_plan.console.run_view import shown
-from migration_plan.console.runs import Run
+from migration_plan.console.run_view import announced, shown
+from migration_plan.console.runs import Run, Said, died
 from migration_plan.console.switch_steps import TEN, Mark, State, of_journal, view
 from migration_plan.console.tree import grow
 from migration_plan.console.wording import seconds, size
@@ -126,7 +129,7 @@ def test_the_fig_grows_with_every_stage_and_is_the_same_at_every_look() -> None:
     trees = [grow([("catalog", stage), ("users", Stage.MONOLITH)]) for stage in ALL]
     laid = [len(tree.courses[0].strands) for tree in trees]
     assert laid == sorted(laid)
-    assert (laid[0], trees[0].courses[0].root) == (0, "")
+    assert (laid[0], trees[0].courses[0].root) == (0, ())
     assert [tree.courses[0].is_hollow for tree in trees] == [False] * 5 + [True]
     assert len(trees[0].crown) < len(trees[4].crown)
     assert grow([("catalog", Stage.SYNC)]) == grow([("catalog", Stage.SYNC)])
@@ -145,3 +148,97 @@ def test_times_are_written_for_people(value: float | None, said: str) -> None:
 
 def test_sizes_are_written_for_people() -> None:
     assert [size(None), size(12), size(2048), size(5 * 1024**3)] == ["–", "12 B", "2.0 KiB", "5.0 GiB"]
+
+
+def ordered(act: str, **how: object) -> Run:
+    return Run(Order("catalog", act, "why", "", "ada", Role.ADMIN, is_switch=act == "advance"), at=BEGAN, **how)  # type: ignore[arg-type]
+
+
+def test_a_schema_that_was_migrated_is_accepted_before_anything_else_and_only_then() -> None:
+    assert offered(ALL, Stage.SYNC, True, True)[0] == (ACTS["accept"], None)
+    assert "accept" not in [act.name for act, _ in offered(ALL, Stage.SYNC, True)]
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict"),
+    [
+        ({"rows": 7, "differences": 0}, ("done", "good")),
+        ({"rows": 7, "differences": 2}, ("rows differ", "bad")),
+        ({"text": "…", "good": False, "problems": ["slow"]}, ("not good", "bad")),
+        (None, ("under way", "plain")),
+    ],
+)
+def test_an_act_that_ended_is_not_called_good_for_that_alone(
+    result: dict[str, object] | None, verdict: tuple[str, str]
+) -> None:
+    seen = shown(ordered("verify", result=result), [])
+    assert seen is not None
+    assert seen.verdict == verdict
+
+
+def test_what_came_of_an_act_is_written_in_words_and_what_is_empty_is_not() -> None:
+    result = {"domain": "catalog", "streams": ["a", "b"], "new_tables": [], "seconds": 0.25, "switch": {"x": 1}}
+    seen = shown(ordered("accept", result=result), [])
+    assert seen is not None
+    assert seen.facts == {"streams": "a, b", "seconds": "0.25"}
+
+
+def test_a_switch_whose_process_died_is_shown_as_the_journal_has_it_and_another_act_says_what_is_left() -> None:
+    error = died(ordered("advance").order)
+    left = shown(ordered("advance", error=error, is_over=True), entries("intent"))
+    assert left is not None
+    assert (left.is_here, left.is_moving) == (False, True)
+    ended = shown(ordered("advance", error=error, is_over=True), entries("intent", "recovered", case=Case.FINISH_GRANT))
+    assert ended is not None
+    assert ended.verdict == ("finished by a controller", "plain")
+    rehearsed = shown(ordered("rehearse", error=died(ordered("rehearse").order), is_over=True), entries("intent"))
+    assert rehearsed is not None
+    assert rehearsed.verdict == ("not done", "bad")
+    assert "nothing live was touched" in str(rehearsed.error)
+
+
+def test_each_step_is_announced_and_what_is_said_of_parts_is_not() -> None:
+    live = Live("catalog", ALL, Stage.SYNC, "monolith", 1, True)
+    run = ordered("advance", said=[Said(1, "allowed"), Said(2, "held"), Said(3, "fenced")])
+    assert announced("catalog", shown(run, entries("intent")), live).endswith("is under way: step 5 of 10, drain.")
+    run = ordered("rehearse", said=[Said(1, "servers"), Said(2, "  pg-monolith healthy")])
+    seen = shown(run, [])
+    assert announced("catalog", seen, live) == "Rehearse of catalog is under way: servers."
+    assert seen is not None
+    assert seen.ends_by.startswith("Stop it")
+
+
+def test_who_asks_while_a_look_hangs_is_told_what_was_seen_before() -> None:
+    looks, may_end = [], threading.Event()
+
+    def look() -> int:
+        looks.append(1)
+        if len(looks) > 1:
+            may_end.wait(10)
+        return len(looks)
+
+    glance = Glance(look)
+    assert glance.now(0, 5)[0] == 1
+    assert glance.now(60, 5)[0] == 1
+    assert [glance.now(0, 0.01)[0] for _ in range(3)] == [1, 1, 1]
+    assert len(looks) == 2
+    may_end.set()
+    assert glance.now(60, 5)[0] == 2
+    glance.forget()
+    assert glance.now(60, 5)[0] == 3
+
+
+def test_what_a_look_raises_is_raised_to_whoever_asks_until_one_succeeds() -> None:
+    answers: list[int | ValueError] = [1, ValueError("away"), 2]
+
+    def look() -> int:
+        found = answers.pop(0)
+        if isinstance(found, ValueError):
+            raise found
+        return found
+
+    glance = Glance(look)
+    assert glance.now(0, 5)[0] == 1
+    with pytest.raises(ValueError, match="away"):
+        glance.now(0, 5)
+    assert glance.now(0, 5)[0] == 2

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from migration_plan.lifecycle import Stage
+from migration_plan.rehearsal import place
 from migration_plan.rehearsal.copying import wanted
+from migration_plan.rehearsal.errors import RehearsalRefused
 from migration_plan.rehearsal.performance import count_answers, only_the_switch
 from migration_plan.rehearsal.report import Report, Round
 from migration_plan.rehearsal.traffic import MOST, recorded
@@ -68,3 +71,18 @@ def test_what_makes_it_not_good_is_named(changes: dict[str, int], problem: str) 
     assert (GOOD.hold_p50, GOOD.longest_hold) == (50.0, 50.0)
     [found] = replace(GOOD, **changes).problems  # type: ignore[arg-type]
     assert problem in found
+
+
+def test_there_is_one_rehearsal_at_a_time_and_only_a_dead_ones_folder_counts_as_left_behind(
+    server_folder: Path,
+) -> None:
+    live = {"FIG_STATE": str(server_folder / "local")}
+    state = place.folder_of(live)
+    assert place.left_behind(live) is None
+    with place.alone("catalog", state):
+        state.mkdir(exist_ok=True)
+        assert place.left_behind(live) is None, "it is under way"
+        with pytest.raises(RehearsalRefused, match="another rehearsal is under way"), place.alone("users", state):
+            pass
+    assert place.left_behind(live) == state
+    assert place.removal_of(state) == f"FIG_STATE={state} fig down --wipe"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from proxy import middleware
+from proxy.middleware import statements
 
 
 @pytest.mark.parametrize(
@@ -26,7 +30,7 @@ from proxy import middleware
     ],
 )
 def test_reading(statement):
-    assert middleware._READING.match(statement)
+    assert statements.READING.match(statement)
 
 
 @pytest.mark.parametrize(
@@ -47,18 +51,24 @@ def test_reading(statement):
     ],
 )
 def test_writing(statement):
-    assert not middleware._READING.match(statement)
+    assert not statements.READING.match(statement)
 
 
 def test_a_rollback_to_a_savepoint_undoes_not_everything():
-    assert middleware._UNDOING.match("ROLLBACK")
-    assert middleware._UNDOING.match("abort work")
-    assert not middleware._UNDOING.match("rollback to savepoint a")
+    assert statements.UNDOING.match("ROLLBACK")
+    assert statements.UNDOING.match("abort work")
+    assert not statements.UNDOING.match("rollback to savepoint a")
 
 
-def test_the_file_can_be_copied_alone():
-    tree = ast.parse(Path(middleware.__file__).read_text())
-    top = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = {alias.name for node in top if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "" for node in top if isinstance(node, ast.ImportFrom)}
-    assert not any(name.partition(".")[0] in ("proxy", "psycopg", "sqlalchemy") for name in names)
+def test_the_folder_can_be_copied_alone_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = Path(middleware.__file__).parent
+    for file in folder.glob("*.py"):
+        for node in ast.parse(file.read_text()).body:
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 1 or (node.module or "").partition(".")[0] in sys.stdlib_module_names, file
+            elif isinstance(node, ast.Import):
+                assert all(alias.name.partition(".")[0] in sys.stdlib_module_names for alias in node.names), file
+    shutil.copytree(folder, tmp_path / "taken_over")
+    monkeypatch.syspath_prepend(tmp_path)
+    copied = importlib.import_module("taken_over")
+    assert copied.Guarded is not middleware.Guarded

@@ -21,7 +21,7 @@ function prose(text) {
 }
 
 function table(caption, heads, rows) {
-    return h('div', { class: 'scrolls', tabindex: '0', role: 'region', 'aria-label': caption }, h('table', { class: 'dense' }, h('caption', {}, caption),
+    return h('div', { class: 'scrolls', tabindex: '0', role: 'group', 'aria-label': caption }, h('table', { class: 'dense' }, h('caption', {}, caption),
         h('thead', {}, h('tr', {}, heads.map((head) => h('th', { scope: 'col' }, head)))),
         h('tbody', {}, rows.map((cells) => h('tr', {}, cells.map((cell, index) => h(index ? 'td' : 'th', index ? { 'data-label': heads[index] } : { scope: 'row' }, cell)))))));
 }
@@ -70,12 +70,12 @@ function operation(path, method, one, shared) {
     const parameters = [...shared, ...(one.parameters || [])].map((given) => resolve(described, given));
     const body = one.requestBody && content(resolve(described, one.requestBody));
     const open = path.startsWith('/internal/');
-    return h('article', { class: 'operation panel', id: one.operationId }, h('h3', {}, h('span', { class: `method ${method}` }, method.toUpperCase()), ' ', h('code', {}, path)),
+    return h('article', { class: 'operation panel', id: one.operationId }, h('h2', {}, h('span', { class: `method ${method}` }, method.toUpperCase()), ' ', h('code', {}, path)),
         h('p', { class: 'lead' }, inline(one.summary || '')), one.description ? prose(one.description) : null,
         open ? h('p', { class: 'hint' }, 'On the internal listener only.') : null,
         parameters.length ? table('Parameters', ['Name', 'Where', 'Kind', 'Meaning'], parameters.map((part) => [[h('code', {}, part.name), part.required ? ' *' : ''], part.in, kind(described, part.schema || {}), inline(part.description || '')])) : null,
         body ? [schemaTable('Body', body.schema), sample(body.schema)] : null,
-        h('h4', {}, 'Answers'), Object.entries(one.responses || {}).map(answer), method === 'get' && !open ? tryIt(path, parameters) : null);
+        h('h3', {}, 'Answers'), Object.entries(one.responses || {}).map(answer), method === 'get' && !open ? tryIt(path, parameters) : null);
 }
 
 function operations() {

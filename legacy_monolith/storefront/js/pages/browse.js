@@ -50,7 +50,8 @@ function title() {
     const filters = wanted();
     const words = filters.get('q') ? `“${filters.get('q')}”` : filters.get('seller_id') ? `From seller ${filters.get('seller_id')}` : '';
     const category = filters.get('category') ? capital(filters.get('category')) : '';
-    find('#welcome').hidden = filters.size > 0;
+    // What is found still stands below the page's own heading, for those who listen.
+    find('#welcome').classList.toggle('unseen', filters.size > 0);
     find('#what').textContent = [words, category].filter(Boolean).join(' in ') || 'Fresh in the market';
     document.title = `${filters.size ? find('#what').textContent : 'Good things from neighbours'} · Figtree Market`;
 }

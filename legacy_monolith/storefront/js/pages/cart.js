@@ -39,7 +39,7 @@ function line(item) {
         announce(`${item.title} is out of your cart.`);
     })) }, 'Remove', h('span', { class: 'unseen' }, ` ${item.title}`));
     return h('li', { class: 'line' }, h('a', { class: 'line-art', href: productAddress(item.product_id), tabindex: '-1', 'aria-hidden': 'true' }, art(item.title, '')),
-        h('div', { class: 'line-words' }, h('h3', {}, h('a', { href: productAddress(item.product_id) }, item.title)),
+        h('div', { class: 'line-words' }, h('h2', {}, h('a', { href: productAddress(item.product_id) }, item.title)),
             item.available ? h('p', { class: 'quiet' }, `${price(item.unit_price)} each`) : h('p', { class: 'warning' }, 'Not available in this quantity')),
         h('div', { class: 'line-tools' }, h('label', { class: 'unseen', for: id }, `Quantity of ${item.title}`), number, remove));
 }

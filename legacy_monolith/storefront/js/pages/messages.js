@@ -16,7 +16,7 @@ const CHANNELS = { email: 'By e-mail', sms: 'By text message' };
 function message(one) {
     return h('li', { class: `message panel${one.is_read ? '' : ' unread'}` },
         h('span', { class: 'message-icon' }, icon(one.channel === 'sms' ? 'messages' : 'orders')),
-        h('div', {}, h('h3', {}, one.subject || 'Text message', one.is_read ? null : h('span', { class: 'chip few' }, 'New')),
+        h('div', {}, h('h2', {}, one.subject || 'Text message', one.is_read ? null : h('span', { class: 'chip few' }, 'New')),
             one.text.split(/\n{2,}/).filter(Boolean).map((text) => h('p', { class: 'message-text' }, text)),
             h('p', { class: 'quiet' }, `${time(one.created_at)} · ${one.channel === 'sms' ? 'text message' : 'e-mail'}, ${STATES[one.state] || one.state}`)));
 }

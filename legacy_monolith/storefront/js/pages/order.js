@@ -13,7 +13,7 @@ const REFUNDS = { intended: ['On its way', 'few'], made: ['Given back', 'good'],
 
 function line(one) {
     return h('li', { class: 'line' }, h('a', { class: 'line-art', href: productAddress(one.product_id), tabindex: '-1', 'aria-hidden': 'true' }, art(one.title, '')),
-        h('div', { class: 'line-words' }, h('h3', {}, h('a', { href: productAddress(one.product_id) }, one.title)),
+        h('div', { class: 'line-words' }, h('h2', {}, h('a', { href: productAddress(one.product_id) }, one.title)),
             one.current_title !== one.title ? h('p', { class: 'quiet' }, `now called ${one.current_title}`) : null),
         h('p', {}, `${one.quantity} × `, h('span', { class: 'price' }, price(one.unit_price))));
 }

@@ -42,7 +42,7 @@ function stockForm(product) {
 function row(product) {
     const over = product.status === 'withdrawn' || product.status === 'archived';
     return h('li', { class: 'line' }, h('div', { class: 'line-art' }, art(product.title, product.category)),
-        h('div', { class: 'line-words' }, h('h3', {}, h('a', { href: over ? `/product?id=${product.id}` : `/sell/product?id=${product.id}` }, product.title)),
+        h('div', { class: 'line-words' }, h('h2', {}, h('a', { href: over ? `/product?id=${product.id}` : `/sell/product?id=${product.id}` }, product.title)),
             h('p', { class: 'quiet' }, price(product.price), ' · ', count(product.stock, 'piece'), ' ', chip(stockWords(product)))),
         over ? null : h('div', { class: 'line-tools' }, stockForm(product)));
 }

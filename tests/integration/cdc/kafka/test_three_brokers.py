@@ -39,6 +39,7 @@ def scene(
     yield from scenes(servers, three, server_folder)
 
 
+@pytest.mark.full
 def test_the_stream_goes_on_without_the_broker_that_led_its_topic(scene: Scene) -> None:
     scene.start("publisher", "applier")
     wait_until(lambda: scene.on_target("select 1 from entry limit 1"), 40, "rows arrive")

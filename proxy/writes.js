@@ -1,0 +1,50 @@
+// Writes of a domain at rest: counted, placed, sent on. All else that may have to happen to a write (a hold, the mark of
+// an own write, a canary) is router.js's. A machine is made anew for each request from all that its location imports, and
+// that costs more than what it does here: so this imports nothing.
+const routes = ngx.shared.fig_routes;
+const flights = ngx.shared.fig_inflight;
+
+// Access phase: it has no body.
+function access(r) {
+    if (!admit(r)) {
+        r.internalRedirect('@script');
+    }
+}
+
+// Content phase: all of its body is here (see router.js, received).
+function received(r) {
+    r.internalRedirect(admit(r) ? '@admitted' : '@receive_script');
+}
+
+// Counted first, and the route looked at second, as in entry.js; the same dictionaries, and the count falls when the
+// request ends, as in counts.js. Whatever is out of the ordinary is not let in here.
+function admit(r) {
+    const vs = r.variables;
+    const domain = vs.fig_domain;
+    const key = domain + '|' + process.pid;
+    let counted = false;
+    try {
+        flights.incr(key, 1, 0);
+        counted = true;
+        njs.on('exit', function () { if (counted) { flights.incr(key, -1, 0); } });
+        const route = routes.get(domain).split('|');
+        if (+route[2] <= Date.now() && route[3] === '0') {
+            vs.fig_upstream = settings.domains[domain].upstreams[route[1]];
+            vs.fig_side = route[1];
+            vs.fig_epoch = route[0];
+            vs.fig_inflight = key;
+            vs.fig_admitted = domain;
+            return true;
+        }
+    } catch (e) {
+        // A dictionary that is full, or has no route yet: router.js knows, and says, what to do.
+        ngx.log(ngx.INFO, 'fig: ' + e.message);
+    }
+    if (counted) {
+        counted = false;
+        flights.incr(key, -1, 0);
+    }
+    return false;
+}
+
+export default { access, received };

@@ -1,0 +1,83 @@
+"""One order with a trace of its buyer's: found again at the proxy, in the shop, in what it told, and in the mail."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.doubles.control import MailControl
+from tests.shop.owners import Owners
+from tests.shop.story import CART, Resident, expect
+from tests.support.stack import Stack
+from tests.support.waiting import wait_until
+
+CHECKOUT = "/api/payments/checkout"
+OUTBOXES = {
+    "monolith": ("FIG_MONOLITH_ADMIN_DSN", "payments_outbox"),
+    "payments-1": ("FIG_PAYMENTS_ADMIN_DSN", "outbox"),
+}
+
+
+def lines(log: Path) -> Iterator[dict[str, Any]]:
+    """Whatever in it is JSON."""
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("{"):
+            yield json.loads(line)
+
+
+def found(log: Path, **wanted: Any) -> list[dict[str, Any]]:
+    return [line for line in lines(log) if wanted.items() <= line.items()]
+
+
+def ordered(stack: Stack, traceparent: str) -> None:
+    """By somebody new."""
+    url = stack.env["FIG_PUBLIC_URL"]
+    seller, buyer = Resident.signed_up(url, "seller"), Resident.signed_up(url)
+    product = seller.offer(3, "Traced lamp")
+    expect(buyer.client.request("PUT", f"{CART}/items/{product}", {"quantity": 1}), 200)
+    headers = {"Idempotency-Key": str(uuid.uuid4()), "traceparent": traceparent}
+    expect(buyer.client.post(CHECKOUT, headers=headers), 201)
+
+
+def published(stack: Stack, shop: str, trace: str) -> str:
+    """The id of the event in the outbox."""
+    variable, table = OUTBOXES[shop]
+    query = f"select id from {table} where type = 'order.placed' and payload->>'traceparent' like %s"
+    with psycopg.connect(stack.env[variable]) as connection:
+        [(event,)] = connection.execute(query.encode(), [f"00-{trace}-%"]).fetchall()
+    return str(event)
+
+
+@pytest.mark.parametrize("shop", OUTBOXES)
+@pytest.mark.parametrize("teller", ["monolith", "notifications-1"])
+def test_an_orders_trace_leads_from_the_proxy_to_the_mail(stack: Stack, owners: Owners, shop: str, teller: str) -> None:
+    """`shop`: who sells; `teller`: who writes the mail."""
+    away = {name.removesuffix("-1") for name in (shop, teller)} - {"monolith"}
+    owners.divide(away)
+    owners.forget_limits()
+    logs, trace = stack.state / "logs", secrets.token_hex(16)
+    ordered(stack, f"00-{trace}-00f067aa0ba902b7-01")
+    access = stack.state / "nginx" / "access.json"
+    wait_until(lambda: found(access, trace_id=trace, path=CHECKOUT), 10, "the proxy has written of it")
+    [told] = found(logs / f"{shop}.log", trace_id=trace, message="telling", type="order.placed")
+    if shop == teller == "monolith":
+        sender = logs / "monolith-sending.log"
+    else:
+        assert published(stack, shop, trace) == told["event"]
+        listener = logs / ("monolith-events.log" if teller == "monolith" else f"{teller}.log")
+        wait_until(lambda: found(listener, trace_id=trace, event=told["event"], message="taken"), 20, "it is heard of")
+        sender = logs / ("monolith-sending.log" if teller == "monolith" else f"{teller}.log")
+    wait_until(lambda: found(sender, event=told["event"], channel="email", message="message sent"), 20, "it is sent")
+    [sent] = found(sender, event=told["event"], channel="email", message="message sent")
+    mails = MailControl(f"http://127.0.0.1:{stack.ports['mail']}").mails()
+    assert [mail["subject"] for mail in mails if str(sent["message_id"]) in mail["message_id"]]
+    # The stock came from the catalog, by a call through the proxy's internal listener.
+    called = {line["domain"] for line in found(access, trace_id=trace, listener="internal")}
+    assert ("catalog" in called) is (shop != "monolith")
