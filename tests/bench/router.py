@@ -108,7 +108,7 @@ def measure(scale: Scale) -> Sequence[Figure]:
 def before_the_monolith(scale: Scale) -> Sequence[Figure]:
     """Reads of the catalog's list, anonymous, by 16 kept connections."""
     for stack in running_stack(None, "monolith", "nginx"):
-        master = int((stack.folder / "proxy" / "nginx.pid").read_text())
+        master = int((stack.state / "nginx" / "nginx.pid").read_text())
         with plain(f"127.0.0.1:{stack.ports['monolith']}", workers=2) as peer:
             ours, against = _in_turn(
                 scale, Server(f"127.0.0.1:{stack.ports['public']}", master), peer, Kind("reads", 0.97)

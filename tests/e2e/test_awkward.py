@@ -133,7 +133,7 @@ def test_a_domain_of_a_strange_monolith_goes_there_and_back_while_people_use_it(
 
 def kill_a_rehearsal(stack: Stack, reached: str) -> int:
     """By SIGKILL, once it has said that; returns the session of its servers."""
-    command = [Path(sys.executable).parent / "fig", "rehearse", "ledger"]
+    command: list[str | Path] = [Path(sys.executable).parent / "fig", "rehearse", "ledger"]
     with subprocess.Popen(command, cwd=PROJECT, env=stack.env, text=True, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert any(line.strip() == reached for line in process.stdout), f"it never said: {reached}"

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -27,7 +27,7 @@ __all__ = [
 PROJECT = Path(__file__).parents[3]
 SERVED = "tests.integration.tracing.traced:create_app()"
 
-Monolith = Callable[[str], "contextmanager[tuple[str, Path]]"]
+Monolith = Callable[[str], AbstractContextManager[tuple[str, Path]]]
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ def create_app() -> Flask:
         return {"process": os.getpid(), "onward": trace.onward()}
 
     @app.get("/fails")
-    def fail() -> None:
+    def fail() -> str:
         raise KeyError("a secret of ours")
 
     return app
