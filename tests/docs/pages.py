@@ -19,15 +19,13 @@ SITE = PROJECT / "mkdocs.yml"
 
 _NOT_RUN = re.compile(r"<!-- not run: (?P<why>.+?) -->", re.DOTALL)
 _EXIT = re.compile(r"<!-- exit (?P<code>\d+) -->")
-_FAULT = re.compile(r"<!-- fault: (?P<name>[\w-]+) -->")
 PROMPT = "$ "
 SHELL = "sh"
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block. `not_run`: why its commands cannot be run by tests; `exit`: how its last command ends;
-    `fault`: what tests.docs.faults makes before the first one is typed."""
+    """One fenced block. `not_run`: why its commands cannot be run by tests; `exit`: how its last command ends."""
 
     page: Path
     line: int
@@ -35,7 +33,6 @@ class Block:
     text: str
     not_run: str = ""
     exit: int = 0
-    fault: str = ""
 
     @property
     def place(self) -> str:
@@ -102,17 +99,16 @@ def _named(part: object) -> Iterator[str]:
 
 @cache
 def blocks(page: Path) -> list[Block]:
-    """In order. Comments right before one say why it is not run, what is broken first, how its last command ends."""
+    """In order. Comments right before one say why it is not run, and how its last command ends."""
     found, before = [], ""
     for token in tokens(page):
         if token.type in ("fence", "code_block"):
             assert token.map is not None
-            why, fault, code = (pattern.search(before) for pattern in (_NOT_RUN, _FAULT, _EXIT))
+            why, code = _NOT_RUN.search(before), _EXIT.search(before)
             found.append(
                 Block(
                     page, token.map[0] + 1, token.info.strip() if token.type == "fence" else "(indented)",
                     token.content, " ".join(why["why"].split()) if why else "", int(code["code"]) if code else 0,
-                    fault["name"] if fault else "",
                 )
             )  # fmt: skip
         before = before + token.content if token.type == "html_block" else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.matching import ANYTHING, matches
-from tests.docs.pages import DOCS, Block, Command, blocks, pages
+from tests.docs.pages import DOCS, Command, blocks, pages
 from tests.docs.terminal import Terminal
 
 WRITE = "FIG_DOCS"
@@ -17,8 +17,7 @@ WRITE = "FIG_DOCS"
 PROOF_ONLY = {
     "guide/10-rehearsing.md",  # A second stack, with copies of all databases.
     *(f"runbooks/{name}.md" for name in (
-        "stream-lags", "slot-lost", "two-owners", "nobody-owns", "late-rollback", "dead-letters", "verification",
-        "wal-budget", "fenced-requests", "proxy-cut-off",
+        "stream-lags", "slot-lost", "late-rollback", "verification", "fenced-requests", "proxy-cut-off",
     )),
 }  # fmt: skip
 """Each leaves the shop as the next page wants it, and so does whoever leaves it out."""
@@ -43,19 +42,11 @@ def test_what_a_page_shows_is_what_comes(page: Path, terminal: Terminal):
     try:
         for block in blocks(page):
             if block.language == "console" and not block.not_run:
-                _make(block, terminal)
                 for command in block.commands:
                     _type(command, terminal, came)
     finally:
         _write(page, came)
     _failed.pop()
-
-
-def _make(block: Block, terminal: Terminal) -> None:
-    """Whatever has to go wrong before its commands are typed."""
-    if block.fault:
-        lines, code = terminal.type(f"python -m tests.docs.faults {block.fault}")
-        assert code == 0, f"{block.place}: {block.fault} was not made:\n" + "\n".join(lines)
 
 
 def _type(command: Command, terminal: Terminal, came: list[tuple[Command, list[str]]]) -> None:
