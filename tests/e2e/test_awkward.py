@@ -144,6 +144,7 @@ def kill_a_rehearsal(stack: Stack, reached: str) -> int:
     return session
 
 
+@pytest.mark.full
 def test_a_rehearsal_that_is_killed_leaves_files_alone_and_status_names_them(stack: Stack):
     """The next one removes them: the next test."""
     people = People(urls(stack))

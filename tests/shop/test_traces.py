@@ -58,7 +58,7 @@ def published(stack: Stack, shop: str, trace: str) -> str:
 @pytest.mark.parametrize(
     ("shop", "teller"),
     [
-        ("monolith", "notifications-1"),
+        pytest.param("monolith", "notifications-1", marks=pytest.mark.full),
         ("payments-1", "notifications-1"),
         pytest.param("payments-1", "monolith", marks=pytest.mark.full),
         pytest.param("monolith", "monolith", marks=pytest.mark.full),
