@@ -83,7 +83,9 @@ function patience() {
 // Every page's script calls this first; what `work` throws is said in the page.
 export async function page(work) {
     document.body.prepend(h('a', { class: 'skip', href: '#main' }, 'Skip to content'), header());
-    document.body.append(footer(), patience(), h('div', { id: 'announcements', class: 'unseen', role: 'status', 'aria-live': 'polite' }));
+    const foot = footer();
+    foot.append(patience());
+    document.body.append(foot, h('div', { id: 'announcements', class: 'unseen', role: 'status', 'aria-live': 'polite' }));
     showUser().catch(() => {});
     try {
         await work(find('#main'));
