@@ -25,7 +25,13 @@ def open_intent(journal: Journal, domain: str) -> Intent | None:
 def known_owner(journal: Journal, domain: str) -> Known | None:
     """Who owns by the journal, and since which epoch at least; None for a domain that is not being moved."""
     stage, epoch = journal.stage_and_epoch(domain)
-    return None if stage is Stage.MONOLITH else Known(OWNER[stage], epoch)
+    if stage is Stage.MONOLITH:
+        return None
+    # The stage may be older: a switch that was taken back has raised the epoch, and the next one has written it down.
+    last, known = journal.last(domain, "intent"), Known(OWNER[stage], epoch)
+    if last is None:
+        return known
+    return max(known, Known(Side(last.detail["giver"]), int(last.detail["owner_epoch"])), key=lambda one: one.epoch)
 
 
 def read_and_decide(parts: Parts) -> tuple[Decision, dict[Side, Row | None], Intent | None]:

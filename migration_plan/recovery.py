@@ -92,12 +92,12 @@ def decide(
 def _outlived(giver: Row, taker: Row | None, known: Known | None) -> Decision | None:
     """Whether the switch that the giver's row tells of is one of long ago: it was given the domain, or has had it,
     since. To end that switch would make an owner without its last writes, or wait for ever for a grant."""
-    seen = [] if known is None else [known.epoch]
+    epochs = [known.epoch] if known else []
     if taker is not None and taker.state == "standby":
-        seen.append(taker.epoch)
-    if (taker is not None and taker.state == "owner") or max(seen, default=0) < giver.epoch:
+        epochs.append(taker.epoch)
+    if (taker is not None and taker.state == "owner") or max(epochs, default=0) < giver.epoch:
         return None
-    reason = f"{giver.side} is {giver}, but the domain was owned at epoch {max(seen)} since: it was restored"
+    reason = f"{giver.side} is {giver}, but the domain was owned at epoch {max(epochs)} since: it was restored"
     if taker is None:
         return Decision(Case.UNKNOWN, None, 0, f"{reason}; the other side cannot be read")
     return Decision(Case.NOBODY, None, 0, reason)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from migration_plan.model.guards import Bounds
 
-MODEL = Path(__file__).with_name("switch.pml")
+FOLDER = Path(__file__).parent
+MODEL = FOLDER / "switch.pml"
 MEMORY_MB = 7000
 _SIDES = {"s0": "monolith", "s1": "service"}
 
@@ -38,9 +39,10 @@ class Found:
 
 def build(folder: Path) -> Path:
     """The searching program, in `folder`. Needs spin and gcc."""
-    shutil.copy(MODEL, folder / MODEL.name)
+    for part in FOLDER.glob("*.pml"):
+        shutil.copy(part, folder)
     subprocess.run(["spin", "-a", MODEL.name], cwd=folder, check=True, capture_output=True)
-    flags = ["-O2", "-w", "-DSAFETY", "-DCOLLAPSE", "-DNOFAIR", "-DVECTORSZ=1024", f"-DMEMLIM={MEMORY_MB}"]
+    flags = ["-O1", "-w", "-DSAFETY", "-DCOLLAPSE", "-DNOFAIR", "-DVECTORSZ=1024", f"-DMEMLIM={MEMORY_MB}"]
     subprocess.run(["gcc", *flags, "-o", "pan", "pan.c"], cwd=folder, check=True, capture_output=True)
     return folder / "pan"
 
@@ -51,7 +53,7 @@ def search(program: Path, bounds: Bounds, removed: int = 0) -> Found:
     trail.unlink(missing_ok=True)
     environment = {**os.environ, "FIG_REMOVED": str(removed), **{f"FIG_{k}": str(v) for k, v in bounds.items()}}
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-    said = _run([str(program), "-m2000000", "-E"], program.parent, environment)
+    said = _run([str(program), "-m100000", "-E"], program.parent, environment)
     seconds = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     broken = re.search(r"assertion violated +(.*) \(at depth", said)
     replay = _run([str(program), "-r", "-S"], program.parent, environment) if trail.exists() else ""
@@ -77,13 +79,14 @@ def _figure(said: str, pattern: str) -> float:
 
 def names(kind: str) -> list[str]:
     """The members of an mtype of the model, as the code writes them."""
-    found = re.search(rf"mtype:{kind} = {{(.*?)}};", MODEL.read_text())
+    found = re.search(rf"mtype:{kind} = {{(.*?)}};", MODEL.read_text(), re.DOTALL)
     return [name.strip().replace("_", "-") for name in found.group(1).split(",")] if found else []
 
 
 def _step(line: str) -> str:
     """`c0 fence s0 1` as `controller 0   fence            monolith 1`."""
-    actors = {"c": "controller", "a": "applier", "r": "repair", "u": "user", "p": "proxy", "w": "writer"}
+    actors = {"c": "controller", "a": "applier", "r": "repair", "u": "user", "p": "proxy", "w": "writer",
+              "b": "database", "k": "streams"}  # fmt: skip
     who, what, *rest = line.split()
     words = []
     for word in rest:
@@ -93,3 +96,10 @@ def _step(line: str) -> str:
         else:
             words.append(_SIDES.get(word, word))
     return f"{actors[who[0]] + ' ' + who[1:]:<14}{what:<26}{' '.join(words)}"
+
+
+def steps(*actors: str) -> set[str]:
+    """The names of the steps that the model's actors ("c": controllers) take, without what came of them."""
+    said = "".join(part.read_text() for part in sorted(FOLDER.glob("*.pml")))
+    found = re.findall(rf'printf\("@ [{"".join(actors)}](?:%d)? ([a-z_]+)', said)
+    return set(found)

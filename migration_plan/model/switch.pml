@@ -24,7 +24,10 @@ static int bound(const char *name) { const char *set = getenv(name); return set 
 #define NO_ROW 0 /* cannot be read: None in the code */
 
 mtype:state = { owner, fenced, released, standby };
-mtype:case = { rest, nothing_happened, abort, finish_grant, finish_route, wait_for_taker, two_owners, nobody, unknown };
+mtype:case = {
+    rest, nothing_happened, abort, finish_grant, finish_route, wait_for_taker, two_owners, stale_owner, owner_restored,
+    nobody, unknown
+};
 
 /* The guards; 0 takes none away. */
 #define GUARD_FENCE_EPOCH 1
@@ -49,7 +52,22 @@ mtype:case = { rest, nothing_happened, abort, finish_grant, finish_route, wait_f
 #define GUARD_REQUESTS_FIRST 20
 #define GUARD_COUNT_FIRST 21
 #define GUARD_INTENT_FIRST 22
-#define GUARD_APPLY_FENCED 23
+#define GUARD_COPY_STANDS 23
+#define GUARD_COPY_FIRST 24
+#define GUARD_PAST 25
+#define GUARD_KNOWN 26
+#define GUARD_OUTLIVED 27
+#define GUARD_GIVE_WAY 28
+#define GUARD_ADOPT_EPOCH 29
+#define GUARD_ADOPT_ASKED 30
+#define GUARD_BEYOND 31
+#define GUARD_SOURCE_BEHIND 32
+#define GUARD_SLOT_AHEAD 33
+#define GUARD_COPY_LOOKS 34
+#define GUARD_COPY_WAITS 35
+#define GUARD_COPY_RELEASED 36
+#define GUARD_MARK_AGAIN 37
+#define GUARD_INTENT_TOLD 38
 #define WITH(guard) (removed != guard)
 
 #define MOST_LOG 8
@@ -58,7 +76,7 @@ mtype:case = { rest, nothing_happened, abort, finish_grant, finish_route, wait_f
 #define MOST_CONTROLLERS 3
 
 /* Bounds. */
-byte removed, STARTS, WRITES, CONTROLLERS, PROXIES, CLIENTS, COPIES, RESUMES;
+byte removed, STARTS, WRITES, CONTROLLERS, PROXIES, CLIENTS, COPIES, RESUMES, RESTORES, PERSONS, BUDGET;
 bool FAULTS, LOSSES, AWAY, COPY_BACK; /* COPY_BACK: copies from a side that does not own, too */
 
 /* One row of fig.domain a side. */
@@ -81,25 +99,57 @@ byte open_giver[MOST_CONTROLLERS], open_epoch[MOST_CONTROLLERS], newest;
 byte lease = NOBODY_HAS_IT;
 byte starts, busy, resumes;
 
+/* The journal: who owned at which epoch when the stage was written last, and the highest epoch that it was told of. */
+byte known_owner, known_epoch, told;
+
+/* A side that was restored, or failed over: see restored.pml. `rightful` is the side that owns, or did when the last switch
+   began; a row that `lies` is one of the past; `lost` are acknowledged writes that went with a restore of the rightful one. */
+byte restores, given_up, persons, rightful, lost;
+byte owned; /* The highest epoch of an owner that the journal was told of. */
+bool lies[2];
+/* Why the stream to this side cannot go on; 0: it can. A stream of which it is `doubtful` waits for a person. */
+#define GONE 1
+#define DOUBTFUL 2
+byte broken[2];
+
 /* Routes of each proxy; which client's write is counted as in flight. */
 byte route_epoch[MOST_PROXIES] = 1, route_owner[MOST_PROXIES];
 bool held[MOST_PROXIES], flying[MOST_CLIENTS];
 byte at_proxy[MOST_CLIENTS];
 
 #define FLUSH(s) kept_rows[s] = rows[s]; kept_at[s] = at[s]; kept_seen[s] = seen[s]
-#define HAS_ALL(s) ((rows[s] & acked) == acked)
+#define HAS_ALL(s) ((rows[s] & acked & ~lost) == (acked & ~lost))
 #define CLAIMS(s) (st[s] == fenced || st[s] == released)
 #define APPLIED(t, e, m) (at[t] >= m && seen[t] == e)
-#define GUARD_REFUSES(t) (st[t] == owner || (st[t] == fenced && WITH(GUARD_APPLY_FENCED)))
+#define GUARD_REFUSES(t) (st[t] == owner || st[t] == fenced)
 #define OPEN_INTENT (open[0] || open[1] || open[2])
 #define SETTLED (((st[0] == owner && st[1] == standby) || (st[1] == owner && st[0] == standby)) && !OPEN_INTENT)
 #define OWNER_SIDE (st[SERVICE] == owner -> SERVICE : MONOLITH)
+/* The newest intent, closed or not, testifies who owned when it was written. */
+#define LAST_INTENT_IS_LATER(e_) (RESTORES && WITH(GUARD_INTENT_TOLD) && open_epoch[newest] > e_)
+#define KNOWN_EPOCH (LAST_INTENT_IS_LATER(known_epoch) -> open_epoch[newest] : known_epoch)
+/* As the table sees it, with both rows read: no owner from the past. */
+#define AT_REST (SETTLED && (!WITH(GUARD_PAST) \
+    || (KNOWN_EPOCH <= ep[OWNER_SIDE] && ep[OTHER(OWNER_SIDE)] <= ep[OWNER_SIDE])))
 /* I5: whoever comes next finds an owner, or a giver that can be taken back or whose taker can be granted. */
-#define CAN_END(s) (st[s] == fenced || (st[s] == released && ep[OTHER(s)] < ep[s] && end[s] >= marker[s]))
-#define I5_RECOVERABLE (st[0] == owner || st[1] == owner || CAN_END(MONOLITH) || CAN_END(SERVICE))
-#define I1_ONE_OWNER (!(st[0] == owner && st[1] == owner))
-#define I2_OWNERS_HAVE_ALL ((st[0] != owner || HAS_ALL(0)) && (st[1] != owner || HAS_ALL(1)))
-#define I2_CAUGHT_UP(t) (st[OTHER(t)] != owner || at[t] < end[OTHER(t)] || HAS_ALL(t))
+/* The marker is applied, or on its way; a taker that has lost its stream is given all rows again, and another marker. */
+#define MARKER_COMES(s) (broken[OTHER(s)] -> WITH(GUARD_COPY_RELEASED) \
+    : (end[s] >= marker[s] && (at[OTHER(s)] < marker[s] || seen[OTHER(s)] == ep[s])))
+#define CAN_END(s) (st[s] == fenced || (st[s] == released && ep[OTHER(s)] < ep[s] && MARKER_COMES(s)))
+/* A switch of long ago, or nobody who claims anything: `fig resume --owner`. */
+#define OUTLIVED(s) (CLAIMS(s) && WITH(GUARD_OUTLIVED) \
+    && (KNOWN_EPOCH >= ep[s] || (st[OTHER(s)] == standby && ep[OTHER(s)] >= ep[s])))
+#define FOR_A_PERSON (restores && ((!CLAIMS(0) && !CLAIMS(1)) || OUTLIVED(0) || OUTLIVED(1)))
+#define I5_RECOVERABLE (st[0] == owner || st[1] == owner || CAN_END(MONOLITH) || CAN_END(SERVICE) || FOR_A_PERSON)
+#define I1_ONE_OWNER (!(st[0] == owner && st[1] == owner) || lies[0] || lies[1])
+/* Who accepts writes and is the rightful owner; one from the past accepts what nobody keeps, until it is fenced. */
+#define OWNS(s) (st[s] == owner && !lies[s])
+#define I2_OWNERS_HAVE_ALL ((!OWNS(0) || HAS_ALL(0)) && (!OWNS(1) || HAS_ALL(1)))
+/* A copy takes its epoch while this side stands by, or none. */
+#define EPOCH_OF_COPIES(t) ((st[t] == standby || !WITH(GUARD_COPY_STANDS)) -> ep[t] : 0)
+#define I2_CAUGHT_UP(t) (!OWNS(OTHER(t)) || broken[t] || at[t] < end[OTHER(t)] || HAS_ALL(t))
+/* What the rightful one does itself makes its row one of the present, and what it has accepted meanwhile history. */
+#define PRESENT(s) acked = ((lies[s] && rightful == s) -> acked | rows[s] : acked); lies[s] = (lies[s] && rightful != s)
 #define KEEPS_PROMISES assert(I1_ONE_OWNER); assert(I2_OWNERS_HAVE_ALL); assert(I5_RECOVERABLE)
 
 #define OR_DIE :: FAULTS -> goto dead /* one more way for an `if` to go: here a controller may die */
@@ -110,7 +160,7 @@ inline fence(s, e) {
     d_step {
         if
         :: (st[s] == owner && (ep[s] == e || !WITH(GUARD_FENCE_EPOCH))) ->
-            assert(e + 1 > ep[s]); /* FORWARD */ st[s] = fenced; ep[s] = e + 1; LOG(s, end[s]) = 16 + e + 1; end[s]++; marker[s] = end[s]; m = marker[s];
+            PRESENT(s); assert(e + 1 > ep[s]); /* FORWARD */ st[s] = fenced; ep[s] = e + 1; LOG(s, end[s]) = 16 + e + 1; end[s]++; marker[s] = end[s]; m = marker[s];
             FLUSH(s); ok = true; printf("@ c%d fence s%d %d\n", me, s, e)
         :: else -> ok = false; printf("@ c%d fence-refused s%d %d\n", me, s, e)
         fi;
@@ -125,7 +175,7 @@ inline unfence(s, e1) {
         :: (!(st[s] == owner && ep[s] == e1 + 1)
             && (st[s] == fenced || (!WITH(GUARD_UNFENCE_STATE) && st[s] == released))
             && (ep[s] == e1 || !WITH(GUARD_UNFENCE_EPOCH))) ->
-            assert(e1 + 1 > ep[s]); /* FORWARD */ st[s] = owner; ep[s] = e1 + 1; marker[s] = 0; FLUSH(s); ok = true;
+            PRESENT(s); assert(e1 + 1 > ep[s]); /* FORWARD */ st[s] = owner; ep[s] = e1 + 1; marker[s] = 0; FLUSH(s); ok = true;
             printf("@ c%d unfence s%d %d\n", me, s, e1)
         :: else -> ok = false; printf("@ c%d unfence-refused s%d %d\n", me, s, e1)
         fi;
@@ -152,6 +202,7 @@ inline grant_ownership(t, e1, m1) {
         if
         :: (st[t] == owner && ep[t] == e1) -> ok = true; printf("@ c%d grant_ownership-again s%d %d\n", me, t, e1)
         :: (st[t] != owner && (ep[t] < e1 || !WITH(GUARD_GRANT_EPOCH))) ->
+            rightful = t; lies[t] = false; lost = lost & ~rows[t];
             st[t] = owner; ep[t] = e1; marker[t] = 0; FLUSH(t); ok = true;
             printf("@ c%d grant_ownership s%d %d\n", me, t, e1)
         :: else -> ok = false; printf("@ c%d grant_ownership-refused s%d %d\n", me, t, e1)
@@ -165,6 +216,7 @@ inline stand_by(s, e1) {
         if
         :: (st[s] == standby && ep[s] == e1) -> ok = true; printf("@ c%d stand_by-again s%d %d\n", me, s, e1)
         :: (!(st[s] == standby && ep[s] == e1) && ((st[s] == released && ep[s] == e1) || !WITH(GUARD_STAND_BY_EPOCH))) ->
+            lies[s] = false;
             st[s] = standby; FLUSH(s); ok = true; printf("@ c%d stand_by s%d %d\n", me, s, e1)
         :: else -> ok = false; printf("@ c%d stand_by-refused s%d %d\n", me, s, e1)
         fi;
@@ -176,23 +228,35 @@ inline void_(s, e) {
     d_step {
         if
         :: (st[s] == owner && (ep[s] == e || !WITH(GUARD_VOID_EPOCH))) ->
-            assert(e + 2 > ep[s]); /* FORWARD */ ep[s] = e + 2; FLUSH(s); ok = true; printf("@ c%d void s%d %d\n", me, s, e)
+            PRESENT(s); assert(e + 2 > ep[s]); /* FORWARD */ ep[s] = e + 2; FLUSH(s); ok = true; printf("@ c%d void s%d %d\n", me, s, e)
         :: else -> ok = false; printf("@ c%d void-refused s%d %d\n", me, s, e)
         fi;
         KEEPS_PROMISES
     }
 }
 
+inline mark_again(s) {
+    if
+    :: (st[s] == released && WITH(GUARD_MARK_AGAIN)) ->
+        LOG(s, end[s]) = 16 + ep[s]; end[s]++; marker[s] = end[s]; FLUSH(s); printf("@ k%d mark_again s%d %d\n", OTHER(s), s, ep[s])
+    :: else
+    fi
+}
+
 inline stop(s, x, e) {
     d_step {
         if
         :: ((st[s] == x && ep[s] == e) || !WITH(GUARD_STOP_EPOCH)) ->
+            assert(st[s] != owner || lies[s]); /* STOPS: nobody is stopped but an owner from the past */
+            lies[s] = false;
             st[s] = standby; FLUSH(s); ok = true; printf("@ c%d stop s%d %d\n", me, s, e)
         :: else -> ok = false; printf("@ c%d stop-refused s%d %d\n", me, s, e)
         fi;
         KEEPS_PROMISES
     }
 }
+
+#include "adopted.pml"
 
 /* table.js, admin.js: what one proxy does with one call, alone for its domain. */
 
@@ -260,8 +324,15 @@ inline release_all(e) {
 
 inline record_intent() {
     d_step {
-        open[me] = true; open_giver[me] = a; open_epoch[me] = e; newest = me; printf("@ c%d intent s%d %d\n", me, a, e)
+        open[me] = true; open_giver[me] = a; open_epoch[me] = e; newest = me;
+        if :: (RESTORES && told < e + 1) -> told = e + 1 :: else fi;
+        owned = ((RESTORES && e > owned) -> e : owned);
+        printf("@ c%d intent s%d %d\n", me, a, e)
     }
+}
+
+inline set_stage(s, e_) {
+    if :: (RESTORES && known_epoch <= e_) -> known_owner = s; known_epoch = e_; owned = (e_ > owned -> e_ : owned) :: else fi
 }
 
 inline record_outcome() {
@@ -279,6 +350,12 @@ inline record_recovered() {
         if
         :: !WITH(GUARD_OWN_OUTCOME) -> open[0] = false; open[1] = false; open[2] = false
         :: (WITH(GUARD_OWN_OUTCOME) && whose != NOBODY_HAS_IT && open_epoch[whose] == i_epoch) -> open[whose] = false
+        :: else
+        fi;
+        /* And the stage: of the owner whose row is read then. */
+        if
+        :: (st[MONOLITH] == owner) -> set_stage(MONOLITH, ep[MONOLITH])
+        :: (st[MONOLITH] != owner && st[SERVICE] == owner) -> set_stage(SERVICE, ep[SERVICE])
         :: else
         fi;
         printf("@ c%d recovered k%d\n", me, what)
@@ -305,12 +382,16 @@ inline read_intent() {
         :: (!open[newest] && !open[0] && !open[1] && open[2]) -> whose = 2
         :: else
         fi;
-        if :: (whose != NOBODY_HAS_IT) -> i_giver = open_giver[whose]; i_epoch = open_epoch[whose] :: else fi }
-    :: AWAY -> whose = NOBODY_HAS_IT /* JournalUnreachable */
+        if :: (whose != NOBODY_HAS_IT) -> i_giver = open_giver[whose]; i_epoch = open_epoch[whose] :: else fi;
+        if :: (known_epoch && WITH(GUARD_KNOWN)) -> k_owner = known_owner; k_epoch = known_epoch :: else fi;
+        if :: LAST_INTENT_IS_LATER(k_epoch) -> k_owner = open_giver[newest]; k_epoch = open_epoch[newest] :: else fi }
+    :: (AWAY && !RESTORES) -> whose = NOBODY_HAS_IT /* JournalUnreachable; with it nobody testifies against the past */
     OR_DIE
     fi;
 }
 
+#define OUTLIVES(g, e_, s_) (WITH(GUARD_OUTLIVED) && !(e_ && s_ == owner) \
+    && ((k_epoch && k_epoch >= g) || (e_ && s_ == standby && e_ >= g)))
 /* recovery.py: the table, of rows as they were read. `a`, `e` and `x` are the side that it names, its epoch and state. */
 inline decide() {
     d_step {
@@ -319,7 +400,8 @@ inline decide() {
         :: (e0 && (s0 == fenced || s0 == released) && !(e1 && (s1 == fenced || s1 == released) && e1 > e0)) ->
             a = MONOLITH; e = e0; x = s0; m = m0;
             if
-            :: (e1 && s1 == owner && (e1 < e0 || s0 == fenced)) ->
+            :: OUTLIVES(e0, e1, s1) -> what = (e1 -> nobody : unknown)
+            :: (!OUTLIVES(e0, e1, s1) && e1 && s1 == owner && (e1 < e0 || s0 == fenced)) ->
                 what = two_owners;
                 if :: (e1 < e0 && WITH(GUARD_STOP_LOWER)) -> a = SERVICE; e = e1; x = s1 :: else fi
             :: else ->
@@ -333,7 +415,8 @@ inline decide() {
             :: (e1 && (s1 == fenced || s1 == released)) ->
                 a = SERVICE; e = e1; x = s1; m = m1;
                 if
-                :: (e0 && s0 == owner && (e0 < e1 || s1 == fenced)) ->
+                :: OUTLIVES(e1, e0, s0) -> what = (e0 -> nobody : unknown)
+                :: (!OUTLIVES(e1, e0, s0) && e0 && s0 == owner && (e0 < e1 || s1 == fenced)) ->
                     what = two_owners;
                     if :: (e0 < e1 && WITH(GUARD_STOP_LOWER)) -> a = MONOLITH; e = e0; x = s0 :: else fi
                 :: else ->
@@ -346,50 +429,66 @@ inline decide() {
                 if
                 :: (e0 && s0 == owner && e1 && s1 == owner) ->
                     what = two_owners;
-                    if :: (e1 < e0) -> a = SERVICE; e = e1 :: else -> a = MONOLITH; e = e0 fi;
+                    if :: (e1 < e0 || (e1 == e0 && k_epoch && k_owner == MONOLITH)) -> a = SERVICE; e = e1 :: else -> a = MONOLITH; e = e0 fi;
                     x = owner
                 :: else ->
                     if
                     :: ((e0 && s0 == owner) || (e1 && s1 == owner)) ->
-                        if :: (e0 && s0 == owner) -> a = MONOLITH; e = e0 :: else -> a = SERVICE; e = e1 fi;
+                        /* _past: who says owner, and who is known to have owned last. */
                         if
-                        :: (whose == NOBODY_HAS_IT) -> what = rest
-                        :: (whose != NOBODY_HAS_IT && i_giver == a && i_epoch == e) -> what = nothing_happened
-                        :: else -> what = finish_route; a = OTHER(a); x = standby
-                        fi
+                        :: (e0 && s0 == owner) -> a = MONOLITH; e = e0; o_epoch = (s1 == standby -> e1 : 0)
+                        :: else -> a = SERVICE; e = e1; o_epoch = (s0 == standby -> e0 : 0)
+                        fi;
+                        x = owner;
+                        if
+                        :: (WITH(GUARD_PAST) && o_epoch > k_epoch && o_epoch > e) -> what = owner_restored
+                        :: (WITH(GUARD_PAST) && k_epoch >= o_epoch && k_epoch > e) ->
+                            what = (k_owner == a -> owner_restored : stale_owner)
+                        :: else ->
+                            if
+                            :: (whose == NOBODY_HAS_IT) -> what = rest
+                            :: (whose != NOBODY_HAS_IT && i_giver == a && i_epoch == e) -> what = nothing_happened
+                            :: else -> what = finish_route; a = OTHER(a); x = standby
+                            fi
+                        fi;
+                        o_epoch = 0
                     :: else -> what = ((!e0 || !e1) -> unknown : nobody)
                     fi
                 fi
             fi
         fi;
-        s0 = 0; s1 = 0; e0 = 0; e1 = 0; m0 = 0; m1 = 0;
+        /* SEEN: an owner whom the journal has outlived is not taken for one at rest (by who acts alone meanwhile). */
+        assert(what != rest || e >= owned || CONTROLLERS > 1);
         printf("@ c%d decide k%d s%d %d\n", me, what, a, e)
     }
 }
 
 inline forget() {
     a = 0; e = 0; m = 0; p = 0; x = 0; ok = false; what = 0; s0 = 0; s1 = 0; e0 = 0; e1 = 0; m0 = 0; m1 = 0;
-    whose = 0; i_giver = 0; i_epoch = 0
+    whose = 0; i_giver = 0; i_epoch = 0; k_owner = 0; k_epoch = 0; n = 0
 }
 
 #define BEHIND(n) (PROXIES > n && route_epoch[n] < ep[OWNER_SIDE])
 
 /* A `fig` command or the daemon: a new one each time round; it knows nothing of what was before. */
 proctype Controller(byte me) {
-    byte a, e, m, p, e0, e1, m0, m1, whose, i_giver, i_epoch;
+    byte a, e, m, p, e0, e1, m0, m1, whose, i_giver, i_epoch, k_owner, k_epoch, o_epoch, n;
     mtype:state x, s0, s1;
     mtype:case what;
     bool ok;
 idle:
     if
-    :: atomic { (starts < STARTS && SETTLED && (FAULTS || !busy)) ->
+    :: atomic { (starts < STARTS && AT_REST && !broken[0] && !broken[1] && (FAULTS || !busy)) ->
         starts++; busy++; lease = me; a = OWNER_SIDE; e = ep[a]; printf("@ c%d acquire-switch s%d %d\n", me, a, e) };
         goto before_intent
-    :: atomic { (!SETTLED && (FAULTS || !busy)) -> busy++; lease = me; printf("@ c%d acquire-recover\n", me) };
+    :: atomic { (!AT_REST && (FAULTS || !busy)) -> busy++; lease = me; printf("@ c%d acquire-recover\n", me) };
         goto recover
     :: atomic { (resumes < RESUMES) -> resumes++; busy++; lease = me; printf("@ c%d acquire-resume\n", me) };
         goto recover
-    :: atomic { (SETTLED && (BEHIND(0) || BEHIND(1))) -> busy++; a = OWNER_SIDE; e = ep[a] };
+    :: atomic { (persons < PERSONS && (FAULTS || !busy)) ->
+        persons++; busy++; lease = me; printf("@ c%d acquire-adopt\n", me) };
+        goto adopt_read
+    :: atomic { (AT_REST && (BEHIND(0) || BEHIND(1))) -> busy++; a = OWNER_SIDE; e = ep[a] };
         route_all(e, a);
         goto ended
     fi;
@@ -440,6 +539,7 @@ after_route:
     if :: !ok -> goto dead :: else fi;
 after_reverse:
     if :: d_step { record_outcome() } OR_DIE fi;
+    if :: d_step { set_stage(OTHER(a), e + 1) } OR_DIE fi;
     goto ended;
 
     /* Switch._abort: what the giver's row says decides whether it was taken back. */
@@ -479,6 +579,7 @@ recover:
     fi;
     if :: !WITH(GUARD_INTENT_FIRST) -> read_intent() :: else fi;
     decide();
+    d_step { s0 = 0; s1 = 0; e0 = 0; e1 = 0; m0 = 0; m1 = 0; k_owner = 0; k_epoch = 0 };
     if
     :: (what == nothing_happened) ->
         if :: void_(a, e) OR_DIE fi;
@@ -507,12 +608,33 @@ recover:
             if :: !ok -> goto dead :: else fi
         :: else
         fi
-    :: (what == two_owners) ->
+    :: (what == two_owners || what == stale_owner) ->
         if :: stop(a, x, e) OR_DIE fi;
         goto dead
     :: else -> goto ended
     fi;
     if :: record_recovered() OR_DIE fi;
+    goto ended;
+
+    /* adoption.py: adopt; a person says `fig resume --owner`. */
+adopt_read:
+    read_intent();
+    if :: d_step { s0 = st[0]; e0 = ep[0] } OR_DIE fi;
+    if :: d_step { s1 = st[1]; e1 = ep[1] } OR_DIE fi;
+    decide();
+    if
+    :: (what == stale_owner || what == owner_restored || what == nobody || !WITH(GUARD_ADOPT_ASKED)) ->
+        if :: a = MONOLITH :: a = SERVICE fi
+    :: else -> goto dead
+    fi;
+    if :: beyond() OR_DIE fi;
+    if :: give_way(OTHER(a)) OR_DIE fi;
+    if :: !ok -> goto dead :: else fi;
+    if :: adopt(a) OR_DIE fi;
+    if :: !ok -> goto dead :: else fi;
+    d_step { e = n; s0 = 0; s1 = 0; e0 = 0; e1 = 0; m0 = 0; m1 = 0; k_owner = 0; k_epoch = 0; n = 0 };
+    route_all(e, a);
+    if :: d_step { set_stage(a, e) } OR_DIE fi;
 ended:
 dead:
     atomic { forget(); busy-- };
@@ -524,7 +646,7 @@ proctype Stream(byte t) {
     byte x;
     do
     :: d_step {
-        (at[t] < end[OTHER(t)]
+        (!broken[t] && at[t] < end[OTHER(t)]
          && (LOG(OTHER(t), at[t]) >= 16 || !GUARD_REFUSES(t) || !WITH(GUARD_APPLY))) ->
         x = LOG(OTHER(t), at[t]); at[t]++;
         if
@@ -546,8 +668,9 @@ proctype Copier(byte t) {
     byte copy, point, epoch, n;
     do
     :: d_step {
-        (n < COPIES && at[t] == end[OTHER(t)] && (COPY_BACK || st[OTHER(t)] == owner)) ->
-        n++; copy = rows[OTHER(t)]; point = at[t]; epoch = ep[t]; printf("@ r%d read s%d %d\n", t, OTHER(t), point) };
+        (n < COPIES && !broken[t] && at[t] == end[OTHER(t)] && (COPY_BACK || st[OTHER(t)] == owner)) ->
+        n++; copy = rows[OTHER(t)]; point = at[t]; epoch = EPOCH_OF_COPIES(t); printf("@ r%d read s%d %d\n", t, OTHER(t), point) };
+        if :: !WITH(GUARD_COPY_FIRST) -> d_step { epoch = EPOCH_OF_COPIES(t) } :: else fi;
         d_step {
             if
             :: (((!GUARD_REFUSES(t) && ep[t] == epoch) || !WITH(GUARD_APPLY))
@@ -566,14 +689,21 @@ inline commit(s) {
     rows[s] = rows[s] | (1 << written); LOG(s, end[s]) = written; end[s]++; written++; FLUSH(s)
 }
 
+/* To an owner from the past, before it is fenced or a person says that it is to go on: nobody keeps it. */
+#define STRAY(s) d_step { \
+    (written < WRITES && st[s] == owner && lies[s]) -> printf("@ w stray s%d %d\n", s, written); \
+    rows[s] = rows[s] | (1 << written); LOG(s, end[s]) = written; end[s]++; written++; FLUSH(s) }
+
 /* Jobs, shells, forgotten workers: past every proxy. */
 proctype Writer() {
     byte s;
     do
     :: d_step {
-        (written < WRITES && (st[0] == owner || st[1] == owner)) ->
-        s = OWNER_SIDE; acked = acked | (1 << written); printf("@ w write s%d %d\n", s, written);
-        acked = acked & ~(1 << written); commit(s); acked = acked | (1 << (written - 1)); s = 0 }
+        (written < WRITES && OWNS(rightful)) ->
+        s = rightful; printf("@ w write s%d %d\n", s, written);
+        commit(s); acked = acked | (1 << (written - 1)); s = 0 }
+    :: STRAY(MONOLITH)
+    :: STRAY(SERVICE)
     od
 }
 
@@ -653,13 +783,22 @@ proctype Proxy(byte p) {
     od
 }
 
+/* restarts.py: _how; from the owner, or from a giver that has released to a taker that is still to be granted. */
+#define COPIES_FROM(s, t) ((AT_REST && OWNER_SIDE == s) || (WITH(GUARD_COPY_RELEASED) && st[s] == released \
+    && st[t] == standby && ep[t] < ep[s] && !OUTLIVED(s)))
+
+#include "restored.pml"
+
+/* A restore may take the end of a switch away that nobody else knew of: that hold ends by its bound. */
+#define LEFT_HELD(n) (held[n] && !restores)
+
 /* At rest, when every controller has looked: each proxy at the owner, and nobody held whom nobody will let go. */
 proctype Rest() {
     do
     :: d_step {
-        (!busy && SETTLED && !BEHIND(0) && !BEHIND(1)) ->
-        assert(PROXIES < 1 || (route_owner[0] == OWNER_SIDE && !held[0])); /* HELD */
-        assert(PROXIES < 2 || (route_owner[1] == OWNER_SIDE && !held[1])) }
+        (!busy && AT_REST && !BEHIND(0) && !BEHIND(1)) ->
+        assert(PROXIES < 1 || (route_owner[0] == OWNER_SIDE && !LEFT_HELD(0))); /* HELD */
+        assert(PROXIES < 2 || (route_owner[1] == OWNER_SIDE && !LEFT_HELD(1))) }
     od
 }
 
@@ -671,6 +810,8 @@ init {
             now.CLIENTS = bound("FIG_CLIENTS"); now.COPIES = bound("FIG_COPIES"); now.RESUMES = bound("FIG_RESUMES");
             now.FAULTS = bound("FIG_FAULTS"); now.LOSSES = bound("FIG_LOSSES"); now.AWAY = bound("FIG_AWAY");
             now.COPY_BACK = bound("FIG_COPY_BACK");
+            now.RESTORES = bound("FIG_RESTORES"); now.PERSONS = bound("FIG_PERSONS"); now.BUDGET = bound("FIG_BUDGET");
+            if (now.RESTORES) now.known_epoch = 1; /* `sync` began at epoch 1 */
         };
         st[MONOLITH] = owner;
         run Controller(0);
@@ -683,6 +824,7 @@ init {
         if :: (CLIENTS > 1) -> run Client(1) :: else fi;
         if :: (FAULTS && PROXIES > 0) -> run Proxy(0) :: else fi;
         if :: (FAULTS && PROXIES > 1) -> run Proxy(1) :: else fi;
+        if :: (RESTORES > 0) -> run Restorer(); run Keeper(MONOLITH); run Keeper(SERVICE) :: else fi;
         if :: (PROXIES > 0) -> run Rest() :: else fi
     }
 }

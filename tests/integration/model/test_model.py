@@ -9,9 +9,27 @@ from pathlib import Path
 import pytest
 
 from migration_plan.model.guards import FULL, GUARDS, SEARCHES, Bounds
-from migration_plan.model.search import MODEL, build, names, search
+from migration_plan.model.search import FOLDER, MODEL, build, names, search, steps
 from migration_plan.recovery import Case
 from migration_plan.switch import CHECKPOINTS
+
+ROOT = Path(__file__).parents[3]
+WHERE = ("side.sql", "switch.py", "journal.py", "controller.py", "recovery.py", "adoption.py", "moves.py", "parts.py",
+         "restarts.py", "watch.py", "client.py")  # fmt: skip
+
+
+def model() -> str:
+    return "".join(path.read_text() for path in sorted(FOLDER.glob("*.pml")))
+
+
+def code(place: str) -> list[Path]:
+    """The files of the toolkit of that name, or all in a folder of it."""
+    stem = place.removesuffix(".py")
+    below = [path for top in ("migration_plan", "cdc", "proxy") for path in (ROOT / top).rglob("*.*")]
+    found = [path for path in below if path.name == place or stem in (path.stem, path.parent.name)]
+    found = [path for path in found if path.suffix in (".py", ".sql", ".js")]
+    assert found, place
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +68,7 @@ def test_states_and_cases_are_those_of_the_code() -> None:
     checked = re.search(r"check \(state in \((.*?)\)\)", sql)
     assert checked
     assert names("state") == [word.strip().strip("'") for word in checked.group(1).split(",")]
-    # The model has no backups: what only a restored database brings about is not in it (docs/model.md).
-    assert names("case") == [str(case) for case in Case if case not in (Case.STALE_OWNER, Case.OWNER_RESTORED)]
+    assert names("case") == [str(case) for case in Case]
 
 
 def test_the_steps_of_a_controller_are_the_checkpoints_of_the_switch() -> None:
@@ -59,8 +76,27 @@ def test_the_steps_of_a_controller_are_the_checkpoints_of_the_switch() -> None:
     assert [label.replace("_", "-") for label in labels] == [c for c in CHECKPOINTS if c != "after-done"]
 
 
-@pytest.mark.parametrize("move", ["fence", "unfence", "release", "grant_ownership", "stand_by", "void", "stop"])
+def test_each_guard_is_where_the_table_says() -> None:
+    for guard in GUARDS.values():
+        place, name = guard.where.split(": ")
+        text = "".join(path.read_text() for path in code(place))
+        assert re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text, re.IGNORECASE), guard.where
+        assert f"GUARD_{next(key for key, one in GUARDS.items() if one is guard)}" in model()
+
+
+def test_the_steps_of_a_controller_and_of_the_streams_keeper_have_the_names_of_the_code() -> None:
+    said = steps("c", "k")
+    assert {"fence", "release", "grant_ownership", "adopt", "give_way", "mark_again", "intent", "set_route"} <= said
+    text = "".join(path.read_text() for place in WHERE for path in code(place))
+    missing = {step for step in said if not re.search(rf"(?<!\w){step}(?!\w)", text)}
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    "move",
+    ["fence", "unfence", "release", "grant_ownership", "stand_by", "void", "stop", "give_way", "adopt", "mark_again"],
+)
 def test_each_move_of_the_model_is_one_of_the_databases(move: str) -> None:
     sql = files("migration_plan").joinpath("side.sql").read_text()
     assert f"function fig.{move}(" in sql
-    assert re.search(rf"^inline {move}_?\(", MODEL.read_text(), re.MULTILINE)
+    assert re.search(rf"^inline {move}_?\(", model(), re.MULTILINE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from migration_plan.lifecycle import Stage
@@ -137,11 +138,12 @@ def test_a_taker_that_has_lost_after_the_decision_what_it_had_applied_gets_all_r
     with world.mover(checkpoint=die_after_release) as mover, pytest.raises(Died):
         mover.move(forward=True)
     world.streams.end()
-    execute(
-        service, "set session_replication_role = replica; delete from parcel where id = 50;"
-        " update fig.position set lsn = '{}', marker = {} where stream = 'parcels_to_service'".format(
-            then[0], "null" if then[1] is None else f"'{then[1]}'"),
-    )  # fmt: skip
+    with psycopg.connect(service) as past:  # Nothing of it goes back to the monolith.
+        past.execute("set session_replication_role = replica")
+        past.execute("select pg_replication_origin_session_setup('fig_parcels_to_service')")
+        past.execute("delete from parcel where id = 50")
+        change = "update fig.position set lsn = %s, marker = %s where stream = 'parcels_to_service'"
+        past.execute(change, [*then])
     assert [state(world, side).split()[0] for side in ("monolith", "service")] == ["released", "standby"]
     world.streams.start()
     with controller(world):
