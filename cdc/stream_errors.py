@@ -100,9 +100,11 @@ class ForeignWrite(StreamError):
     code = "foreign-write"
 
     def __init__(self, stream: str, place: str) -> None:
+        domain, _, target = stream.rpartition("_to_")
         super().__init__(
             f"the target owns the domain, yet stream {stream} brings rows that are not ours: {place}",
-            "Find the writer on the source (its fence was passed), then verify the domain",
+            f"find who wrote on the source, past its fence; then: fig sync repair {domain};"
+            f" fig sync snapshot {domain} --direction to_{target}",
         )
         self.place = place
 

@@ -141,17 +141,26 @@ def _unproven(parts: Parts, epoch: int) -> list[Refusal]:
 
 
 def gates(parts: Parts) -> tuple[Gate, ...]:
-    """How far the proof is, from what was noted; nothing is noted by looking. Never forced: there is no way back."""
+    """Who still could read, and how far the proof is, from what was noted; nothing is noted by looking. Never forced:
+    there is no way back."""
+    left = tuple(readers_left(readers(parts)))
+    others = Gate(
+        "readers", not left, f"{len(left)} left", "0 left", left[0].next_step if left else "", False, left, len(left)
+    )
+    return others, _deadness(parts)
+
+
+def _deadness(parts: Parts) -> Gate:
     row, after = read_rows(parts)[Side.SERVICE], parts.plan.retire.after
     before = None if row is None else _observed(parts, row.epoch)
     command, limit = f"fig advance {parts.domain}", f"unused for {after:g} s"
     if before is None:
-        return (Gate("deadness", False, "not watched yet", limit, f"begin to watch: {command}", False),)
+        return Gate("deadness", False, "not watched yet", limit, f"begin to watch: {command}", False)
     quiet = (parts.journal.now() - before.at).total_seconds()
     alive = tuple(signs_of_life(before, take(parts, before.epoch), verified_scans(parts, before.at)))
     figure = f"{len(alive)} sign(s) of life" if alive else f"unused for {quiet:.0f} s"
     wait = f"in {max(0.0, after - quiet):.0f} s: {command}"
-    return (Gate("deadness", not alive and quiet >= after, figure, limit, wait, False, alive),)
+    return Gate("deadness", not alive and quiet >= after, figure, limit, wait, False, alive)
 
 
 def _not_yet(parts: Parts, why: str, seconds: float) -> Refusal:

@@ -29,15 +29,20 @@ function fallback(domain, reason) {
     add('fig_canary_fallbacks_total', 'domain="' + domain + '",reason="' + reason + '"', 1);
 }
 
-// `times` requests that took so long.
-function observe(name, labels, seconds, times) {
+// The least bound that is not exceeded.
+function bucket(seconds) {
     const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
     let i = 0;
     while (i < bounds.length && seconds > bounds[i]) {
         i++;
     }
+    return i < bounds.length ? bounds[i] : '+Inf';
+}
+
+// `times` requests that took so long.
+function observe(name, labels, seconds, times) {
     // Buckets are kept apart here and summed up when printed: one increment instead of fourteen.
-    add(name + '_bucket', labels + ',le="' + (i < bounds.length ? bounds[i] : '+Inf') + '"', times);
+    add(name + '_bucket', labels + ',le="' + bucket(seconds) + '"', times);
     add(name + '_sum', labels, seconds * times);
 }
 
@@ -66,4 +71,4 @@ function atEnd(action) {
     njs.on('exit', action);
 }
 
-export default { add, lose, count, fallback, observe, enter, leave, atEnd };
+export default { add, lose, count, fallback, bucket, observe, enter, leave, atEnd };

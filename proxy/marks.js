@@ -22,12 +22,6 @@ function parse(cookie) {
     return marks;
 }
 
-function format(marks) {
-    return Object.keys(marks).map(function (domain) {
-        return domain + '.' + marks[domain].epoch + '.' + marks[domain].ms;
-    }).join('~');
-}
-
 function within(path, prefixes) {
     for (let i = 0; i < prefixes.length; i++) {
         if (path === prefixes[i] || path.startsWith(prefixes[i] + '/')) {
@@ -64,12 +58,13 @@ function covered(name, mark, upstream) {
     return side === undefined || (applied.get(name + '|' + side) || 0) >= mark.ms;
 }
 
-// The Set-Cookie header after a write: computed when the answer's head is there, so never earlier than the commit.
-function header(cookie, domain, epoch) {
-    const marks = cookie ? parse(cookie) : {};
-    marks[domain] = { epoch: epoch, ms: Date.now() };
-    return 'fig_mark=' + format(marks) + '; Path=/; Max-Age=' + settings.limits.mark_seconds +
-        '; HttpOnly; SameSite=Lax' + (settings.secure_cookies ? '; Secure' : '');
+// Those of all domains but the one that is written to, as the beginning of the new cookie (nginx.conf: $fig_marked). Its
+// time is taken when the answer's head is there, so never earlier than the commit.
+function others(cookie, domain) {
+    const marks = parse(cookie);
+    return Object.keys(marks).map(function (name) {
+        return name === domain ? '' : name + '.' + marks[name].epoch + '.' + marks[name].ms + '~';
+    }).join('');
 }
 
-export default { parse, missing, header };
+export default { parse, missing, others };

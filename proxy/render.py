@@ -19,7 +19,8 @@ from proxy.canary import Canary, Cohort
 from proxy.config import Domain, ProxyConfig, Route, Side, Static, Upstream
 
 SCRIPTS = (
-    "router.js", "entry.js", "fences.js", "answers.js", "table.js", "marks.js", "counts.js", "shadow.js", "sampling.js",
+    "writes.js", "router.js", "entry.js", "fences.js", "clock.js",
+    "answers.js", "table.js", "marks.js", "counts.js", "shadow.js", "sampling.js",
     "canary.js",
     "admin.js", "change.js", "figures.js", "ledger.js",
 )  # fmt: skip
@@ -73,6 +74,8 @@ def nginx_conf(config: ProxyConfig, user_line: str = "", fingerprint: str = "") 
         largest_body=config.largest_body,
         body_buffer=BODY_BUFFER,
         default_upstream=config.default_upstream,
+        mark_seconds=limits.mark_seconds,
+        secure="; Secure" if _is_secure(config) else "",
         domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
         resolver=config.resolver,
         side_lines=sorted(
@@ -111,7 +114,7 @@ def settings_json(config: ProxyConfig, proc: bool = True) -> str:
         "default_upstream": config.default_upstream,
         "identity": config.identity is not None,
         "identity_domain": identity_domain.name if identity_domain else "",
-        "secure_cookies": config.secure_cookies or config.tls is not None,
+        "secure_cookies": _is_secure(config),
         "limits": {
             "longest_hold_ms": config.limits.longest_hold_ms,
             "longest_mark_wait_ms": config.limits.longest_mark_wait_ms,
@@ -235,6 +238,11 @@ def _tls_questions(config: ProxyConfig) -> list[dict[str, Any]]:
             }
         )  # fmt: skip
     return questions
+
+
+def _is_secure(config: ProxyConfig) -> bool:
+    """Whether browsers reach us by https only."""
+    return config.secure_cookies or config.tls is not None
 
 
 def _scheme(config: ProxyConfig) -> str:

@@ -4,12 +4,11 @@ import answers from 'answers.js';
 import canary from 'canary.js';
 import counts from 'counts.js';
 import entry from 'entry.js';
-import fences from 'fences.js';
 import marks from 'marks.js';
 import shadow from 'shadow.js';
 import table from 'table.js';
 
-// Access phase, where nginx.conf's $fig_way does not decide alone: returns at once when the request may go on at once,
+// Access phase, where nginx.conf's $fig_away says so: returns at once when the request may go on at once,
 // a promise when it has to wait.
 function access(r) {
     const vs = r.variables;
@@ -61,6 +60,9 @@ function decided(r, vs) {
 
 // A write, at once or when its domain is no longer held.
 function enter(r, vs) {
+    if (vs.cookie_fig_mark) {
+        vs.fig_other_marks = marks.others(vs.cookie_fig_mark, vs.fig_domain);
+    }
     const route = entry.enter(vs);
     if (!route) {
         return entry.held(r, vs);
@@ -122,15 +124,4 @@ function identity() {
     return table.upstream(domain, table.read(domain).owner);
 }
 
-// The mark for the user who has just written, or '' (then nginx adds no header).
-function mark(r) {
-    const vs = r.variables;
-    if (!vs.fig_domain || vs.fig_safety === 'safe' || vs.fig_listener === 'internal' || !vs.fig_admitted) {
-        return '';
-    }
-    return marks.header(vs.cookie_fig_mark, vs.fig_domain, vs.fig_epoch);
-}
-
-export default {
-    access, received, fallback, misdirected: fences.misdirected, refused: fences.refused, identity, mark,
-};
+export default { access, received, fallback, identity };

@@ -1,6 +1,6 @@
 // Writes of a domain at rest: counted, placed, sent on. All else that may have to happen to a write (a hold, the mark of
 // an own write, a canary) is router.js's. A machine is made anew for each request from all that its location imports, and
-// that costs more than what it does here: so this imports nothing.
+// that costs more than what it does here: so this imports nothing, not even the settings.
 const routes = ngx.shared.fig_routes;
 const flights = ngx.shared.fig_inflight;
 
@@ -21,7 +21,7 @@ function received(r) {
 function admit(r) {
     const vs = r.variables;
     const domain = vs.fig_domain;
-    const key = domain + '|' + process.pid;
+    const key = domain + '|' + vs.pid;
     let counted = false;
     try {
         flights.incr(key, 1, 0);
@@ -29,8 +29,8 @@ function admit(r) {
         njs.on('exit', function () { if (counted) { flights.incr(key, -1, 0); } });
         const route = routes.get(domain).split('|');
         if (+route[2] <= Date.now() && route[3] === '0') {
-            vs.fig_upstream = settings.domains[domain].upstreams[route[1]];
             vs.fig_side = route[1];
+            vs.fig_upstream = vs.fig_side_upstream;
             vs.fig_epoch = route[0];
             vs.fig_inflight = key;
             vs.fig_admitted = domain;

@@ -72,7 +72,6 @@ def create_app(environment: Mapping[str, str] = os.environ) -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
         FIG_HOST=url.hostname,
         MAX_CONTENT_LENGTH=64 * 1024,
-        SEND_FILE_MAX_AGE_DEFAULT=3600,
         WTF_CSRF_TIME_LIMIT=None,  # As long as the session.
     )
     CSRFProtect(app)

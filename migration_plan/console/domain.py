@@ -17,6 +17,8 @@ from migration_plan.shadow.report import report
 pages = Blueprint("domain", __name__)
 LINES = 60
 """Of the journal, the newest."""
+NEWEST = 12
+"""Of these, those that are in sight at once: a switch has ten."""
 
 
 @pages.get("/domains/<domain>")
@@ -49,7 +51,7 @@ def seen(domain: str) -> dict[str, object]:
     # A probe of ours has no business in a switch.
     standing = desk().standings.now(domain, 3600.0 if run and run.is_moving else EVERY * 8)
     return {
-        "one": live, "standing": standing, "run": run, "entries": entries[::-1], "acts": _acts(live),
+        "one": live, "standing": standing, "run": run, "entries": entries[::-1], "newest": NEWEST, "acts": _acts(live),
         "shadow": _shadow(domain, live, entries), "announce": announced(domain, run, live),
     }  # fmt: skip
 

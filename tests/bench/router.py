@@ -77,7 +77,7 @@ http {{
         '"path":"$uri","status":$status,"bytes":$bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr",'
         '"upstream_status":"$upstream_status","upstream_seconds":"$upstream_response_time"}}';
     access_log {folder}/access.json json buffer=64k flush=1s;
-    keepalive_requests 1000000; proxy_http_version 1.1;
+    keepalive_requests 1000000; proxy_http_version 1.1; request_pool_size 8k;
     upstream behind {{ server {behind}; keepalive 64; }}
     server {{
         listen {address} backlog=4096;
@@ -108,11 +108,9 @@ def measure(scale: Scale) -> Sequence[Figure]:
 def before_the_monolith(scale: Scale) -> Sequence[Figure]:
     """Reads of the catalog's list, anonymous, by 16 kept connections."""
     for stack in running_stack(None, "monolith", "nginx"):
-        master = int((stack.state / "nginx" / "nginx.pid").read_text())
+        router_there = Server(f"127.0.0.1:{stack.ports['public']}", stack.pid("nginx"))
         with plain(f"127.0.0.1:{stack.ports['monolith']}", workers=2) as peer:
-            ours, against = _in_turn(
-                scale, Server(f"127.0.0.1:{stack.ports['public']}", master), peer, Kind("reads", 0.97)
-            )
+            ours, against = _in_turn(scale, router_there, peer, Kind("reads", 0.97))
     return [
         _throughput("router before the monolith, reads", ours, against, 0.97),
         _p99("router before the monolith, p99 of reads", ours, against, 1.1),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ import yaml
 from migration_plan import tokens
 from migration_plan.access import Role
 from migration_plan.journal import Journal
+from migration_plan.local import processes
 from migration_plan.shadow.store import ShadowStore
 from migration_plan.shadow.tally import Example, Sums
 from proxy.shadow_comparer import Kind
@@ -26,6 +29,7 @@ from tests.support.stack import PROJECT, Stack
 from tests.support.waiting import wait_until
 
 ROUTE = "/api/catalog/products/{id}"
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
 
 
 def link(stack: Stack, **environment: str) -> str:
@@ -48,8 +52,11 @@ def tokens_of_all_roles(stack: Stack) -> Iterator[dict[Role, str]]:
 
 
 @contextmanager
-def another_console(stack: Stack, folder: Path, changes: Mapping[str, Any]) -> Iterator[str]:
-    """A second console of the same stack, with other things in the catalog's plan; yields its address."""
+def another_console(
+    stack: Stack, folder: Path, changes: Mapping[str, Any], environment: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """A second console of the same stack, with other things in the catalog's plan or in its environment; yields its
+    address."""
     plan = yaml.safe_load((PROJECT / "migration_plan/plans/catalog.yml").read_text(encoding="utf-8"))
     for section, said in changes.items():
         plan[section] = {**plan.get(section, {}), **said} if isinstance(said, dict) else said
@@ -60,11 +67,11 @@ def another_console(stack: Stack, folder: Path, changes: Mapping[str, Any]) -> I
         static["folder"] = str(PROJECT / static["folder"])
     (folder / "fig.yml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
     at = f"127.0.0.1:{free_port()}"
-    environment = {**stack.env, "FIG_CONFIG": str(folder / "fig.yml"), "FIG_CONSOLE_URL": f"http://{at}",
+    seen = {**stack.env, **(environment or {}), "FIG_CONFIG": str(folder / "fig.yml"), "FIG_CONSOLE_URL": f"http://{at}",
                    "FIG_CONSOLE_BIND": at}  # fmt: skip
     program: list[Path | str] = [Path(sys.executable).parent / "fig", "console", "run"]
     with (folder / "console.log").open("w") as log:
-        process = subprocess.Popen(program, cwd=PROJECT, env=environment, stderr=log)
+        process = subprocess.Popen(program, cwd=PROJECT, env=seen, stderr=log)
         try:
             wait_until(lambda: _answers(f"http://{at}"), 60, "the second console", every=0.1)
             yield f"http://{at}"
@@ -132,3 +139,22 @@ def is_refused_after_ten_guesses(url: str) -> None:
         ]
         assert tried == [403] * 10 + [429]
         assert client.get("/login", headers={"host": "rebound.example"}).status_code == 400
+
+
+def kill_worker(stack: Stack) -> None:
+    """Whoever carries out an order of the stack's console, at once and without a word."""
+    wait_until(lambda: _workers(stack), 30, "somebody carries out the order", every=0.02)
+    for pid in _workers(stack):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _workers(stack: Stack) -> list[int]:
+    own = processes.of_session(stack.session())
+    return [one.pid for one in own if b"migration_plan.console.worker" in _command(one.pid)]
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return (Path("/proc") / str(pid) / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""

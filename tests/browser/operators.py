@@ -1,35 +1,28 @@
-"""People in front of the console: a person of the shop's tests who knows its pages, and what axe-core says of one."""
+"""People in front of the console: a person of the shop's tests who knows its pages."""
 
 from __future__ import annotations
 
-from importlib.resources import files
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Request, ViewportSize, expect
+from playwright.sync_api import Browser, Request, expect
 
+from migration_plan.console.entry import Tickets
+from tests.browser.looking import NARROW, faults, keep
 from tests.browser.people import Person
-from tests.support.stack import PROJECT
+from tests.support.stack import PROJECT, Stack
+from tests.support.waiting import wait_until
 
-NARROW = ViewportSize(width=360, height=740)
 PICTURES = PROJECT / "var" / "report" / "console"
-_AXE = "async () => (await axe.run(document, {resultTypes: ['violations']})).violations"
-
-
-def violations(page: Page) -> list[str]:
-    """What axe-core finds wrong on the page as it is now: rule, and the first elements."""
-    if not page.evaluate("() => 'axe' in window"):
-        # As a file, not as the wrapper around it: evaluated by the debugger, so that the page's policy may be strict.
-        page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
-    found: list[dict[str, Any]] = page.evaluate(_AXE)
-    return [f"{one['id']}: {[node['target'] for node in one['nodes']][:3]}" for one in found]
 
 
 class Operator(Person):
     """One person with a browser of their own, at the console."""
 
-    def __init__(self, browser: Browser, url: str, name: str, *, small: bool = False, dark: bool = False) -> None:
-        super().__init__(browser, url, name, small=small, dark=dark)
+    def __init__(
+        self, browser: Browser, url: str, name: str, *, small: bool = False, dark: bool = False, scripts: bool = True
+    ) -> None:
+        super().__init__(browser, url, name, small=small, dark=dark, scripts=scripts)
         if small:
             self.page.set_viewport_size(NARROW)
         self.asked: list[str] = []
@@ -37,6 +30,10 @@ class Operator(Person):
 
     def _asks(self, request: Request) -> None:
         self.asked.append(request.url)
+
+    def enters(self, stack: Stack, who: str = "ada") -> None:
+        """By a ticket as `fig console link` makes them, without starting a program for each."""
+        self.enters_by(f"/login?ticket={Tickets(stack.env['FIG_CONSOLE_KEY']).make('', who)}")
 
     def enters_by(self, link: str) -> None:
         self.page.goto(link)
@@ -53,16 +50,30 @@ class Operator(Person):
         self.page.goto(f"/domains/{domain}")
         label = f"{act} to {to}…" if to else f"{act}…"
         self.page.get_by_role("link", name=label, exact=True).click()
+        self.confirms(domain, f"{act} to {to}" if to else act, why)
+
+    def confirms(self, domain: str, button: str, why: str) -> None:
+        """On the page of what would be done."""
         expect(self.page.get_by_role("heading", name="Exactly these steps")).to_be_visible()
         self.page.get_by_label("Why?").fill(why)
-        self.page.get_by_role("button", name=f"{act} to {to}" if to else act, exact=True).click()
+        self.page.get_by_role("button", name=button, exact=True).click()
         expect(self.page.get_by_role("heading", level=1, name=domain)).to_be_visible()
 
     def sees_it_end(self, how: str = "done") -> None:
         expect(self.page.locator("#run .run-head .chip")).to_have_text(how)
 
-    def picture(self, name: str, *, whole: bool = True) -> Path:
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        path = PICTURES / f"{name}.png"
-        self.page.screenshot(path=path, full_page=whole)
-        return path
+    def looks_again_until(self, condition: Callable[[], bool]) -> None:
+        """Without scripts a page is loaded again to see more."""
+        wait_until(lambda: self.page.reload() is not None and condition(), 60, "the page to say so", every=0.1)
+
+    def sees_in_journal(self, why: str, kind: str = "") -> None:
+        """Who did it and why stand in the same line."""
+        lines = self.page.locator("#timeline li").filter(has_text=kind) if kind else self.page.locator("#timeline li")
+        expect(lines.filter(has_text=f"“{why}”").filter(has_text="ada").first).to_be_visible()
+
+    def picture(self, name: str) -> None:
+        keep(self.page, PICTURES / f"{name}.png")
+
+    def looks(self, name: str) -> dict[str, Any]:
+        """What is wrong with the page as it stands; a picture of it is kept under this name."""
+        return faults(self.page, PICTURES / f"{name}.png")

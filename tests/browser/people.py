@@ -52,10 +52,13 @@ class Complaints:
 class Person:
     """One person with a browser of their own (cookies, storage), on the shop at `url`."""
 
-    def __init__(self, browser: Browser, url: str, name: str, *, small: bool = False, dark: bool = False) -> None:
+    def __init__(
+        self, browser: Browser, url: str, name: str, *, small: bool = False, dark: bool = False, scripts: bool = True
+    ) -> None:
         self.context = browser.new_context(
             base_url=url, viewport=PHONE if small else DESKTOP, color_scheme="dark" if dark else "light",
             has_touch=small, device_scale_factor=2 if small else 1, locale="en-GB", reduced_motion="reduce",
+            java_script_enabled=scripts,
         )  # fmt: skip
         self.context.set_default_timeout(PATIENCE_MS)
         self.page = self.context.new_page()

@@ -9,11 +9,12 @@ import io
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, expect
 
-from tests.browser.consoles import always_somebody_writing, link
+from tests.browser.consoles import always_somebody_writing
 from tests.browser.operators import Operator
 from tests.browser.people import chromium
 from tests.load.moving import Moving
@@ -24,7 +25,8 @@ FRAME = 0.12
 LONGEST = 2.5
 """Seconds for which a picture that does not change is shown."""
 SIZE = ViewportSize(width=940, height=700)
-COLOURS = 96
+PLAIN, RARE = 120, 80
+"""Colours that are kept as they are, and those that stand for all others."""
 
 
 class Film:
@@ -51,13 +53,23 @@ class Film:
         ends = [at for at, _ in kept[1:]] + [kept[-1][0] + LONGEST]
         shown = [round(1000 * min(LONGEST, end - at)) for (at, _), end in zip(kept, ends, strict=True)]
         pictures = [Image.open(io.BytesIO(shot)).convert("RGB") for _, shot in kept]
-        # One palette for all, so that only what has changed is stored again; the head of the first has the fig's own.
-        together = Image.new("RGB", (SIZE["width"], 2 * SIZE["height"]))
-        for number, one in enumerate((pictures[0], pictures[-1])):
+        # One palette for all, so that only what has changed is stored again.
+        together = Image.new("RGB", (SIZE["width"], len(pictures) * SIZE["height"]))
+        for number, one in enumerate(pictures):
             together.paste(one, (0, number * SIZE["height"]))
-        palette = together.quantize(COLOURS, dither=Image.Dither.NONE)
+        palette = _palette(together)
         first, *others = [one.quantize(palette=palette, dither=Image.Dither.NONE) for one in pictures]
         first.save(path, save_all=True, append_images=others, duration=shown, loop=0, optimize=True)
+
+
+def _palette(picture: Image.Image) -> Image.Image:
+    """Surfaces keep their own colour; what there is little of, as buttons, is not lost among their shades."""
+    counted = cast("list[tuple[int, tuple[int, ...]]]", picture.getcolors(picture.width * picture.height))
+    plain = [part for _, colour in sorted(counted, reverse=True)[:PLAIN] for part in colour]
+    rare = picture.quantize(RARE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).getpalette() or []
+    found = Image.new("P", (1, 1))
+    found.putpalette([*plain, *rare[: 3 * RARE]])
+    return found
 
 
 def take(stack: Stack, folder: Path, on_their_way: tuple[str, ...]) -> None:
@@ -68,7 +80,7 @@ def take(stack: Stack, folder: Path, on_their_way: tuple[str, ...]) -> None:
     with chromium() as browser:
         ada = Operator(browser, stack.env["FIG_CONSOLE_URL"], "Ada Fern")
         ada.page.set_viewport_size(SIZE)
-        ada.enters_by(link(stack, FIG_ACTOR="ada"))
+        ada.enters(stack)
         film = Film(ada.page)
         ada.page.goto("/domains/catalog/advance?to=service")
         film.look_while(1.5)
@@ -77,13 +89,15 @@ def take(stack: Stack, folder: Path, on_their_way: tuple[str, ...]) -> None:
         with always_somebody_writing(stack.env["FIG_MONOLITH_ADMIN_DSN"]):
             ada.page.get_by_role("button", name="Advance to service").click()
             expect(ada.page.locator("#run .steps")).to_be_visible()
-            ada.page.locator("#run").scroll_into_view_if_needed()
+            ada.page.locator("section.switch").evaluate("one => one.scrollIntoView()")
+            film.look()
+            expect(ada.page.locator("#run .notice")).to_contain_text("nobody is held")
             film.look_while(2.0)
         film.look_while(4.0)
         ada.sees_it_end()
         film.look()
         film.save(folder / "switch.gif")
-        ada.page.set_viewport_size({"width": 1180, "height": 760})
+        ada.page.set_viewport_size({"width": 1180, "height": 900})
         ada.page.goto("/")
         ada.page.wait_for_timeout(1500)
         ada.page.screenshot(path=folder / "console.png")

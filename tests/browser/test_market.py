@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 
 from migration_plan.errors import SwitchAborted
 from migration_plan.lifecycle import Side
+from tests.browser.looking import faults
 from tests.load.moving import Moving
 from tests.support.waiting import wait_until
 
@@ -139,13 +140,20 @@ def test_who_opens_an_account_is_told_so_on_the_page_and_by_mail_and_chooses_wha
 
 
 def test_an_order_is_cancelled_and_its_money_comes_back(stack, people, email, stripe):
-    buyer = people("Ben Reed")
+    buyer, wrong = people("Ben Reed"), {}
     buyer.signs_up(email())
     buyer.puts_into_cart("/product?id=1")
+    wrong["in the cart"] = faults(buyer.page)
+    buyer.goes_to("/cart")
+    wrong["cart"] = faults(buyer.page)
     buyer.orders()
+    expect(buyer.page.get_by_label("Test card")).to_be_visible()
+    wrong["to be paid"] = faults(buyer.page)
     buyer.pays()
     number = buyer.sees_order_paid()
+    wrong["paid"] = faults(buyer.page)
     buyer.page.get_by_role("button", name="Cancel the order…").click()
+    wrong["cancel?"] = faults(buyer.page)
     buyer.page.get_by_role("button", name="Cancel this order").click()
     expect(buyer.page.get_by_role("dialog")).to_be_hidden()
     expect(buyer.page.locator(".title-row .chip")).to_have_text(re.compile("Cancelled|Refunded"))
@@ -153,6 +161,8 @@ def test_an_order_is_cancelled_and_its_money_comes_back(stack, people, email, st
     refund = buyer.page.get_by_role("listitem").filter(has_text=re.compile("On its way|Given back"))
     [intent] = [one for one in stripe.intents() if one["metadata"].get("order") == number]
     expect(refund).to_contain_text(f"€{intent['amount'] / 100:,.2f}")
+    wrong["given back"] = faults(buyer.page)
+    assert {what: one for what, one in wrong.items() if one} == {}
 
 
 def test_a_declined_card_is_said_and_a_bank_that_asks_leads_back_to_the_order(stack, people, email):

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from legacy_monolith.openapi import DOMAINS
-from tests.browser.people import DESKTOP, PHONE
+from tests.browser.looking import faults
 from tests.support.stack import PROJECT
 
 STOREFRONT = PROJECT / "legacy_monolith" / "storefront"
@@ -15,18 +15,12 @@ PAGES = sorted(
     f"/{page.relative_to(STOREFRONT).with_suffix('')}".replace("/index", "/") for page in STOREFRONT.rglob("*.html")
 )
 QUERIES = {"/product": "?id=1", "/order": "?id={order}", "/sell/product": "?id=1", "/api-docs": "?domain=users"}
-
-UNLABELLED = """() => [...document.querySelectorAll('input, select, textarea, button, a')]
-    .filter((one) => one.checkVisibility() && !one.closest('[aria-hidden=true]'))
-    .filter((one) => !(one.labels?.length || one.getAttribute('aria-label') || one.textContent.trim()))
-    .map((one) => one.outerHTML)"""
-DOUBLE_IDS = """() => [...document.querySelectorAll('[id]')].map((one) => one.id)
-    .filter((id, index, all) => all.indexOf(id) !== index)"""
-MISSING_TARGETS = """() => [...document.querySelectorAll('[aria-describedby], [aria-labelledby], label[for]')]
-    .map((one) => one.getAttribute('aria-describedby') || one.getAttribute('aria-labelledby') || one.htmlFor)
-    .flatMap((ids) => ids.split(' '))
-    .filter((id) => !document.getElementById(id))"""
-TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# Somebody who has just come: nothing is there yet, or nothing for them.
+EMPTY = (
+    "/cart", "/checkout", "/orders", "/messages", "/sell", "/sales", "/sell/product", "/order?id=999999999",
+    "/product?id=999999999", "/product", "/?q=nothing-like-this", "/no/such/page",
+)  # fmt: skip
+LOGGED_OUT = ("/", "/product?id=2", "/cart")
 
 
 @pytest.fixture(scope="module")
@@ -36,28 +30,26 @@ def seeded_seller(url) -> str:
     return f"seller{seller}@example.test"
 
 
+def wrong_with(person, addresses) -> dict[str, object]:
+    found = {}
+    for address in addresses:
+        person.goes_to(address)
+        found[f"{person.name}: {address}"] = faults(person.page)
+    return {address: one for address, one in found.items() if one}
+
+
 def test_every_page_can_be_used_by_keyboard_and_by_ear_and_fits(stack, people, seeded_seller):
     person = people("Seller")
     person.logs_in(seeded_seller, "password")
     order = person.page.evaluate("fetch('/api/payments/orders').then((a) => a.json()).then((a) => a.items[0]?.id ?? 1)")
-    found = {}
-    for address in PAGES:
-        person.goes_to(address + QUERIES.get(address, "").format(order=order))
-        page = person.page
-        found[address] = {
-            "unlabelled": page.evaluate(UNLABELLED),
-            "double ids": page.evaluate(DOUBLE_IDS),
-            "missing targets": page.evaluate(MISSING_TARGETS),
-            "main headings": page.locator("h1:visible").count() - 1,
-            "landmarks": page.get_by_role("main").count() + page.get_by_role("banner").count() - 2,
-            "scripts or styles inside": page.locator("script:not([src]), style, [style], [onclick]").count(),
-            "too wide": page.evaluate(TOO_WIDE),
-        }
-        page.set_viewport_size(PHONE)
-        found[address]["too wide on a phone"] = page.evaluate(TOO_WIDE)
-        page.set_viewport_size(DESKTOP)
-    wrong = {address: {what: one for what, one in all_.items() if one} for address, all_ in found.items()}
-    assert {address: one for address, one in wrong.items() if one} == {}
+    assert wrong_with(person, [page + QUERIES.get(page, "").format(order=order) for page in PAGES]) == {}
+
+
+def test_pages_without_anything_on_them_and_pages_for_nobody_can_be_used_as_well(stack, people, email):
+    visitor, newcomer = people("Visitor"), people("Newcomer")
+    found = wrong_with(visitor, LOGGED_OUT)
+    newcomer.signs_up(email())
+    assert found | wrong_with(newcomer, EMPTY) == {}
 
 
 def test_the_first_step_by_keyboard_leads_past_the_head_of_the_page(stack, people):

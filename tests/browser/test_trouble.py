@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import expect
 
+from tests.browser.looking import faults
 from tests.doubles.faults import Kind
 
 
@@ -14,6 +15,7 @@ def test_a_page_waits_for_a_shop_that_is_away_and_goes_on_by_itself(stack, brows
     former = stack.kill("monolith")
     visitor.page.goto("/")
     expect(visitor.page.get_by_text("The shop is busy. Nothing is lost; trying again…").first).to_be_visible()
+    assert faults(visitor.page) == {}
     expect(visitor.page.locator("#products .card-words h3").first).to_be_visible(timeout=75_000)
     expect(visitor.page.locator(".patience")).to_be_hidden()
     stack.wait_until_back("monolith", former)
@@ -50,6 +52,7 @@ def test_wrong_fields_are_named_beside_the_field_and_the_first_one_gets_the_focu
     expect(page.get_by_label("E-mail address")).to_be_focused()
     expect(page.get_by_label("E-mail address")).to_have_attribute("aria-invalid", "true")
     expect(page.get_by_label("Password")).to_have_accessible_description(re.compile("8 characters"))
+    assert faults(page) == {}
     # What only the shop can know is said as well: the address is taken.
     taken = email()
     people("Ada Fern").signs_up(taken)

@@ -15,10 +15,12 @@ _OF_ONE_RUN = [
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "<id>"),
     (re.compile(r"\b[\w.-]+@[\w.-]+:\d+\b"), "<who>"),
     (re.compile(r"\b[0-9A-F]{1,8}/[0-9A-F]{5,8}\b"), "<position>"),
-    (re.compile(r"\bpid \d+"), "pid <n>"),
+    (re.compile(r"\b(pid|attempts) \d+"), "\\1 <n>"),
+    (re.compile(r"\b\d+ entries\b"), "<n> entries"),
     (re.compile(r"\b\d[\d,]*(\.\d+)? ?(ms|s|min|h|d|bytes|kB|MB|GB)\b"), "<n> \\2"),
     (re.compile(r"\b\d[\d,]*\.\d+\b"), "<n>"),
     (re.compile(r"[ \t│┃]+"), " "),
+    (re.compile(r"(<n> MB) [\d,]+ (<n> MB)"), r"\1 <n> \2"),  # Rows a second.
     (re.compile(r"[─━┏┓┗┛┡┩└┘├┤┬┴┼╇]+"), ""),
 ]
 

@@ -20,6 +20,7 @@ SITE = PROJECT / "mkdocs.yml"
 _NOT_RUN = re.compile(r"<!-- not run: (?P<why>.+?) -->", re.DOTALL)
 _EXIT = re.compile(r"<!-- exit (?P<code>\d+) -->")
 PROMPT = "$ "
+SHELL = "sh"
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,10 @@ class Block:
 
     @property
     def commands(self) -> list[Command]:
-        """Of a `console` block: what is typed, and what is shown after it."""
+        """Of `console`: what is typed, and what is shown after it; of `sh`: a command a line, and nothing shown."""
+        if self.language == SHELL:
+            lines = enumerate(self.text.splitlines(), start=self.line + 1)
+            return [Command(self, number, line) for number, line in lines if line.strip()]
         found: list[Command] = []
         for number, line in enumerate(self.text.splitlines(), start=self.line + 1):
             if line.startswith(PROMPT):
@@ -95,7 +99,7 @@ def _named(part: object) -> Iterator[str]:
 
 @cache
 def blocks(page: Path) -> list[Block]:
-    """In order. A comment right before a block says why it is not run, or how its last command ends."""
+    """In order. Comments right before one say why it is not run, and how its last command ends."""
     found, before = [], ""
     for token in tokens(page):
         if token.type in ("fence", "code_block"):
@@ -107,7 +111,7 @@ def blocks(page: Path) -> list[Block]:
                     token.content, " ".join(why["why"].split()) if why else "", int(code["code"]) if code else 0,
                 )
             )  # fmt: skip
-        before = token.content if token.type == "html_block" else ""
+        before = before + token.content if token.type == "html_block" else ""
     return found
 
 

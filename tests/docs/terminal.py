@@ -66,7 +66,9 @@ class Terminal:
             found += part
 
     def _here(self, command: str) -> str:
-        command = command.replace("var/local", str(self._stack.state))
+        # The `fig` in front of all others is ours, whatever a page puts there.
+        for shown, here in (("var/local", str(self._stack.state)), (".venv/bin/", ""), ("$PWD/.venv/bin:", "")):
+            command = command.replace(shown, here)
         return re.sub(r"\b127\.0\.0\.1:(74\d\d)\b", lambda m: f"127.0.0.1:{self._port(int(m[1]))}", command)
 
     def _port(self, shown: int) -> int:

@@ -144,14 +144,17 @@ def kill_a_rehearsal(stack: Stack, reached: str) -> int:
     return session
 
 
-def test_a_rehearsal_that_is_killed_leaves_files_alone_and_status_and_doctor_name_them(stack: Stack):
+def test_a_rehearsal_that_is_killed_leaves_files_alone_and_status_names_them(stack: Stack):
     """The next one removes them: the next test."""
+    people = People(urls(stack))
+    with people.at_work():  # Without a recorded read it would be refused.
+        wait_until(lambda: len(people.attempts) > 10, 30, "people are at work")
     session = kill_a_rehearsal(stack, "application")
     wait_until(lambda: not processes.of_session(session), 30, "its servers end with it")
     left = stack.state.with_name("s-rehearsal")
-    assert json.loads(stack.fig("status", "--json").stdout)["rehearsal_left"] == str(left)
-    found = {one["code"]: one["next_step"] for one in json.loads(stack.fig("doctor", "--json").stdout)["findings"]}
-    assert found["rehearsal-left"] == f"FIG_STATE={left} fig down --wipe"
+    said = json.loads(stack.fig("status", "--json").stdout)
+    assert said["rehearsal_left"] == str(left)
+    assert said["next_steps"][-1] == f"FIG_STATE={left} fig down --wipe"
 
 
 def test_a_rehearsal_switches_copies_under_recorded_reads_and_touches_nothing_live(stack: Stack):

@@ -55,8 +55,15 @@ def published(stack: Stack, shop: str, trace: str) -> str:
     return str(event)
 
 
-@pytest.mark.parametrize("shop", OUTBOXES)
-@pytest.mark.parametrize("teller", ["monolith", "notifications-1"])
+@pytest.mark.parametrize(
+    ("shop", "teller"),
+    [
+        ("monolith", "notifications-1"),
+        ("payments-1", "notifications-1"),
+        pytest.param("payments-1", "monolith", marks=pytest.mark.full),
+        pytest.param("monolith", "monolith", marks=pytest.mark.full),
+    ],
+)
 def test_an_orders_trace_leads_from_the_proxy_to_the_mail(stack: Stack, owners: Owners, shop: str, teller: str) -> None:
     """`shop`: who sells; `teller`: who writes the mail."""
     away = {name.removesuffix("-1") for name in (shop, teller)} - {"monolith"}

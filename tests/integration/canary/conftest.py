@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,12 +27,14 @@ from proxy.client import ProxyClient
 from tests.integration.proxy.conftest import World, _set_back, _world
 from tests.integration.proxy.visitors import PATH, sides, visitor
 from tests.support.postgres import PostgresServer
+from tests.support.waiting import wait_until
 
 CATALOG = Path("migration_plan/plans/catalog.yml")
 RULES = {
     "steps": ["50%", "75%", "100%"], "each": "0s", "requests": 20,
     "limits": {"errors": "10%", "refused": "10%", "lag": "20s", "applied_age": "60s"},
 }  # fmt: skip
+_READS = re.compile(r'^fig_proxy_requests_total\{domain="catalog",[^}]*method="read"[^}]*\} (\d+)$', re.MULTILINE)
 _number = itertools.count(1)
 VISITORS = [visitor(number) for number in range(200)]
 
@@ -47,9 +50,17 @@ class Canary:
     def use(self, reads: int = 200) -> list[str]:
         """So many users read something, eight at a time; all of them are answered 200, by one side or the other."""
         self.fresh()
+        before = self.counted()
         with ThreadPoolExecutor(8) as pool:
             shares = [VISITORS[n:reads:8] for n in range(8)]
-            return [side for found in pool.map(lambda some: sides(self.world, some, PATH), shares) for side in found]
+            answers = [side for some in pool.map(lambda some: sides(self.world, some, PATH), shares) for side in some]
+        # A figure is a moment younger than its answer.
+        wait_until(lambda: self.counted() >= before + reads, 5, "all reads are counted")
+        return answers
+
+    def counted(self) -> int:
+        """Reads of the domain, in the figures."""
+        return sum(int(count) for count in _READS.findall(self.world.client.metrics()))
 
     def use_and_look(self) -> Verdict:
         """Users go on for some looks of the controller; what the last one of them says."""

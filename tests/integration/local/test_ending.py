@@ -131,7 +131,11 @@ def test_what_must_not_outlive_us_ends_when_we_are_killed(tmp_path):
     note = tmp_path / "pid"
     dying.run(start_a_sleeper_and_die, str(note))
     pid = int(note.read_text(encoding="utf-8"))
-    wait_until(lambda: processes.describe(pid) is None, 5, "the sleeper is gone")
+    try:
+        wait_until(lambda: processes.describe(pid) is None, 5, "the sleeper is gone")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def wipe_and_die(state: str) -> None:

@@ -19,6 +19,7 @@ from tests.support.waiting import wait_until
 
 PATH = "/api/catalog/products"
 NO_DOMAIN = "/elsewhere"
+NONE_LET_IN = ("function admit(r) {\n", "function admit(r) {\n    return false;\n")
 MUTE = ("        if (!writes(vs)) {\n", "        throw new Error('a script');\n        {\n")
 
 
@@ -48,6 +49,7 @@ def named_world(own_world):
 def scriptless(named_world, monkeypatch):
     """A proxy that answers 503 to whatever needs a script."""
     change_script(monkeypatch, "router.js", MUTE)
+    change_script(monkeypatch, "writes.js", NONE_LET_IN)
     nginx.reload(named_world.config)
     return named_world
 
@@ -163,7 +165,7 @@ def test_the_books_of_figures_take_turns_and_lose_nothing(own_world, monkeypatch
         monkeypatch,
         "ledger.js",
         ("const FULL = 4000000", "const FULL = 3000"),
-        ("SETTLED_MS = 1000", "SETTLED_MS = 50"),
+        ("SETTLED_MS = 1000", "SETTLED_MS = 400"),
     )
     nginx.reload(own_world.config)
     books = [own_world.config.folder / name for name in nginx.LEDGERS]
@@ -184,3 +186,38 @@ def test_the_books_of_figures_take_turns_and_lose_nothing(own_world, monkeypatch
     wait_until(lambda: reads(own_world) == 600, 5, "all are counted")
     assert used == set(nginx.LEDGERS)
     assert sum(book.stat().st_size for book in books) < 600 * len("catalog|monolith|safe|200|0.000\n")
+
+
+# A worker that comes by here dies, once: `routes/die` is there.
+DIES = "try { fs.unlinkSync(settings.folder + '/routes/die'); process.kill(process.pid, 'SIGKILL'); } catch (e) {}"
+LINE = "catalog|monolith|safe|200|0.000\n"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        pytest.param("finish();\n        }\n    } finally", id="nothing-added", marks=pytest.mark.full),
+        pytest.param("state.set(found.key, found.value);", id="added-and-not-noted"),
+        pytest.param("state.set('place', 1 - open);", id="book-not-turned", marks=pytest.mark.full),
+        pytest.param("turn(vs, 1 - open);\n        }", id="requests-not-turned"),
+    ],
+)
+def test_a_worker_that_is_killed_while_it_adds_up_leaves_every_figure_exact(own_world, monkeypatch, before):
+    changes = [("const FULL = 4000000", "const FULL = 3000"), ("SETTLED_MS = 1000", "SETTLED_MS = 300")]
+    change_script(monkeypatch, "ledger.js", *changes, (before, DIES + before))
+    nginx.reload(own_world.config)
+    assert reads(own_world) == 0
+    death = own_world.config.folder / "routes" / "die"
+    death.touch()
+    with (own_world.config.folder / "figures.0").open("a") as book:
+        book.write(LINE * 120)
+    wait_until(lambda: not death.exists(), 10, "a worker has died")
+    user = own_world.user()
+    for _ in range(20):
+        assert user.get(PATH).status_code == 200
+    wait_until(lambda: reads(own_world) >= 140, 10, "its successor has added up the rest")
+    wait_until(lambda: (own_world.config.folder / "figures.0").stat().st_size == 0, 10, "the full book is emptied")
+    for _ in range(20):
+        assert user.get(PATH).status_code == 200
+    wait_until(lambda: reads(own_world) >= 160, 10, "those after it")
+    assert reads(own_world) == 160

@@ -165,6 +165,9 @@ def test_a_bounce_that_never_ends_is_answered_503_within_its_bound(world):
     bound = world.config.limits.longest_hold_ms / 1000
     assert bound * 0.9 <= time.monotonic() - start
     assert len(world.monolith.arrivals) == 1
+    wait_until(
+        lambda: world.client.inflight("catalog") == 0, 5, "it counts as in flight no more, and is not taken off twice"
+    )
 
 
 def abort_after_sending(address: str, key: str, body: bytes) -> None:

@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -26,8 +26,6 @@ __all__ = [
 
 PROJECT = Path(__file__).parents[3]
 SERVED = "tests.integration.tracing.traced:create_app()"
-
-Monolith = Callable[[str], AbstractContextManager[tuple[str, Path]]]
 
 
 @pytest.fixture
