@@ -15,7 +15,7 @@ from migration_plan.switch import CHECKPOINTS
 
 ROOT = Path(__file__).parents[3]
 WHERE = ("side.sql", "switch.py", "journal.py", "controller.py", "recovery.py", "adoption.py", "moves.py", "parts.py",
-         "restarts.py", "watch.py", "client.py")  # fmt: skip
+         "restarts.py", "diagnosis.py", "keeping.py", "half_done.py", "watch.py", "client.py")  # fmt: skip
 
 
 def model() -> str:

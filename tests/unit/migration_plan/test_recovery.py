@@ -89,6 +89,25 @@ def test_an_owner_whom_others_have_outlived_is_not_at_rest(ours, owner, other, k
     assert (decision.case, decision.giver, decision.epoch) == (case, ours, owner[1])
 
 
+OUTLIVED = [
+    # The giver's row, the other one, what the journal knows; what it is.
+    (("released", E + 1), ("standby", E + 2), None, Case.NOBODY),
+    (("fenced", E + 1), ("standby", E + 1), None, Case.NOBODY),
+    (("fenced", E + 1), ("standby", E), E + 2, Case.NOBODY),
+    (("released", E + 1), None, E + 1, Case.UNKNOWN),
+    (("fenced", E + 1), None, E, Case.ABORT),
+    (("released", E + 1), ("standby", E), E, Case.FINISH_GRANT),
+    (("released", E + 1), ("owner", E + 1), E + 1, Case.FINISH_ROUTE),
+]
+
+
+@pytest.mark.parametrize("giver", list(Side))
+@pytest.mark.parametrize(("ours", "theirs", "known", "case"), OUTLIVED)
+def test_a_switch_that_others_have_outlived_is_not_ended_by_itself(giver, ours, theirs, known, case):
+    """The giver's database was restored to the middle of a switch of long ago."""
+    assert decide(rows(giver, ours, theirs), None, known and Known(giver, known)).case is case
+
+
 @pytest.mark.parametrize("last", list(Side))
 def test_of_two_owners_at_one_epoch_the_journals_stays(last):
     decision = decide(rows(Side.MONOLITH, ("owner", E), ("owner", E)), None, Known(last, E))

@@ -11,8 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cdc import install, losses, snapshot
+from cdc import install, losses, position, snapshot
+from cdc.position import lsn_text
 from cdc.spec import StreamSpec
+from cdc.stream import Stream
 from tests.integration.cdc.safety.scene import (
     ENTRIES,
     ROWS,
@@ -26,7 +28,7 @@ from tests.integration.cdc.safety.scene import (
     stops_with,
 )
 from tests.integration.cdc.stream.applier import spec as applier_spec
-from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
+from tests.integration.cdc.stream.conftest import Running, as_fig, execute, make_side
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
 
@@ -138,6 +140,27 @@ def test_a_target_that_lost_what_it_had_confirmed(source: PostgresServer, stream
     comes_back(stream)
 
 
+PASSED = "select pg_current_wal_flush_lsn() > %s::pg_lsn"
+
+
+def position_of(stream: StreamSpec) -> int:
+    with psycopg.connect(stream.target_dsn) as connection:
+        found = position.read(connection, stream.name)
+    assert found is not None
+    return found.lsn
+
+
+def hear_a_beat(stream: StreamSpec) -> None:
+    """Run the stream until its target has reached a beat of the source that was counted from now on."""
+    [(before,)] = execute(stream.source_dsn, "select coalesce(max(beats), 0) from fig.heartbeat")
+    running = Running(Stream(stream))
+    try:
+        reached = "select 1 from fig.heard where stream = %s and beats > %s"
+        wait_until(lambda: execute(stream.target_dsn, reached, stream.name, before), 20, "a beat is heard")
+    finally:
+        running.end()
+
+
 def test_a_source_that_was_promoted_restored_or_rebuilt(
     monolith_server: PostgresServer,
     new_database: Callable[[PostgresServer], str],
@@ -162,12 +185,18 @@ def test_a_source_that_was_promoted_restored_or_rebuilt(
         follow(copies["standby"], primary)
         follow(copies["behind"], None)
         write(primary, 10)
+        hear_a_beat(first)
         catch_up(first)
         primary.stop()  # Everything has been sent to its standby before it ends.
 
         copies["backup"].start()
         error = stops_with(spec(copies["backup"], target), losses.SourceBehind)
         assert "restored from a backup" in error.message
+        # The same disk once more, but its log has gone past what the target has before the stream comes back.
+        while execute(copies["backup"].dsn(), PASSED, lsn_text(position_of(first))) != [(True,)]:
+            write(copies["backup"], 100)
+        error = stops_with(spec(copies["backup"], target), losses.SourceBehind)
+        assert "heartbeats" in error.message
         copies["backup"].stop(signal.SIGQUIT)
 
         promote(copies["behind"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -58,6 +59,15 @@ def test_each_change_of_a_source_has_its_name(found: Standing, kind: type[Stream
     else:
         with pytest.raises(kind, match="stream s cannot go on"):
             require_same(POSITION, "s", found)
+
+
+def test_a_source_that_knows_fewer_heartbeats_than_its_target_is_from_the_past() -> None:
+    """Nothing else tells the image of its disk, copied back, from what it was: server, timeline, log and slot fit."""
+    reached = replace(POSITION, heard=5)
+    assert loss_of(reached, replace(standing(), beats=5)) is None
+    assert loss_of(reached, replace(standing(), beats=6)) is None
+    for beats in (0, 4):
+        assert type(loss_of(reached, replace(standing(), beats=beats))) is losses.SourceBehind
 
 
 def test_a_stream_without_position_is_not_set_up() -> None:
