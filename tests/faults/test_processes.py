@@ -16,7 +16,7 @@ from tests.support.stack import Stack
 SERVERS = ("pg-monolith", "pg-services")
 VICTIMS = ("nginx", "streams", "catalog-1", "monolith", "monolith-jobs", "controller", "rabbitmq", *SERVERS)
 # Where each death hurts most: rows are on their way, or the decision has just fallen.
-WORST = {"after-fence": VICTIMS, "after-release": SERVERS}
+WORST = {"after-fence": VICTIMS}
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from tests.shop.story import Town
 from tests.support.stack import Stack
 
 EVERY = tuple(itertools.permutations(DOMAINS))
-# In CI as many as show every domain first and last, each pair of domains in both orders, and 14 of 16 combinations.
-CHOSEN = EVERY if os.environ.get("FIG_PROOF") == "full" else tuple(EVERY[number] for number in (5, 9, 12, 20))
+# In CI one of them and its reverse: each pair of domains in both orders.
+CHOSEN = EVERY if os.environ.get("FIG_PROOF") == "full" else (EVERY[0], EVERY[-1])
 
 
 @pytest.fixture(scope="module")

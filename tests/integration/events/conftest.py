@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -183,9 +184,7 @@ def diary_database(server: PostgresServer) -> str:
 
 @pytest.fixture(scope="session")
 def identity_files(server_folder: Path) -> tuple[Path, Path]:
-    folder = server_folder / "events-identity"
-    folder.mkdir()
-    return Issuer().write_to(folder)
+    return Issuer().write_to(Path(tempfile.mkdtemp(prefix="identity-", dir=server_folder)))
 
 
 @pytest.fixture

@@ -113,6 +113,9 @@ def shop(
     broker.server.send(signal.SIGCONT)
     with psycopg.connect(shop.dsn, autocommit=True) as connection:
         connection.execute("delete from fig.outbox")
+        # The server notices by and by that who was killed has gone.
+        busy = "select 1 from pg_replication_slots where slot_name = %s and active"
+        wait_until(lambda: not connection.execute(busy, [shop.spec.slot]).fetchone(), 20, "the slot is let go")
         connection.execute("select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = %s",
                            [shop.spec.slot])  # fmt: skip
 

@@ -106,7 +106,8 @@ def refusals(log: str) -> list[str]:
     return [line for line in log.splitlines() if "takes no spans" in line]
 
 
-@pytest.mark.parametrize("kind", ["service", pytest.param("monolith", marks=pytest.mark.full)])
+@pytest.mark.parametrize("kind", ["service", "monolith"])
+@pytest.mark.full
 def test_a_collector_that_hangs_delays_nobody_and_is_reported_once(
     start_service: Starter, tmp_path: Path, kind: str
 ) -> None:

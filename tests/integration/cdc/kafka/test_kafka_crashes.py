@@ -228,6 +228,7 @@ def test_the_slot_stays_where_kafka_is_while_the_broker_is_away_and_all_arrives_
     assert target == source
 
 
+@pytest.mark.full
 def test_control_confirming_what_is_only_sent_loses_rows_and_the_reader_notices(scene: Scene) -> None:
     """The same scene with a deliberately wrong publisher: the check above is able to fail."""
     scene.start("applier")

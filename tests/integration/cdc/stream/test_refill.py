@@ -219,6 +219,7 @@ def test_a_commit_that_is_in_the_log_but_not_visible_is_never_overwritten(books:
     assert_same(books)
 
 
+@pytest.mark.full
 def test_control_a_chunk_selected_between_two_watermarks_overwrites_it(books: Pair) -> None:
     """What watermarks alone would do: the chunk's key does not show up between the two, its row is old all the same."""
     with commit_in_the_log_only(books), books.streaming():
