@@ -135,10 +135,13 @@ class TargetSession:
         return not self._waiting and self.flushed >= self.sent_lsn
 
     def write(self, change: Statement, group: Group) -> None:
-        """Send one statement; the first of a transaction takes the guard before it."""
+        """Send one statement; the first of a transaction that writes a row takes the guard before it.
+
+        To leave a change out writes none: what a guard refuses, a foreign write, can be left out.
+        """
         self._begin()
         group.is_news = True
-        if not self._guarded:
+        if not self._guarded and not isinstance(change, Omission):
             if not self._by_origin:
                 self._query(b"sign", [self._spec.origin.encode()], _Sent("signature", group))
             self._query(b"guard", [], _Sent("guard", group, _about(change)))

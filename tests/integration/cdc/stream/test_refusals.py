@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.resources import files
@@ -10,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from cdc import install, snapshot, target_tables
+from cdc import install, skip, snapshot, target_tables
 from cdc.apply import TargetSession
-from cdc.position import lsn_text
+from cdc.position import lsn_text, parse_lsn
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
 from cdc.stream_errors import (
@@ -98,6 +99,21 @@ def test_on_an_owner_messages_advance_the_position_and_rows_are_a_foreign_write(
         assert f"transaction {xid} (commit {lsn[:3]}" in error.message
         assert SECRET not in error.message
     assert guarded.on_service("select name from volume") == [("b1",)]
+
+
+def test_a_foreign_write_can_be_left_out_and_the_stream_goes_on_behind_it(guarded: Pair) -> None:
+    set_row(guarded, "owner", 3)
+    with guarded.streaming() as running:
+        guarded.on_monolith("insert into book (title) values (%s)", SECRET)
+        error = running.fails(ForeignWrite)
+    [lsn] = re.findall(r"commit ([0-9A-F]+/[0-9A-F]+)", error.place)
+    skip.ask(guarded.forward, parse_lsn(lsn), skip.WHOLE_TRANSACTION, "ann", "written past the proxy, not wanted")
+    with guarded.streaming() as running:
+        guarded.caught_up()
+        guarded.on_monolith("insert into book (title) values ('another one')")
+        running.fails(ForeignWrite)
+    assert guarded.on_service("select 1 from volume") == []
+    assert guarded.on_service("select relation, who from fig.skipped") == [("public.book", "ann")]
 
 
 def test_a_side_that_forgot_its_domain_refuses_rows(guarded: Pair) -> None:
