@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import psycopg
+
+from cdc.errors import CdcError
+from cdc.masking import of_database
 from migration_plan.diagnosis import read_and_decide
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.gate import Gate
@@ -89,5 +93,7 @@ def _gates(parts: Parts, stage: Stage) -> tuple[tuple[Gate, ...], str]:
         return gates_to_leave(parts, stage), ""
     except JournalUnreachable:
         raise
-    except FigError as error:
+    except (FigError, CdcError) as error:
         return (), str(error)
+    except psycopg.Error as error:
+        return (), of_database(error)

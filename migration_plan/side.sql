@@ -20,10 +20,18 @@ create table if not exists fig.domain (
 );
 grant select on fig.domain to public;
 
+-- By name in a dump: a database that is restored from one gets other oids, and its fence must still be found.
 create table if not exists fig.domain_table (
-    relation oid primary key,
+    relation regclass primary key,
     domain   text not null references fig.domain on delete cascade
 );
+do $$ begin
+    if exists (select from pg_catalog.pg_attribute
+               where attrelid = 'fig.domain_table'::regclass and attname = 'relation' and atttypid = 'oid'::regtype) then
+        drop view if exists fig.fence_breach;
+        alter table fig.domain_table alter column relation type regclass;
+    end if;
+end $$;
 grant select on fig.domain_table to public;
 
 create or replace function fig.deny() returns trigger language plpgsql as $$

@@ -17,7 +17,8 @@ WRITE = "FIG_DOCS"
 PROOF_ONLY = {
     "guide/10-rehearsing.md",  # A second stack, with copies of all databases.
     *(f"runbooks/{name}.md" for name in (
-        "stream-lags", "slot-lost", "late-rollback", "verification", "fenced-requests", "proxy-cut-off",
+        "stream-lags", "slot-lost", "two-owners", "nobody-owns", "late-rollback", "dead-letters", "verification",
+        "wal-budget", "fenced-requests", "proxy-cut-off",
     )),
 }  # fmt: skip
 """Each leaves the shop as the next page wants it, and so does whoever leaves it out."""

@@ -42,6 +42,8 @@ def test_a_side_that_an_earlier_fig_has_set_up_gets_this_ones_functions_and_keep
     world.bring_to(Stage.SYNC)
     service = world.dsns["service"]
     at(service, "drop table fig.version")
+    at(service, "drop view fig.fence_breach")
+    at(service, "alter table fig.domain_table alter column relation type oid")
     at(
         service,
         "create or replace function fig.settle(p_domain text, p_patience_ms int) returns void language sql as 'select'",
@@ -51,6 +53,7 @@ def test_a_side_that_an_earlier_fig_has_set_up_gets_this_ones_functions_and_keep
     assert row is not None
     assert row.state == "standby"
     assert at(service, "select prosrc like '%lock_tables%' from pg_proc where proname = 'settle'") == (True,)
+    assert at(service, "select pg_typeof(relation)::text from fig.domain_table limit 1") == ("regclass",)
     assert at(service, "select version from fig.version where part = 'side'") == (versions.VERSIONS["side"],)
 
 
