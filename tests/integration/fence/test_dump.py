@@ -24,7 +24,7 @@ def dumped_and_restored(side: FencedSide, archive: Path) -> str:
         [programs / "pg_dump", "-Fc", "-f", archive, side.server.dsn(side.database)],
         [programs / "pg_restore", "-e", "-d", side.server.dsn(restored), archive],
     ):
-        subprocess.run(command, check=True)
+        subprocess.run([str(word) for word in command], check=True)
     return restored
 
 
