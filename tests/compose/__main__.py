@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "var/report/compose.json"
 SHOP = "http://127.0.0.1:7400"
 LOAD = "tests.load"
+GONE = ("--profile", "*", "down", "--volumes", "--timeout", "10")
 
 
 def main() -> int:
@@ -34,14 +36,21 @@ def main() -> int:
     options = parser.parse_args()
     console = Console(stderr=True)
     with engine(console.print) as docker:
+        # From nothing: what an earlier run has left has other passwords.
+        docker.compose(*GONE)
         began = time.monotonic()
-        docker.compose("up", "--build", "--detach", "--wait")
-        report: dict[str, object] = {"up_seconds": round(time.monotonic() - began, 1), "stand_ins": docker.stand_ins}
         try:
+            docker.compose("up", "--build", "--detach", "--wait")
+            report: dict[str, object] = {
+                "up_seconds": round(time.monotonic() - began, 1), "stand_ins": docker.stand_ins
+            }  # fmt: skip
             report |= prove(docker, options.seconds, options.rate, console)
+        except subprocess.CalledProcessError:
+            docker.compose("logs", "--tail", "30", *(one.service for one in docker.containers() if not one.is_fine))
+            raise
         finally:
             if not options.keep:
-                docker.compose("--profile", "*", "down", "--volumes", "--timeout", "10")
+                docker.compose(*GONE)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(json.dumps(report, indent=1), encoding="utf-8")
     console.print_json(data=report)

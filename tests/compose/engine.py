@@ -27,6 +27,7 @@ class Container:
     """What `docker inspect` says of one."""
 
     name: str
+    service: str
     image: str
     state: str
     health: str
@@ -82,9 +83,11 @@ class Engine:
 
 def _container(said: Mapping[str, dict[str, object]]) -> Container:
     state, config = said["State"], said["Config"]
-    health = state.get("Health")
+    health, labels = state.get("Health"), config["Labels"]
+    assert isinstance(labels, dict)
     return Container(
         name=str(said["Name"]).lstrip("/"),
+        service=str(labels["com.docker.compose.service"]),
         image=str(config["Image"]),
         state=str(state["Status"]),
         health=str(health["Status"]) if isinstance(health, dict) else "",
