@@ -10,7 +10,7 @@ from types import TracebackType
 from tests.load.crowd import Size
 from tests.load.figures import Figures, Sample
 from tests.load.process import CrowdProcess
-from tests.support.history import History, Operation, Side, Verdict, check
+from tests.support.history import History, Operation, Verdict, check
 from tests.support.history.check import missing
 from tests.support.history.shop import Shop
 from tests.support.history.watch import Watch
@@ -75,7 +75,7 @@ class WatchedShop:
 
     def history(self, faultless: bool, rest_seconds: float = 30) -> History:
         """Everything since the beginning, with both sides at rest."""
-        sides: tuple[Side, ...] = self.shop.wait_until_at_rest(rest_seconds)
+        sides, orders = self.shop.wait_until_at_rest(rest_seconds)
         collected = self._crowd.collect()
         self.operations += collected.operations
         self.samples += collected.samples
@@ -84,7 +84,7 @@ class WatchedShop:
         history = History(
             operations=tuple(self.operations),
             sides=sides,
-            orders=self.shop.orders(),
+            orders=orders,
             turns=tuple(turn for watch in self.watches for turn in watch.turns),
             acceptances=tuple(accepted for watch in self.watches for accepted in watch.acceptances),
             movements_before=self._before,

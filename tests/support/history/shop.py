@@ -80,22 +80,26 @@ class Shop:
                 orders[number] = Order(number, key, state, (*lines, *more), reservation=key)
         return orders
 
-    def sides(self) -> tuple[Side, ...]:
+    def sides(self) -> tuple[Side, Side]:
         return (self.side("monolith"), self.side("service"))
 
-    def wait_until_at_rest(self, seconds: float) -> tuple[Side, ...]:
-        """Return both sides once one owns, nothing is halfway and both agree; after `seconds`, as they are.
+    def wait_until_at_rest(self, seconds: float) -> tuple[tuple[Side, ...], dict[int, Order]]:
+        """Both sides and the orders once one owns, nothing is halfway and both agree; after `seconds`, as they are.
 
         Whether what is there is right is the checker's question, so an unfinished rest is no error here.
         """
-        found: list[tuple[Side, ...]] = []
+        found: list[tuple[tuple[Side, ...], dict[int, Order]]] = []
 
         def rests() -> bool:
-            found[:] = [self.sides()]
-            one, other = found[0]
+            # All four readings are of different moments: an order that the jobs finish in between is in the last one
+            # and not in the ledgers. So nothing may be halfway before, and the orders the same before and after.
+            was_halfway, before = self._halfway(), self.orders()
+            one, other = self.sides()
+            found[:] = [((one, other), self.orders())]
             return (
                 sorted((one.state, other.state)) == ["owner", "standby"]
-                and not self._halfway()
+                and not was_halfway
+                and found[0][1] == before
                 and one.products == other.products
                 and one.movements == other.movements
                 and one.reservations == other.reservations
