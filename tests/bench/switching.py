@@ -25,7 +25,7 @@ from tests.load.seller import PLENTY, Seller
 from tests.support.stack import CATALOG_ONLY, Stack, evidence_folder, private_stack
 
 PAUSE = 0.05
-"""Seconds between two requests of one writer."""
+"""Seconds between two requests of one writer, on average."""
 
 MOVEMENTS = """
     insert into stock_movements (product_id, delta, reason, request_key, created_at)
@@ -66,11 +66,15 @@ def seller(stack: Stack, name: str, seed: int) -> Seller:
 
 
 def write(begun: Event, stop: Event, stack: Stack, tag: str, count: int = 4) -> None:
-    """People who change their stock, some eighty times a second together."""
+    """People who change their stock, some seventy times a second together, each when they have thought of it.
+
+    Not each after the same pause: a hold ends for all of them at once, and from then on they would write in step, so
+    that what is measured beside a switch would be that.
+    """
     people = [seller(stack, f"{tag}-{number}", number) for number in range(count)]
 
     def change(one: Seller) -> None:
-        while not stop.wait(PAUSE):
+        while not stop.wait(one.dice.expovariate(1 / PAUSE)):
             one.change_stock(one.products[0])
 
     threads = [threading.Thread(target=change, args=(one,)) for one in people]
