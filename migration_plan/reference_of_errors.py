@@ -213,7 +213,8 @@ def errors(printed: str) -> str:
     """The page."""
     return "\n".join([
         "# Errors", "", printed, "",
-        "Each error has a code that stays (`--json` shows it as `error`), a message with the facts, and the next step.",
+        "Each error has a code that stays (in brackets before the message; `error` in `--json`), a message with",
+        "the facts, and the next step.",
         "What stands in {braces} is filled in. No message holds values of rows, secrets or personal data.", "",
         "## Errors of commands, streams and proxies", "", *_table(entries(), True), "",
         "## Reasons of a refusal", "",
