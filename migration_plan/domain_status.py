@@ -38,6 +38,8 @@ class Standing:
     """What is the matter with the rows; empty: nothing."""
     waits_for_a_person: bool = False
     """Nothing that goes on by itself: a person has to say who owns."""
+    at_work: str = ""
+    """Who is about to settle what is unsettled; empty: nobody."""
 
     @property
     def next_steps(self) -> list[str]:
@@ -45,7 +47,7 @@ class Standing:
         if self.waits_for_a_person:
             return [f"fig resume {self.domain} --owner {' or '.join(Side)} --reason …"]
         if not self.is_settled:
-            return [f"fig resume {self.domain}"]
+            return [f"fig status {self.domain}" if self.at_work else f"fig resume {self.domain}"]
         red = [gate.next_step for gate in self.gates if not gate.is_met]
         if red:
             return list(dict.fromkeys(red))
@@ -60,7 +62,7 @@ class Standing:
         return {
             "domain": self.domain, "stages": list(self.stages), "stage": self.stage, "owner": self.owner,
             "epoch": self.epoch, "rows": self.rows, "settled": self.is_settled,
-            "unsettled": self.unsettled,
+            "unsettled": self.unsettled, "at_work": self.at_work,
             "gates": [gate.as_json() for gate in self.gates], "trouble": self.trouble,
             "possible": possible(self.stages, self.stage), "next_steps": self.next_steps,
         }  # fmt: skip
@@ -73,6 +75,8 @@ def standing(parts: Parts) -> Standing:
     at_rest = stage is Stage.MONOLITH and all(row is None for row in rows.values())
     owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
     gates, trouble = _gates(parts, stage)
+    is_unsettled, is_a_persons = not (at_rest or decision.settled), not at_rest and decision.case in FOR_A_PERSON
+    at_work = parts.journal.leased_by(parts.domain) if is_unsettled and not is_a_persons else ""
     return Standing(
         parts.domain,
         parts.plan.stages,
@@ -83,8 +87,9 @@ def standing(parts: Parts) -> Standing:
         at_rest or decision.case is Case.REST,
         gates,
         trouble,
-        "" if at_rest or decision.settled else f"{decision.case}: {decision.reason}",
-        not at_rest and decision.case in FOR_A_PERSON,
+        (f"{at_work} is at work on it" if at_work else f"{decision.case}: {decision.reason}") if is_unsettled else "",
+        is_a_persons,
+        at_work,
     )
 
 
