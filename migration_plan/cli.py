@@ -74,9 +74,9 @@ def up(names: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)],
                                "next_steps": ["fig status"]}))  # fmt: skip
     else:
-        for name, process in site.stack.processes.items():
-            if process.url:
-                _say(name, process.url)
+        for one in status(site):
+            if one.url and one.pid:
+                _say(one.name, one.url)
         click.echo("the stack is up   (fig status, fig logs, fig down)")
 
 

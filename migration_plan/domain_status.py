@@ -75,6 +75,7 @@ def standing(parts: Parts) -> Standing:
     at_rest = stage is Stage.MONOLITH and all(row is None for row in rows.values())
     owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
     gates, trouble = _gates(parts, stage)
+    absent = "not begun" if at_rest else "not enrolled, or away"
     is_unsettled, is_a_persons = not (at_rest or decision.settled), not at_rest and decision.case in FOR_A_PERSON
     at_work = parts.journal.leased_by(parts.domain) if is_unsettled and not is_a_persons else ""
     return Standing(
@@ -83,7 +84,7 @@ def standing(parts: Parts) -> Standing:
         stage,
         str(owner.side) if owner else str(OWNER[stage]) if at_rest else "nobody",
         owner.epoch if owner else max((row.epoch for row in rows.values() if row), default=0),
-        {side: str(row) if row else "not enrolled, or away" for side, row in rows.items()},
+        {side: str(row) if row else absent for side, row in rows.items()},
         at_rest or decision.case is Case.REST,
         gates,
         trouble,
