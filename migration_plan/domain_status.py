@@ -18,6 +18,10 @@ from migration_plan.parts import Parts
 from migration_plan.recovery import FOR_A_PERSON, Case
 
 
+_ON_ITS_WAY = frozenset({Case.NOTHING_HAPPENED, Case.ABORT, Case.FINISH_GRANT, Case.FINISH_ROUTE})
+"""What every switch passes through: whoever has the lease goes on from here, and nobody else has to do anything."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """Where a domain is, and what is between it and its next stage."""
@@ -76,8 +80,8 @@ def standing(parts: Parts) -> Standing:
     owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
     gates, trouble = _gates(parts, stage)
     absent = "not begun" if at_rest else "not enrolled, or away"
-    is_unsettled, is_a_persons = not (at_rest or decision.settled), not at_rest and decision.case in FOR_A_PERSON
-    at_work = parts.journal.leased_by(parts.domain) if is_unsettled and not is_a_persons else ""
+    is_unsettled = not (at_rest or decision.settled)
+    at_work = parts.journal.leased_by(parts.domain) if is_unsettled and decision.case in _ON_ITS_WAY else ""
     return Standing(
         parts.domain,
         parts.plan.stages,
@@ -89,7 +93,7 @@ def standing(parts: Parts) -> Standing:
         gates,
         trouble,
         (f"{at_work} is at work on it" if at_work else f"{decision.case}: {decision.reason}") if is_unsettled else "",
-        is_a_persons,
+        not at_rest and decision.case in FOR_A_PERSON,
         at_work,
     )
 
