@@ -17,7 +17,6 @@ from migration_plan.moves import current
 from migration_plan.parts import Parts
 from migration_plan.recovery import FOR_A_PERSON, Case
 
-
 _ON_ITS_WAY = frozenset({Case.NOTHING_HAPPENED, Case.ABORT, Case.FINISH_GRANT, Case.FINISH_ROUTE})
 """What every switch passes through: whoever has the lease goes on from here, and nobody else has to do anything."""
 
