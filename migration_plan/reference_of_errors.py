@@ -147,6 +147,8 @@ def _filled_in(node: ast.expr) -> str:
             return name
         case ast.Attribute(attr=name):
             return name
+        case ast.Name(id=name):
+            return name.strip("_").lower()
     return ast.unparse(node)
 
 
