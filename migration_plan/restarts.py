@@ -36,6 +36,14 @@ AFTER_LOSS: dict[type[StreamIdentityChanged], Event] = {
 }
 
 
+def next_step(error: StreamIdentityChanged, domain: str, target: Side) -> str:
+    """What a person has to do about it, if anything."""
+    if AFTER_LOSS.get(type(error), Event.DOUBTFUL) is Event.LOST:
+        return f"none: it comes back by itself with what has changed (fig sync status {domain})"
+    looked = f"see whether the {target} side has rows that the {target.other} side has lost"
+    return f"{looked}; then fig sync snapshot {domain} --direction to_{target}"
+
+
 class How(StrEnum):
     """What brings a stream back."""
 
