@@ -179,10 +179,18 @@ def kept(parts: Parts) -> str:
         return "\n".join(str(row) for cursor in found for row in cursor.fetchall())
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        pytest.param(FEW, id="a-little"),
+        pytest.param({}, id="as-the-plans-want", marks=[pytest.mark.full, pytest.mark.timeout(1200)]),
+    ],
+    indirect=True,
+)
 def test_the_reads_of_each_domain_are_compared_and_nothing_differs_or_is_done(stack: Stack, begun: Shadowed) -> None:
     crowd = Crowd.gathered(stack.env["FIG_PUBLIC_URL"])
     before = {side: rows(stack, side) for side in Side}
-    crowd.read_until(begun.are_good, 60, "each route is compared: fig shadow report DOMAIN")
+    crowd.read_until(begun.are_good, 900, "each route is compared: fig shadow report DOMAIN")
     found = [begun.report(domain) for domain in SHADOWED]
     assert [line.as_json() for one in found for line in one.lines] == []
     assert {route.seen.impure for one in found for route in one.verdicts} == {0}, "no read wants to write"
@@ -191,6 +199,10 @@ def test_the_reads_of_each_domain_are_compared_and_nothing_differs_or_is_done(st
         assert after.items() <= before[side].items(), "to be asked again is no use of what people may do so often"
     # Nobody was logged out, nobody's token is another one, and the copies are copies.
     expect(crowd.buyer.client.request("PATCH", ME, {"name": "Same"}), 200)
+    for domain in SHADOWED:
+        assert begun.advance(domain) is Stage.SERVICE
+    for who, path, status in crowd.reads():
+        expect(who.client.get(path), status)
     begun.leave()
     assert sum(begun.differences(domain) for domain in SHADOWED) == 0
 
