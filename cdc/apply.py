@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg import pq
 
-from cdc import position, refusals, signature, skip, source, target_tables, topic_place
+from cdc import position, refusals, servers, signature, skip, target_tables, topic_place
 from cdc.binding import SetUpColumns
 from cdc.changes import Kept
 from cdc.group import Group
@@ -64,12 +64,12 @@ class TargetSession:
     def __init__(self, spec: StreamSpec, parked: Collection[Table] = ()) -> None:
         """`parked`: tables whose constraints are met only by what a whole transaction leaves."""
         self._spec = spec
-        self._connection = source.connect(spec.target_dsn, "target", f"fig-apply {spec.name}")
+        self._connection = servers.connect(spec.target_dsn, "target", f"fig-apply {spec.name}")
         try:
             self._prepare(parked)
         except psycopg.Error as error:
             self.close()
-            raise source.refused("target", error) from error
+            raise servers.refused("target", error) from error
         except BaseException:
             self.close()
             raise

@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import position, source
+from cdc import position, servers
 from cdc.errors import CdcError
 from cdc.masking import said
 from cdc.spec import StreamSpec
@@ -90,7 +90,7 @@ class Counting:
 
     def _count(self) -> None:
         if self._target is None:
-            self._target = source.connect(self._spec.target_dsn, "target", f"fig-heartbeat {self._spec.name}")
+            self._target = servers.connect(self._spec.target_dsn, "target", f"fig-heartbeat {self._spec.name}")
             self._target.execute(_SETTINGS)
             if not self._may_count(self._target):
                 self.close()

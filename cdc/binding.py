@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
+from cdc.message_errors import SchemaChanged, UnsentValue
 from cdc.messages import UNCHANGED, Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Column, Projection, Role, Table
 from cdc.row_identity import identity_key
 from cdc.runs import Change, RowKey
 from cdc.statements import Cell, Op, Shape
-from cdc.stream_errors import SchemaChanged, UnsentValue
 
 Gone = set[tuple[str, RowKey]]
 """(table, key) of target rows whose primary source row went, or got another key, earlier in the same transaction."""

@@ -15,8 +15,8 @@ import orjson
 from cdc import envelope_texts, envelope_times, envelope_values
 from cdc.envelope_types import Kind, ValueType
 from cdc.kafka_errors import MalformedEnvelope
+from cdc.message_errors import SchemaChanged
 from cdc.messages import UNCHANGED, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Truncate, Update
-from cdc.stream_errors import SchemaChanged
 
 
 class SnapshotRow(NamedTuple):

@@ -10,10 +10,10 @@ from typing import Any
 import psycopg
 from psycopg import pq, sql
 
-from cdc import source
+from cdc import servers
+from cdc.gate_exchange import HOLD_SECONDS, SNAPSHOT_SECONDS, STAND_SECONDS, answer_channel, request_channel
 from cdc.position import lsn_text, parse_lsn
 from cdc.spec import StreamSpec
-from cdc.verify_gate import HOLD_SECONDS, SNAPSHOT_SECONDS, STAND_SECONDS, answer_channel, request_channel
 
 
 @dataclass
@@ -39,7 +39,7 @@ class Gate:
         self._spec = spec
         self._request: _Request | None = None
         self._exports: dict[str, tuple[float, psycopg.Connection[Any]]] = {}
-        self._listener = source.connect(spec.target_dsn, "target", f"fig-gate {spec.name}")
+        self._listener = servers.connect(spec.target_dsn, "target", f"fig-gate {spec.name}")
         self._listener.execute(sql.SQL("listen {}").format(sql.Identifier(request_channel(spec.name))))
 
     @property
@@ -96,7 +96,7 @@ class Gate:
             case "hold" if self._request is not None:
                 self._answer({"id": name, "refused": "another exchange holds this stream already"})
             case "hold":
-                exporter = source.connect(self._spec.target_dsn, "target", f"fig-gate {self._spec.name}")
+                exporter = servers.connect(self._spec.target_dsn, "target", f"fig-gate {self._spec.name}")
                 self._request = _Request(name, time.monotonic(), exporter)
             case "snapshot_at" | "stand_at" if request is not None and request.held:
                 request.goal, request.stands = parse_lsn(lsn), what == "stand_at"

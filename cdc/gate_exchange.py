@@ -10,7 +10,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
-from cdc import source
+from cdc import servers
 from cdc.errors import GateError
 
 _log = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class Exchange:
     def __init__(self, target_dsn: str, stream: str) -> None:
         self._stream = stream
         self._id = ""
-        self._connection = source.connect(target_dsn, "target", "fig-verify")
+        self._connection = servers.connect(target_dsn, "target", "fig-verify")
 
     def __enter__(self) -> Exchange:
         self._connection.execute(sql.SQL("listen {}").format(sql.Identifier(answer_channel(self._stream))))

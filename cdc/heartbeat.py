@@ -9,7 +9,7 @@ from contextlib import closing
 
 import psycopg
 
-from cdc import source
+from cdc import servers
 from cdc.beats import Counting
 from cdc.masking import said
 from cdc.spec import StreamSpec
@@ -54,7 +54,7 @@ class Heartbeat:
         """Until told to stop. Transactional: only such messages are sent in commit order and at once."""
         message = json.dumps({"kind": "heartbeat", "domain": self._spec.domain})
         with (
-            source.connect(self._spec.source_dsn, "source", f"fig-heartbeat {self._spec.name}") as connection,
+            servers.connect(self._spec.source_dsn, "source", f"fig-heartbeat {self._spec.name}") as connection,
             closing(Counting(self._spec, connection)) as counting,
         ):
             while not self._stop.wait(self._spec.heartbeat):

@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from cdc import control, slots, source
+from cdc import control, servers, slots
 from cdc.control import Phase
 from cdc.outbox_errors import OutboxBusy, OutboxNotPrepared, OutboxSlotLost
 from cdc.position import Identity, parse_lsn
@@ -67,7 +67,7 @@ def prepare(spec: OutboxSpec, again: bool = False, patience: float = 10.0) -> No
 
     `again` starts over where a slot was lost, and only there; without it that is OutboxSlotLost.
     """
-    with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
         connection.execute(files(__package__).joinpath("outbox.sql").read_bytes())
         control.install(connection)
         _publish(connection, spec)
@@ -126,7 +126,7 @@ def _row(connection: psycopg.Connection[Any], spec: OutboxSpec) -> Prepared | No
 
 def read(spec: OutboxSpec) -> Prepared:
     """What is remembered; OutboxNotPrepared when nothing is."""
-    with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
         found = _row(connection, spec)
     if found is None:
         raise OutboxNotPrepared(spec.name, spec.domain)
@@ -134,13 +134,13 @@ def read(spec: OutboxSpec) -> Prepared:
 
 
 def is_prepared(spec: OutboxSpec) -> bool:
-    with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
         return _row(connection, spec) is not None
 
 
 def wait_until_prepared(spec: OutboxSpec, stop: threading.Event) -> bool:
     """Until it is, or until told to stop; looks twice a second, on one connection."""
-    with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
         while _row(connection, spec) is None:
             if stop.wait(LOOK_EVERY):
                 return False
@@ -148,13 +148,13 @@ def wait_until_prepared(spec: OutboxSpec, stop: threading.Event) -> bool:
 
 
 def _has_slot(spec: OutboxSpec) -> bool:
-    with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
         return slots.exists(connection, spec.slot)
 
 
 def _is_without_slot(spec: OutboxSpec) -> bool:
     """Whether it has given its slot up and is not back: what it has not published is in the table alone."""
-    with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
         return control.read(connection, spec.name).phase is not Phase.RUNNING
 
 
@@ -205,7 +205,7 @@ def backlog_done(connection: psycopg.Connection[Any], spec: OutboxSpec) -> None:
 
 def skip(spec: OutboxSpec, event: str) -> None:
     """Leave an event out for ever; the publisher reads this when it begins anew."""
-    with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
         connection.execute(
             "insert into fig.outbox_skipped (name, event) values (%s, %s) on conflict do nothing", [spec.name, event]
         )
@@ -213,7 +213,7 @@ def skip(spec: OutboxSpec, event: str) -> None:
 
 def passed(spec: OutboxSpec, lsn: str | None, within: float, every: float = 0.002) -> bool:
     """Whether everything that committed before `lsn` (None: before now) has been published, waiting for it."""
-    with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
         deadline = time.monotonic() + within
         if lsn is None:
             row = connection.execute("select pg_current_wal_insert_lsn()::text").fetchone()
@@ -230,10 +230,10 @@ def remove(spec: OutboxSpec, patience: float = 10.0) -> None:
     if is_prepared(spec):
         if _is_without_slot(spec) or (_has_slot(spec) and not passed(spec, None, patience)):
             raise OutboxBusy(spec.name, patience)
-        with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
+        with servers.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
             # Without its row a running publisher ends when its slot is taken from it.
             connection.execute("delete from fig.outbox where name = %s", [spec.name])
             slots.take_away(connection, spec.slot)
             control.forget(connection, spec.name)
-    with source.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-install {spec.name}") as connection:
         connection.execute(sql.SQL("drop publication if exists {}").format(sql.Identifier(spec.publication)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import outbox_install, source
+from cdc import outbox_install, servers
 from cdc.outbox_install import OutboxSpec
 
 EVERY = 5.0
@@ -48,5 +48,5 @@ class PublishedNotes:
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            self._connection = source.connect(self._spec.dsn, "source", f"fig-outbox {self._spec.name}")
+            self._connection = servers.connect(self._spec.dsn, "source", f"fig-outbox {self._spec.name}")
         return self._connection

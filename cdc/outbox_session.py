@@ -10,7 +10,7 @@ from contextlib import ExitStack, closing
 
 import psycopg
 
-from cdc import outbox_install, signature, source
+from cdc import outbox_install, servers, signature
 from cdc.broker import BROKER_ERRORS, Message, Publishing, connected
 from cdc.changes import Keepalive
 from cdc.messages import Begin, Commit, Insert, LogicalMessage, Origin, Relation, Row
@@ -80,7 +80,7 @@ class Session:
                     self._wait()
         except psycopg.OperationalError as error:
             # The server went while it was being told something.
-            raise source.refused("source", error) from error
+            raise servers.refused("source", error) from error
 
     def _turn(self) -> bool:
         """Read, publish, confirm; True if there is nothing to do for now."""
@@ -187,7 +187,7 @@ class Session:
 
     def _publish_backlog(self, stop: threading.Event) -> None:
         """What was there before the slot; once, and again if this process dies meanwhile."""
-        with source.connect(self._spec.dsn, "source", f"fig-outbox {self._spec.name}") as connection:
+        with servers.connect(self._spec.dsn, "source", f"fig-outbox {self._spec.name}") as connection:
             for event_id, kind, payload in outbox_install.rows(connection, self._spec):
                 self._add(event_id, kind, payload)
                 while len(self._batch) >= MOST and not stop.is_set():

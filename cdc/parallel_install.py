@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import install, position, source
+from cdc import install, position, servers
 from cdc.kafka_errors import DebeziumLoses, TopicUnsuitable
 from cdc.position import Position
 from cdc.source import SourceConnection
@@ -32,13 +32,13 @@ def begin_after_debezium(spec: StreamSpec) -> Position:
     `spec.publication`). May be repeated; a stream that has begun is left as it is."""
     if not require_transport(spec).debezium:
         raise TopicUnsuitable(spec.name, ["its topics are not said to be Debezium's"])
-    with source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor:
+    with servers.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor:
         _require_whole_values(monitor, spec)
     with closing(SourceConnection(spec.source_dsn, f"fig-install {spec.name}")) as replication:
         identity = replication.identify(spec.slot)
     with (
-        source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor,
-        source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target,
+        servers.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor,
+        servers.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target,
     ):
         target.execute(files(__package__).joinpath("stream.sql").read_bytes())
         if (kept := position.read(target, spec.name)) is not None:

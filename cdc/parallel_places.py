@@ -10,9 +10,9 @@ import psycopg
 
 from cdc.changes import Kept
 from cdc.kafka_errors import TopicLost
+from cdc.message_errors import RowsRewritten
 from cdc.partition_reader import Barrier, PartitionPlace
 from cdc.position import lsn_text, parse_lsn
-from cdc.stream_errors import RowsRewritten
 from cdc.topics import Topic
 
 _UNREACHED = 2**62

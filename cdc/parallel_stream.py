@@ -18,7 +18,7 @@ import psycopg
 from kafka.consumer.subscription_state import ConsumerRebalanceListener
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 
-from cdc import parallel_checks, parallel_places, parallel_rows, position, source, source_types, topics
+from cdc import parallel_checks, parallel_places, parallel_rows, position, servers, source_types, topics
 from cdc.apply import TargetSession
 from cdc.binding import SetUpColumns
 from cdc.envelope_reader import EnvelopeReader
@@ -30,7 +30,8 @@ from cdc.partition_reader import Barrier, PartitionPlace, PartitionReader
 from cdc.projection import Table
 from cdc.session import Checkpoint, Pace
 from cdc.spec import OnProgress, Progress, StreamSpec, StreamState
-from cdc.stream_errors import ConnectionLost, GuardRefused, NotSetUp, StalePosition, StreamError
+from cdc.stream_errors import ConnectionLost, NotSetUp, StreamError
+from cdc.target_errors import GuardRefused, StalePosition
 from cdc.topic_start import require_transport
 from cdc.topic_unpacking import unpacked
 
@@ -102,7 +103,7 @@ class ParallelStream:
 
     def _report(self) -> None:
         try:
-            with source.connect(self._spec.target_dsn, "target", f"fig-report {self._spec.name}") as target:
+            with servers.connect(self._spec.target_dsn, "target", f"fig-report {self._spec.name}") as target:
                 found = position.read(target, self._spec.name)
         except (StreamError, psycopg.Error) as error:
             _log.debug("stream %s: %s", self._spec.name, error)
@@ -119,7 +120,7 @@ class Applier:
         own = replace(spec, origin=f"{spec.origin}_{number}")
         self._readers: dict[Any, PartitionReader] = {}
         self._lost: TopicLost | None = None
-        self._places: psycopg.Connection[Any] = source.connect(spec.target_dsn, "target", f"fig-places {spec.name}")
+        self._places: psycopg.Connection[Any] = servers.connect(spec.target_dsn, "target", f"fig-places {spec.name}")
         try:
             parallel_checks.require(spec, self._places)
             self._position = position.read(self._places, spec.name)
@@ -244,7 +245,7 @@ def _topics(spec: StreamSpec, transport: KafkaTransport) -> list[topics.Topic]:
 def _reader(spec: StreamSpec, set_up: Mapping[Table, SetUpColumns]) -> EnvelopeReader:
     """Types that are not PostgreSQL's own, and generated columns, are the source's catalogue's to tell."""
     known = parallel_rows.relations(set_up)
-    with source.connect(spec.source_dsn, "source", f"fig-types {spec.name}") as catalogue:
+    with servers.connect(spec.source_dsn, "source", f"fig-types {spec.name}") as catalogue:
         types = {table: source_types.facts(catalogue, relation).types for table, relation in known.items()}
         generated = {table: source_types.generated(catalogue, table) for table in known}
     return parallel_rows.reader(known, types, generated)

@@ -15,9 +15,10 @@ import orjson
 from cdc import topic_format
 from cdc.envelope_reader import Change, EnvelopeReader
 from cdc.kafka_errors import MalformedEnvelope, TopicLost
+from cdc.message_errors import UnsentValue
 from cdc.messages import UNCHANGED, Insert, LogicalMessage
 from cdc.position import Identity, lsn_text
-from cdc.stream_errors import ConnectionLost, UnsentValue
+from cdc.stream_errors import ConnectionLost
 from cdc.topic_format import Opening
 from cdc.topic_reader import TopicRecord
 

@@ -21,7 +21,8 @@ from typing import Any
 
 import psycopg
 
-from cdc import image, position, snapshot_plan, snapshot_record, source
+from cdc import image, position, servers, snapshot_plan, snapshot_record
+from cdc.copy_errors import PositionMoved
 from cdc.image import Filling
 from cdc.position import parse_lsn
 from cdc.projection import Table
@@ -31,7 +32,7 @@ from cdc.snapshot_progress import Counter, OnSnapshot
 from cdc.snapshot_record import Attempt
 from cdc.snapshot_worker import Work, Worker, connect_source, connect_target, guard_of, see
 from cdc.spec import StreamSpec
-from cdc.stream_errors import NotSetUp, PositionMoved, SetUpError
+from cdc.stream_errors import NotSetUp, SetUpError
 from cdc.verify_gate import standing
 from cdc.verify_view import Range
 
@@ -66,8 +67,8 @@ def refill(
     delete those that the source does not have. The stream must run: GateError when it does not reach a point."""
     began = time.monotonic()
     with (
-        source.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}") as monitor,
-        source.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}") as target,
+        servers.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}") as monitor,
+        servers.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}") as target,
         snapshot_record.alone(target, spec.name, patience),
     ):
         pairs = pairs_of(spec, table, monitor, target)

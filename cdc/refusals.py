@@ -8,20 +8,13 @@ from typing import Any
 import psycopg
 from psycopg import errors, pq
 
-from cdc import source
+from cdc import servers
+from cdc.copy_errors import CopyRefused
 from cdc.projection import Table
 from cdc.spec import StreamSpec
 from cdc.statements import Shape
-from cdc.stream_errors import (
-    ApplyMismatch,
-    ConnectionLost,
-    CopyRefused,
-    GuardRefused,
-    PoisonRow,
-    RefusedChange,
-    StalePosition,
-    StreamError,
-)
+from cdc.stream_errors import ConnectionLost, RefusedChange, StreamError
+from cdc.target_errors import ApplyMismatch, GuardRefused, PoisonRow, StalePosition
 
 _NAMES = (
     ("constraint", pq.DiagnosticField.CONSTRAINT_NAME),
@@ -57,7 +50,7 @@ def named(
 def _named(spec: StreamSpec, result: pq.abc.PGresult, what: str, shape: str, place: str) -> StreamError:
     state = _field(result, pq.DiagnosticField.SQLSTATE)
     text = _field(result, pq.DiagnosticField.MESSAGE_PRIMARY) or result.get_error_message()
-    if source.passes(state):
+    if servers.passes(state):
         return ConnectionLost("target", text)
     if state == "SF409":
         detail = json.loads(_field(result, pq.DiagnosticField.MESSAGE_DETAIL) or "{}")
@@ -87,7 +80,7 @@ def take_guard(spec: StreamSpec, target: psycopg.Connection[Any], guard: str | N
 
 def copy_error(target: str, error: psycopg.Error) -> StreamError:
     """The error for a COPY that a server has ended."""
-    if source.passes(error.sqlstate):
+    if servers.passes(error.sqlstate):
         return ConnectionLost("copy's server", str(error))
     names = [f"{what} {name}" for what, name in (
         ("constraint", error.diag.constraint_name), ("column", error.diag.column_name),

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import evidence, image, position, snapshot_plan, snapshot_record, source
+from cdc import evidence, image, position, servers, snapshot_plan, snapshot_record
 from cdc.causes import Cause, Named
 from cdc.difference import Difference
 from cdc.evidence import Place
@@ -88,8 +88,8 @@ def repair(
 def _copy_again(spec: StreamSpec, rows: Sequence[Place], patience: float) -> float:
     """The longest hold."""
     with (
-        source.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}") as monitor,
-        source.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}") as target,
+        servers.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}") as monitor,
+        servers.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}") as target,
         snapshot_record.alone(target, spec.name, patience),
     ):
         if position.read(target, spec.name) is None:

@@ -16,13 +16,14 @@ from cdc.changes import ChangeSource, Keepalive
 from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
 from cdc.gate import Gate
 from cdc.group import Group
+from cdc.message_errors import Untranslatable
 from cdc.messages import Begin, Commit, Delete, Insert, Message, Truncate, Update
 from cdc.projection import Table
+from cdc.servers import refused
 from cdc.slot_changes import SlotChanges
-from cdc.source import refused
 from cdc.spec import OnProgress, StreamSpec, StreamState
 from cdc.statements import BATCHES
-from cdc.stream_errors import ConnectionLost, Untranslatable
+from cdc.stream_errors import ConnectionLost
 from cdc.topic_changes import TopicChanges
 from cdc.transaction import Statement
 from cdc.translate import Translator

@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import source
+from cdc import servers
 from cdc.messages import Value
 from cdc.position import lsn_text, parse_lsn
 from cdc.spec import StreamSpec
@@ -73,7 +73,7 @@ def ask(spec: StreamSpec, lsn: int, ordinal: int, who: str, why: str) -> None:
     """
     if not who.strip() or not why.strip():
         raise NothingToSkip(spec.name, "somebody has to say who wants it and why")
-    with source.connect(spec.target_dsn, "target", f"fig-skip {spec.name}") as target, target.transaction():
+    with servers.connect(spec.target_dsn, "target", f"fig-skip {spec.name}") as target, target.transaction():
         found = target.execute("select lsn::text from fig.position where stream = %s for share", [spec.name]).fetchone()
         if found is None:
             raise NotSetUp(spec.name)
@@ -88,7 +88,7 @@ def ask(spec: StreamSpec, lsn: int, ordinal: int, who: str, why: str) -> None:
 
 def withdraw(spec: StreamSpec, lsn: int, ordinal: int) -> bool:
     """Take a wish back that was not used yet; whether there was one."""
-    with source.connect(spec.target_dsn, "target", f"fig-skip {spec.name}") as target:
+    with servers.connect(spec.target_dsn, "target", f"fig-skip {spec.name}") as target:
         where = "delete from fig.skip where stream = %s and lsn = %s::pg_lsn and ordinal = %s and used_at is null"
         return target.execute(where, [spec.name, lsn_text(lsn), ordinal]).rowcount == 1
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from cdc.binding import Binding, ColumnTypes, Gone, filled
+from cdc.message_errors import UnknownLabel
 from cdc.messages import Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Labels, Projection, Table
 from cdc.runs import Change
-from cdc.stream_errors import UnknownLabel
 from cdc.whole_rows import WholeRows, is_simple
 
 

@@ -23,7 +23,7 @@ from contextlib import ExitStack, closing, contextmanager
 import psycopg
 from psycopg import sql
 
-from cdc import image, install, position, refusals, slots, snapshot_indexes, snapshot_plan, snapshot_record, source
+from cdc import image, install, position, refusals, servers, slots, snapshot_indexes, snapshot_plan, snapshot_record
 from cdc.position import Position
 from cdc.projection import Table
 from cdc.session import Checkpoint
@@ -35,7 +35,7 @@ from cdc.snapshot_record import Attempt
 from cdc.snapshot_worker import Todo, Work, Worker, connect_source, connect_target, guard_of, see
 from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
-from cdc.stream_errors import ApplyMismatch
+from cdc.target_errors import ApplyMismatch
 from cdc.verify_view import Range
 
 __all__ = ["OnSnapshot", "SnapshotProgress", "copy", "read"]
@@ -62,8 +62,8 @@ def copy(
     """
     install.install(spec)
     with (
-        source.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}") as monitor,
-        source.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}") as target,
+        servers.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}") as monitor,
+        servers.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}") as target,
         snapshot_record.alone(target, spec.name, patience),
     ):
         if not afresh and (found := install.complete(monitor, target, spec)) is not None:

@@ -13,8 +13,8 @@ from uuid import uuid4
 
 import psycopg
 
+from cdc.copy_errors import SnapshotRunning, SnapshotSuperseded
 from cdc.snapshot_plan import Unit
-from cdc.stream_errors import SnapshotRunning, SnapshotSuperseded
 from cdc.verify_view import Range
 
 INITIAL = "initial"

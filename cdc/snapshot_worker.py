@@ -15,13 +15,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import refusals, signature, snapshot_indexes, snapshot_record, source
+from cdc import refusals, servers, signature, snapshot_indexes, snapshot_record
+from cdc.copy_errors import SnapshotRunning
 from cdc.projection import Table, quoted
 from cdc.pump import Stopped, pump
 from cdc.snapshot_plan import Unit
 from cdc.snapshot_record import Attempt
 from cdc.spec import StreamSpec
-from cdc.stream_errors import SnapshotRunning
 from cdc.verify_view import Range
 
 Connection = psycopg.Connection[Any]
@@ -66,11 +66,11 @@ def origin_of(spec: StreamSpec, number: int) -> str:
 def connect_target(spec: StreamSpec, number: int, patience: float) -> Connection:
     """A session that writes as a copier; no replication state left raises ConfigurationLimitExceeded. SnapshotRunning:
     somebody else copies, and has lost only the session by which that is known."""
-    target = source.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}")
+    target = servers.connect(spec.target_dsn, "target", f"fig-snapshot {spec.name}")
     try:
         target.execute(_TARGET_SETTINGS)
         name = origin_of(spec, number)
-        source.patiently(lambda: signature.claim(target, name), patience)
+        servers.patiently(lambda: signature.claim(target, name), patience)
     except psycopg.errors.ObjectInUse as error:
         target.close()
         raise SnapshotRunning(spec.name) from error
@@ -82,7 +82,7 @@ def connect_target(spec: StreamSpec, number: int, patience: float) -> Connection
 
 def connect_source(spec: StreamSpec) -> Connection:
     """A session that is going to read at a snapshot."""
-    reading = source.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}")
+    reading = servers.connect(spec.source_dsn, "source", f"fig-snapshot {spec.name}")
     reading.execute(_PLAIN)
     return reading
 

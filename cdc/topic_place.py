@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import source
+from cdc import servers
 from cdc.changes import Kept
 from cdc.spec import StreamSpec
 from cdc.topic_reader import Place
@@ -33,7 +33,7 @@ class KeptPlace:
 def read(spec: StreamSpec) -> KeptPlace | None:
     """None before the first record was applied. Read while nobody else can apply: the session has the origin."""
     try:
-        connection: psycopg.Connection[Any] = source.connect(spec.target_dsn, "target", f"fig-place {spec.name}")
+        connection: psycopg.Connection[Any] = servers.connect(spec.target_dsn, "target", f"fig-place {spec.name}")
         with connection as target:
             row = target.execute(
                 "select topic_id, next, session, number from fig.topic_place where stream = %s", [spec.name]
@@ -45,7 +45,7 @@ def read(spec: StreamSpec) -> KeptPlace | None:
             ).fetchall()
             return KeptPlace(row[0], Place(row[1], row[2], row[3]), dict(announced))
     except psycopg.Error as error:
-        raise source.refused("target", error) from error
+        raise servers.refused("target", error) from error
 
 
 def place(stream: str, topic: str, topic_id: str, at: Place) -> Kept:

@@ -18,7 +18,7 @@ import psycopg
 from kafka import TopicPartition
 from kafka.errors import KafkaError
 
-from cdc import source, source_types, topic_start
+from cdc import servers, source_types, topic_start
 from cdc.changes import Keepalive
 from cdc.confirm import ASK_AFTER_SILENCE, GONE_AFTER_SILENCE, STATUS_EVERY
 from cdc.decoding import decode
@@ -97,7 +97,7 @@ class PublishingSession:
             connection = SourceConnection(spec.source_dsn, f"fig-publish {spec.name}")
             self._source = opened.enter_context(closing(connection))
             self._catalogue = opened.enter_context(
-                source.connect(spec.source_dsn, "source", f"fig-publish {spec.name}")
+                servers.connect(spec.source_dsn, "source", f"fig-publish {spec.name}")
             )  # fmt: skip
             standing = connection.standing(spec.slot)
             identity, confirmed = standing.identity, standing.confirmed
@@ -128,7 +128,7 @@ class PublishingSession:
             while not stop.is_set():
                 self._turn()
         except psycopg.OperationalError as error:
-            raise source.refused("source", error) from error
+            raise servers.refused("source", error) from error
 
     def _turn(self) -> None:
         is_full = self._bytes >= MOST_BYTES

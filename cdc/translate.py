@@ -8,6 +8,7 @@ from typing import Any
 
 from cdc import added, signature, skip, slices
 from cdc.binding import ColumnTypes, Gone, SetUpColumns
+from cdc.message_errors import MalformedMessage, RowsRewritten, SchemaChanged, UnmappedTable, Untranslatable
 from cdc.messages import Begin, Delete, Insert, LogicalMessage, Message, Origin, Relation, Truncate, Update, Value
 from cdc.projection import Role, Table
 from cdc.runs import Change, Runs
@@ -15,14 +16,7 @@ from cdc.skip import Omission, Skips
 from cdc.slices import Bound
 from cdc.spec import StreamSpec
 from cdc.statements import delete_all, reset_all
-from cdc.stream_errors import (
-    MalformedMessage,
-    RefusedChange,
-    RowsRewritten,
-    SchemaChanged,
-    UnmappedTable,
-    Untranslatable,
-)
+from cdc.stream_errors import RefusedChange
 from cdc.transaction import Statement, Transaction, WholeTable
 
 OUR_MESSAGES = "fig"

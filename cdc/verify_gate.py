@@ -56,14 +56,10 @@ from uuid import uuid4
 import psycopg
 from psycopg import Connection, sql
 
+from cdc import servers
 from cdc import source as replication
 from cdc.errors import GateError
-from cdc.gate_exchange import HOLD_SECONDS, SNAPSHOT_SECONDS, STAND_SECONDS, Exchange, answer_channel, request_channel
-
-__all__ = [
-    "HOLD_SECONDS", "SNAPSHOT_SECONDS", "STAND_SECONDS", "SnapshotPair", "Standing", "answer_channel", "exact_pair",
-    "request_channel", "standing",
-]  # fmt: skip
+from cdc.gate_exchange import HOLD_SECONDS, Exchange
 
 SLOT_SECONDS = 0.75 * HOLD_SECONDS
 """How long the temporary slot may take, so that the applier is still held when it is there."""
@@ -170,7 +166,7 @@ def _enter_both(
 
 
 def _connection(dsn: str, side: str) -> Connection[Any]:
-    return replication.connect(dsn, side, "fig-verify")
+    return servers.connect(dsn, side, "fig-verify")
 
 
 def _replication(dsn: str) -> replication.SourceConnection:

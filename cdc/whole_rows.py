@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cdc.binding import ColumnTypes, Gone, cell_of, filled, pick
+from cdc.message_errors import SchemaChanged
 from cdc.messages import Delete, Insert, OldRow, Relation, Row, Update
 from cdc.projection import Projection, Role
 from cdc.runs import Change
 from cdc.statements import Op, Shape
-from cdc.stream_errors import SchemaChanged
 
 
 class WholeRows:

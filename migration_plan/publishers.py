@@ -8,7 +8,7 @@ import threading
 
 import psycopg
 
-from cdc import control, outbox_install, source
+from cdc import control, outbox_install, servers
 from cdc.broker import connected
 from cdc.control import Event, Phase
 from cdc.errors import CdcError
@@ -74,7 +74,7 @@ class PublisherKeeper(threading.Thread):
         """A new slot, then what the table holds and the broker may not have; whoever hears of one twice knows it."""
         with connected(self._spec.broker_url):
             pass  # A broker that is away is waited for without a slot: BrokerAway.
-        with source.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
+        with servers.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
             before = control.read(connection, self.name)
             if not control.move(connection, self.name, Event.DUE):
                 return False
@@ -92,7 +92,7 @@ class PublisherKeeper(threading.Thread):
     def _note_loss(self, error: OutboxSlotLost) -> None:
         """A slot that is gone comes back by itself; on another server than before a person says so."""
         try:
-            with source.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
+            with servers.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
                 times = control.read(connection, self.name).times + 1
                 pause = 0.0 if times == 1 else self._watch.watched.budget.pause_after(times - 1)
                 event = Event.LOST if error.same_server else Event.DOUBTFUL

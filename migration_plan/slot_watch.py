@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from cdc import control, source, watch
+from cdc import control, servers, watch
 from cdc.budget import Budget, Verdict, judge
 from cdc.control import Phase
 from cdc.errors import CdcError
@@ -52,7 +52,7 @@ class SlotWatch(threading.Thread):
     def run(self) -> None:
         while not self._stop_event.is_set():
             try:
-                with source.connect(
+                with servers.connect(
                     self.watched.source_dsn, "source", f"fig-watch {self.watched.name}"
                 ) as connection:  # fmt: skip
                     while not self._stop_event.is_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdc import control, source
+from cdc import control, servers
 from cdc.control import Control, Phase
 from cdc.errors import CdcError
 from migration_plan import outboxes
@@ -40,7 +40,7 @@ def halted(parts: Parts) -> dict[str, str]:
     found = {}
     for line in lines(parts):
         try:
-            with source.connect(line.source_dsn, "source", "fig-status") as connection:
+            with servers.connect(line.source_dsn, "source", "fig-status") as connection:
                 reason = why_halted(control.read(connection, line.name))
         except CdcError as error:
             reason = error.message

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from cdc import position, snapshot, source, watch
+from cdc import position, servers, snapshot, watch
 from cdc.budget import limit
 from cdc.control import Phase
 from cdc.errors import CdcError
@@ -92,7 +92,7 @@ def status(parts: Parts, metrics: str) -> DomainStatus:
 
 def _line(parts: Parts, line: Line, rate: float | None, alarm: Mapping[str, Any] | None) -> LineStatus:
     try:
-        with source.connect(line.source_dsn, "source", "fig-status") as connection:
+        with servers.connect(line.source_dsn, "source", "fig-status") as connection:
             seen = watch.look(connection, line.name, line.slot)
     except (CdcError, psycopg.Error) as error:
         said = getattr(error, "message", "its source cannot be looked at")
@@ -115,7 +115,7 @@ def _on_target(parts: Parts, line: Line) -> tuple[Position | None, SnapshotProgr
     if line.direction.startswith("outbox"):
         return None, None, ""
     try:
-        with source.connect(parts.plan.sides[line.source.other].dsn, "target", "fig-status") as target:
+        with servers.connect(parts.plan.sides[line.source.other].dsn, "target", "fig-status") as target:
             copies = snapshot.read(target, line.name)
             return position.read(target, line.name), copies[0] if copies else None, ""
     except CdcError as error:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from cdc import snapshot_progress, source
+from cdc import servers, snapshot_progress
 from cdc.difference import without_values
 from cdc.errors import CdcError
 from cdc.projection import Direction
@@ -49,7 +49,7 @@ def _sessions() -> int:
 
 def _require_copied(parts: Parts, copy: Side) -> None:
     """A copy that is not whole yet is nothing to compare with."""
-    with source.connect(parts.plan.sides[copy].dsn, "target", "fig-verify") as target:
+    with servers.connect(parts.plan.sides[copy].dsn, "target", "fig-verify") as target:
         known = snapshot_progress.read(target, parts.stream_to(copy))
     for progress in known:
         if progress.task == INITIAL and not progress.is_complete:

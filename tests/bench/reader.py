@@ -9,18 +9,19 @@ import select
 import sys
 import time
 
-from cdc import source, source_types
+from cdc import servers, source_types
+from cdc.changes import Keepalive
 from cdc.decoding import decode
 from cdc.envelope import Envelopes
 from cdc.messages import Commit
 from cdc.position import parse_lsn
-from cdc.source import FRAME, Keepalive, SourceConnection
+from cdc.source import FRAME, SourceConnection
 from cdc.topic_writer import TopicWriter
 
 
 def main() -> None:
     dsn, slot, until = sys.argv[1], sys.argv[2], parse_lsn(sys.argv[3])
-    catalogue = source.connect(dsn, "source", "bench")
+    catalogue = servers.connect(dsn, "source", "bench")
     writer = TopicWriter(1, "bench", Envelopes("bench", "bench"), lambda r: source_types.facts(catalogue, r))
     connection = SourceConnection(dsn, "bench")
     began = time.perf_counter()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 
-from cdc import source, source_types
+from cdc import servers, source_types
 from cdc.changes import Keepalive
 from cdc.envelope import Envelopes, Record
 from cdc.kafka_transport import topic_name
@@ -35,7 +35,7 @@ def ours(dsn: str, slot: str, publication: str, prefix: str, schemas: bool, unti
     told: dict[str, list[Told]] = {}
     database = dsn.rpartition("dbname=")[2]
     envelopes = Envelopes(prefix, database, schemas)
-    with closing(SourceConnection(dsn, "test")) as connection, source.connect(dsn, "source", "test") as catalogue:
+    with closing(SourceConnection(dsn, "test")) as connection, servers.connect(dsn, "source", "test") as catalogue:
         connection.start(slot, publication, connection.confirmed(slot) or 0)
         for lsn, message in _messages(connection, until):
             if isinstance(message, Relation):

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import psycopg
 
 from cdc import slots, source_types
+from cdc.changes import Keepalive
 from cdc.envelope import Envelopes
 from cdc.envelope_reader import EnvelopeReader
 from cdc.messages import Relation
 from cdc.pgoutput import decode
 from cdc.position import Identity, parse_lsn
-from cdc.source import Keepalive, SourceConnection, WalData
+from cdc.source import SourceConnection, WalData
 from cdc.topic_writer import Outgoing, TopicWriter
 
 IDENTITY = Identity("1", 1, "recorded")

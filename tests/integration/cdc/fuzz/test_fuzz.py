@@ -17,10 +17,10 @@ from cdc import decoding, messages
 from cdc.envelope_reader import Where
 from cdc.errors import CdcError
 from cdc.kafka_errors import MalformedEnvelope, TopicLost
+from cdc.message_errors import MalformedMessage, SchemaChanged
 from cdc.messages import Message
 from cdc.pgoutput import decode
 from cdc.source import WalData
-from cdc.stream_errors import MalformedMessage, SchemaChanged
 from cdc.topic_reader import TopicReader, TopicRecord
 from tests.integration.cdc.fuzz import recorded
 from tests.integration.cdc.fuzz.inputs import inputs

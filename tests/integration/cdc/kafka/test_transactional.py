@@ -7,8 +7,8 @@ import threading
 import psycopg
 
 from cdc import install, snapshot
+from cdc.message_errors import RowsRewritten
 from cdc.stream import Stream
-from cdc.stream_errors import RowsRewritten
 from cdc.verify_gate import exact_pair
 from tests.integration.cdc.kafka.conftest import publishing
 from tests.integration.cdc.stream.conftest import Pair, Running

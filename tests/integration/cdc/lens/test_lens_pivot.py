@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from psycopg import Connection
 
 from cdc import install, snapshot
+from cdc.message_errors import UnknownLabel
 from cdc.projection import Direction
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.stream_errors import UnknownLabel
 from cdc.verify import compare
 from tests.integration.cdc.lens.carry import by_copy, by_values
 from tests.integration.cdc.lens.preferences import (

@@ -11,9 +11,10 @@ import pytest
 
 from cdc import refill as refilling
 from cdc import snapshot_progress
+from cdc.copy_errors import SnapshotRunning
 from cdc.errors import GateError
 from cdc.refill import refill
-from cdc.stream_errors import NotSetUp, SnapshotRunning
+from cdc.stream_errors import NotSetUp
 from cdc.verify_view import Range
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import BOOK, LENDING, SHELF, VOLUME

@@ -15,7 +15,7 @@ from cdc.causes import Cause
 from cdc.difference import Difference
 from cdc.projection import Column, Direction
 from cdc.repair import explain, repair
-from cdc.stream_errors import GuardRefused
+from cdc.target_errors import GuardRefused
 from cdc.verify import compare
 from cdc.verify_gate import exact_pair
 from tests.integration.cdc.stream.conftest import Pair, as_fig, make_side, spec_of

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 
 from cdc import install, position, snapshot
-from cdc.stream_errors import ApplyMismatch, GuardRefused, SlotBlocked
+from cdc.stream_errors import SlotBlocked
+from cdc.target_errors import ApplyMismatch, GuardRefused
 from tests.integration.cdc.stream.conftest import Pair, execute
 from tests.integration.cdc.stream.test_stream import assert_same
 

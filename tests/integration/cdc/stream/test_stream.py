@@ -9,7 +9,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from cdc import apply, snapshot, source
+from cdc import apply, servers, snapshot, source
 from cdc.changes import Keepalive
 from cdc.messages import Insert, Message
 from cdc.session import Pace
@@ -253,7 +253,7 @@ def test_a_target_that_goes_while_a_session_begins_is_connected_to_again(
     copied: Pair, monkeypatch: pytest.MonkeyPatch, whose: str
 ) -> None:
     """A server that crashes does so between connecting and the first statement, too."""
-    connect = source.connect
+    connect = servers.connect
     ended: list[str] = []
 
     def connected(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[object, ...]]:

@@ -6,7 +6,7 @@ from cdc import skip
 from cdc.causes import Cause
 from cdc.projection import Direction
 from cdc.repair import explain
-from cdc.stream_errors import PoisonRow
+from cdc.target_errors import PoisonRow
 from cdc.verify import compare
 from cdc.verify_gate import exact_pair
 from tests.integration.cdc.types.conftest import MakeMirror

@@ -7,7 +7,8 @@ import pytest
 
 from cdc import skip, snapshot
 from cdc.skip import WHOLE_TRANSACTION
-from cdc.stream_errors import NothingToSkip, PoisonRow, RefusedChange
+from cdc.stream_errors import NothingToSkip, RefusedChange
+from cdc.target_errors import PoisonRow
 from tests.integration.cdc.types.conftest import MakeMirror
 from tests.integration.cdc.types.mirror import Mirror, copied
 

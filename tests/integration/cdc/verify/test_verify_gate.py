@@ -13,8 +13,8 @@ import pytest
 
 from cdc import snapshot
 from cdc.errors import GateError
-from cdc.gate_exchange import Exchange
-from cdc.verify_gate import HOLD_SECONDS, exact_pair, request_channel
+from cdc.gate_exchange import HOLD_SECONDS, Exchange, request_channel
+from cdc.verify_gate import exact_pair
 from tests.integration.cdc.lens.shop import SEED, Shop, create_shop, execute, streaming, wait_until_caught_up
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until
