@@ -14,7 +14,7 @@ import orjson
 
 from cdc import envelope_texts, envelope_times, envelope_values
 from cdc.envelope_types import Kind, ValueType
-from cdc.kafka_errors import MalformedEnvelope
+from cdc.kafka_errors import MalformedEnvelope, Where
 from cdc.message_errors import SchemaChanged
 from cdc.messages import UNCHANGED, Delete, Insert, LogicalMessage, OldRow, Relation, Row, Truncate, Update
 
@@ -28,14 +28,6 @@ class SnapshotRow(NamedTuple):
 
 Change = Insert | SnapshotRow | Update | Delete | Truncate | LogicalMessage
 _NOT_ONE = (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)
-
-
-class Where(NamedTuple):
-    """Which record."""
-
-    topic: str
-    partition: int
-    offset: int
 
 
 class _Table:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from cdc.stream_errors import StreamError
 
-if TYPE_CHECKING:
-    from cdc.envelope_reader import Where
+
+class Where(NamedTuple):
+    """Which record, as an error names it."""
+
+    topic: str
+    partition: int
+    offset: int
 
 
 class MalformedEnvelope(StreamError):

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from cdc import topic_format
 from cdc.changes import Keepalive
-from cdc.envelope_reader import EnvelopeReader, SnapshotRow, Where
-from cdc.kafka_errors import MalformedEnvelope, TopicLost
+from cdc.envelope_reader import EnvelopeReader, SnapshotRow
+from cdc.kafka_errors import MalformedEnvelope, TopicLost, Where
 from cdc.messages import Begin, Commit, LogicalMessage, Message
 from cdc.position import Identity, lsn_text
 from cdc.topic_format import Opening, Stem

@@ -13,7 +13,7 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 from kafka.record.util import decode_varint
 
-from cdc.envelope_reader import Where
+from cdc.kafka_errors import Where
 from cdc.topic_format import HEADER
 from cdc.topic_reader import TopicRecord
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import pytest
 
 from cdc import decoding, messages
-from cdc.envelope_reader import Where
 from cdc.errors import CdcError
-from cdc.kafka_errors import MalformedEnvelope, TopicLost
+from cdc.kafka_errors import MalformedEnvelope, TopicLost, Where
 from cdc.message_errors import MalformedMessage, SchemaChanged
 from cdc.messages import Message
 from cdc.pgoutput import decode

@@ -9,10 +9,9 @@ import pytest
 
 from cdc.changes import Keepalive
 from cdc.envelope import Envelopes
-from cdc.envelope_reader import Where
 from cdc.envelope_rows import TableFacts
 from cdc.envelope_types import value_type
-from cdc.kafka_errors import MalformedEnvelope, TopicLost
+from cdc.kafka_errors import MalformedEnvelope, TopicLost, Where
 from cdc.messages import (
     UNCHANGED,
     Begin,
