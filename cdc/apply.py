@@ -6,21 +6,19 @@ that a refusal found later has undone the whole transaction.
 
 from __future__ import annotations
 
-import select
 import time
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import pq
 
 from cdc import position, refusals, servers, signature, skip, target_tables, topic_place
-from cdc.binding import SetUpColumns
 from cdc.changes import Kept
 from cdc.group import Group
-from cdc.parking import ParkedRows, Parking
+from cdc.parking import Parking
+from cdc.pipeline import Pipeline, Sent
 from cdc.position import Position, commit_time, lsn_text, parse_lsn
 from cdc.projection import Table
 from cdc.runs import Batch
@@ -49,15 +47,6 @@ _FIXED = {
 _UNORIGINATED = {b"sign": signature.MESSAGE, b"advance": "select fig.advance_unoriginated($1, $2, $3, $4, $5, $6)"}
 
 
-class _Sent(NamedTuple):
-    """What an answer belongs to."""
-
-    what: str
-    group: Group | None = None
-    about: Shape | WholeTable | Omission | ParkedRows | None = None
-    ordinal: int = 0
-
-
 class TargetSession:
     """Connected, identified, in pipeline mode. One at a time for each signature; the server sees to that."""
 
@@ -78,7 +67,7 @@ class TargetSession:
         run = self._connection.execute
         run(_SETTINGS)
         self._require_position()
-        self.set_up = read_set_up(self._connection, self._spec.name)
+        self.set_up = target_tables.set_up(self._connection, self._spec.name)
         self.tables = target_tables.read(self._connection, self._spec.target_tables)
         unparked = [table for table in self._spec.target_tables if table not in parked]
         self.fixed = target_tables.fixed(self._connection, unparked)
@@ -95,20 +84,17 @@ class TargetSession:
         self.source_time: datetime | None = found.source_time
         self.rows = self.transactions = 0
         self.lag: float | None = None
-        self._waiting: deque[_Sent] = deque()
         self._unflushed: deque[tuple[int, int]] = deque()
         self._statements: dict[tuple[Shape, int, int], bytes] = {}
         self._asked_flushed = 0.0
         self._in_transaction = self._guarded = False
-        self._pgconn = self._connection.pgconn
         kept = topic_place.STATEMENTS if self._spec.kafka else {}
         signed = {} if self._by_origin else _UNORIGINATED
         for name, sql in {**_FIXED, **signed, **kept, b"guard": guard}.items():
-            result = self._pgconn.prepare(name, sql.encode())
+            result = self._connection.pgconn.prepare(name, sql.encode())
             if result.status != pq.ExecStatus.COMMAND_OK:
                 raise refusals.named(self._spec, result, name.decode(), sql, "")
-        self._pgconn.nonblocking = 1
-        self._pgconn.enter_pipeline_mode()
+        self._pipeline = Pipeline(self._connection, self._judge)
 
     def _require_position(self) -> Position:
         found = position.read(self._connection, self._spec.name)
@@ -122,17 +108,17 @@ class TargetSession:
 
     @property
     def socket(self) -> int:
-        return self._pgconn.socket
+        return self._pipeline.socket
 
     @property
     def unanswered(self) -> int:
         """Commands on their way; the measure for when to stop reading the source."""
-        return len(self._waiting)
+        return len(self._pipeline)
 
     @property
     def is_settled(self) -> bool:
         """Everything sent is committed and flushed."""
-        return not self._waiting and self.flushed >= self.sent_lsn
+        return not self._pipeline and self.flushed >= self.sent_lsn
 
     def write(self, change: Statement, group: Group) -> None:
         """Send one statement; the first of a transaction that writes a row takes the guard before it.
@@ -143,18 +129,17 @@ class TargetSession:
         group.is_news = True
         if not self._guarded and not isinstance(change, Omission):
             if not self._by_origin:
-                self._query(b"sign", [self._spec.origin.encode()], _Sent("signature", group))
-            self._query(b"guard", [], _Sent("guard", group, _about(change)))
+                self._pipeline.query(b"sign", [self._spec.origin.encode()], Sent("signature", group))
+            self._pipeline.query(b"guard", [], Sent("guard", group, _about(change)))
             self._guarded = True
         if self._parkings and not isinstance(change, Omission) and change.target in self._parkings:
             self._write_parked(change, self._parkings[change.target], group)
         elif isinstance(change, Batch):
             shape, rows, params = change
             name = self._statements.get((shape, rows, 0)) or self._prepare_rows((shape, rows, 0), None, group)
-            self._pgconn.send_query_prepared(name, params)
-            self._waiting.append(_Sent("rows", group, shape, group.ordinal))
+            self._pipeline.query(name, params, Sent("rows", group, shape, group.ordinal))
         else:
-            self._send(change.sql, _Sent("rows", group, change, group.ordinal))
+            self._pipeline.send(change.sql, Sent("rows", group, change, group.ordinal))
         if isinstance(change, Batch):
             group.rows += change.rows
 
@@ -162,15 +147,11 @@ class TargetSession:
         self._parked.add(change.target)
         if isinstance(change, WholeTable):
             for sql in (change.sql, parking.of_copy(change.sql)):
-                self._send(sql, _Sent("rows", group, change, group.ordinal))
+                self._pipeline.send(sql, Sent("rows", group, change, group.ordinal))
             return
         for key, sql, params in parking.steps(change):
             name = self._statements.get(key) or self._prepare_rows(key, sql, group)
-            self._query(name, params, _Sent("rows", group, change.shape, group.ordinal))
-
-    def _send(self, sql: str, sent: _Sent) -> None:
-        self._pgconn.send_query_params(sql.encode(), None)
-        self._waiting.append(sent)
+            self._pipeline.query(name, params, Sent("rows", group, change.shape, group.ordinal))
 
     @property
     def signs_by_origin(self) -> bool:
@@ -181,59 +162,50 @@ class TargetSession:
         """Send the places of partitions, which take the position's part, and commit."""
         self._begin()
         for kept in places:
-            self._query(kept.statement, kept.parameters, _Sent("position", group))
-        self._query(b"commit", [], _Sent("commit", group))
+            self._pipeline.query(kept.statement, kept.parameters, Sent("position", group))
+        self._pipeline.query(b"commit", [], Sent("commit", group))
         self._in_transaction = self._guarded = False
-        self._sync(group)
+        self._pipeline.sync(group)
 
     def commit(self, group: Group, beside: Sequence[Kept] = ()) -> None:
         """Send position and commit. From here on it is the target's decision."""
         self._begin()
         for parking in (self._parkings[table] for table in sorted(self._parked)):
-            self._send(parking.back, _Sent("rows", group, parking.about))
+            self._pipeline.send(parking.back, Sent("rows", group, parking.about))
         self._parked.clear()
         for kept in beside:
-            self._query(kept.statement, kept.parameters, _Sent("place", group))
+            self._pipeline.query(kept.statement, kept.parameters, Sent("place", group))
         moment = commit_time(group.time).isoformat().encode() if group.time else None
         probe, marker = (text.encode() if text else None for text in (group.probe, group.marker))
         old, new = lsn_text(self.sent_lsn).encode(), lsn_text(group.lsn).encode()
         parameters = [self._spec.name.encode(), old, new, moment, probe, marker]
-        self._query(b"advance", parameters, _Sent("position", group))
-        self._query(b"commit", [], _Sent("commit", group))
+        self._pipeline.query(b"advance", parameters, Sent("position", group))
+        self._pipeline.query(b"commit", [], Sent("commit", group))
         self.sent_lsn = group.lsn
         self._in_transaction = self._guarded = False
-        self._sync(group)
+        self._pipeline.sync(group)
 
     def ask_flushed(self, every: float) -> None:
         """Ask how far the target has flushed, unless it was asked less than `every` seconds ago."""
         if self._in_transaction or time.monotonic() - self._asked_flushed < every:
             return
         self._asked_flushed = time.monotonic()
-        self._query(b"flushed", [], _Sent("flushed"))
-        self._sync(None)
+        self._pipeline.query(b"flushed", [], Sent("flushed"))
+        self._pipeline.sync(None)
 
     def flush(self) -> bool:
         """Push out what waits in our buffer; True when the target takes no more for now."""
-        return self._pgconn.flush() == 1
+        return self._pipeline.flush()
 
     def collect(self) -> None:
         """Judge the answers that have arrived."""
-        self._pgconn.consume_input()
-        while self._waiting and not self._pgconn.is_busy():
-            result = self._pgconn.get_result()
-            if result is not None:
-                self._judge(result, self._waiting.popleft())
+        self._pipeline.collect()
 
     def settle(self, seconds: float) -> None:
         """Wait for the answers to all that was committed. An open transaction will be rolled back."""
-        self._sync(None)
-        deadline = time.monotonic() + seconds
-        while self._waiting and (left := deadline - time.monotonic()) > 0:
-            writable = [self.socket] if self.flush() else []
-            select.select([self.socket], writable, [], left)
-            self.collect()
+        self._pipeline.settle(seconds)
 
-    def _judge(self, result: pq.abc.PGresult, sent: _Sent) -> None:
+    def _judge(self, result: pq.abc.PGresult, sent: Sent) -> None:
         status = result.status
         if status == pq.ExecStatus.PIPELINE_SYNC:
             if sent.group:
@@ -259,32 +231,17 @@ class TargetSession:
 
     def _begin(self) -> None:
         if not self._in_transaction:
-            self._query(b"begin", [], _Sent("begin"))
+            self._pipeline.query(b"begin", [], Sent("begin"))
             self._in_transaction = True
 
     def _prepare_rows(self, key: tuple[Shape, int, int], sql: str | None, group: Group) -> bytes:
         """One of a shape's statements, prepared when it is first wanted."""
         shape, rows, _step = key
         name = self._statements[key] = f"s{len(self._statements)}".encode()
-        self._pgconn.send_prepare(name, (sql or statement(shape, rows)).encode())
-        self._waiting.append(_Sent("rows", group, shape, group.ordinal))
+        self._pipeline.prepare(name, sql or statement(shape, rows), Sent("rows", group, shape, group.ordinal))
         return name
-
-    def _query(self, name: bytes, parameters: Sequence[Any], sent: _Sent) -> None:
-        self._pgconn.send_query_prepared(name, parameters)
-        self._waiting.append(sent)
-
-    def _sync(self, group: Group | None) -> None:
-        self._pgconn.pipeline_sync()
-        self._waiting.append(_Sent("sync", group))
 
 
 def _about(change: Statement) -> Shape | WholeTable | Omission:
     """What may be shown of a change: a batch itself holds values."""
     return change.shape if isinstance(change, Batch) else change
-
-
-def read_set_up(connection: psycopg.Connection[Any], stream: str) -> Mapping[Table, SetUpColumns]:
-    """The source's columns that the stream was set up for."""
-    found = connection.execute("select relation, columns from fig.stream_source where stream = %s", [stream])
-    return {Table.parse(relation): columns for relation, columns in found.fetchall()}

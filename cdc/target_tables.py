@@ -1,13 +1,13 @@
-"""What an applier has to know of its target tables: the types of their columns."""
+"""What an applier has to know of tables: the types of its target's columns, and what its source's were at set-up."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psycopg
 
-from cdc.binding import ColumnTypes
+from cdc.binding import ColumnTypes, SetUpColumns
 from cdc.errors import CatalogueError
 from cdc.projection import Table
 
@@ -33,6 +33,12 @@ def fixed(connection: psycopg.Connection[Any], tables: Iterable[Table]) -> dict[
     return {
         table: frozenset(name for (name,) in connection.execute(_FIXED, [table.quoted]).fetchall()) for table in tables
     }
+
+
+def set_up(connection: psycopg.Connection[Any], stream: str) -> Mapping[Table, SetUpColumns]:
+    """The source's columns that the stream was set up for."""
+    found = connection.execute("select relation, columns from fig.stream_source where stream = %s", [stream])
+    return {Table.parse(relation): columns for relation, columns in found.fetchall()}
 
 
 def _types(connection: psycopg.Connection[Any], table: Table) -> ColumnTypes:

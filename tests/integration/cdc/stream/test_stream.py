@@ -9,7 +9,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from cdc import apply, servers, snapshot, source
+from cdc import apply, servers, snapshot
 from cdc.changes import Keepalive
 from cdc.messages import Insert, Message
 from cdc.session import Pace
@@ -263,7 +263,7 @@ def test_a_target_that_goes_while_a_session_begins_is_connected_to_again(
             copied.on_service("select pg_terminate_backend(%s, 5000)", made.info.backend_pid)
         return made
 
-    monkeypatch.setattr(source, "connect", connected)
+    monkeypatch.setattr(servers, "connect", connected)
     with copied.streaming():
         copied.on_monolith("insert into book (title) values ('once')")
         copied.caught_up()
