@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from cdc.message_errors import Untranslatable
 from cdc.projection import Table
-from cdc.target_errors import ApplyMismatch, PoisonRow
+from cdc.target.errors import ApplyMismatch, PoisonRow
 
 Refusal = ApplyMismatch | PoisonRow | Untranslatable
 

@@ -9,13 +9,17 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import beats, control, position, servers, signature, skip, slots, snapshot_indexes, topics
-from cdc.losses import SlotAhead, loss_of
+from cdc import control, position, servers, signature
+from cdc.capture import beats, slots
+from cdc.capture.losses import SlotAhead, loss_of
+from cdc.capture.source import SourceConnection
+from cdc.copying import snapshot_indexes
+from cdc.kafka import topics
 from cdc.position import Position
 from cdc.projection import Table
-from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import NotSetUp, SetUpError, StreamIdentityChanged
+from cdc.target import skip
 
 _COLUMNS = """
     select json_agg(json_build_array(attname, atttypid::int8, atttypmod) order by attnum)

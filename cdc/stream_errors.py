@@ -11,7 +11,7 @@ from cdc.projection import Table
 
 @dataclass(frozen=True)
 class RefusedChange:
-    """Which change was refused, without its values. What `cdc.skip.ask` wants to know."""
+    """Which change was refused, without its values. What `cdc.target.skip.ask` wants to know."""
 
     lsn: int
     """Of its transaction's commit record."""
@@ -22,7 +22,7 @@ class RefusedChange:
     key: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     parks: Table | None = None
-    """The target table whose constraints may only be in the way of the single step (`cdc.parking`)."""
+    """The target table whose constraints may only be in the way of the single step (`cdc.target.parking`)."""
 
 
 class StreamError(CdcError):

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from uuid import UUID
 
-from cdc import outbox_install
-from cdc.outbox_install import OutboxSpec
+from cdc.outbox import install as outbox_install
+from cdc.outbox.install import OutboxSpec
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.parts import Parts, publisher_of
 from migration_plan.plan import Plan

@@ -8,15 +8,16 @@ import threading
 
 import psycopg
 
-from cdc import control, outbox_install, servers
-from cdc.broker import connected
+from cdc import control, servers
 from cdc.control import Event, Phase
 from cdc.errors import CdcError
 from cdc.masking import said
-from cdc.outbox import Publisher
-from cdc.outbox_errors import OutboxNotPrepared, OutboxSlotLost
-from cdc.outbox_figures import Figures
-from cdc.outbox_install import LOOK_EVERY, OutboxSpec
+from cdc.outbox import install as outbox_install
+from cdc.outbox.broker import connected
+from cdc.outbox.errors import OutboxNotPrepared, OutboxSlotLost
+from cdc.outbox.figures import Figures
+from cdc.outbox.install import LOOK_EVERY, OutboxSpec
+from cdc.outbox.publisher import Publisher
 from migration_plan.errors import JournalUnreachable
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts

@@ -9,11 +9,13 @@ from enum import StrEnum
 
 import psycopg
 
-from cdc import control, install, losses, servers, slots, snapshot
-from cdc.budget import Budget
+from cdc import control, install, servers
+from cdc.capture import losses, slots
+from cdc.capture.budget import Budget
 from cdc.control import Event
+from cdc.copying import snapshot
+from cdc.copying.snapshot import SnapshotProgress
 from cdc.errors import CdcError
-from cdc.snapshot import SnapshotProgress
 from cdc.spec import StreamSpec
 from cdc.stream_errors import StreamIdentityChanged
 from migration_plan.controller import LEASE_SECONDS

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import psycopg
 
-from cdc import control, servers, watch
-from cdc.budget import Budget, Verdict, judge
+from cdc import control, servers
+from cdc.capture import watch
+from cdc.capture.budget import Budget, Verdict, judge
+from cdc.capture.watch import Look
 from cdc.control import Phase
 from cdc.errors import CdcError
-from cdc.watch import Look
 from migration_plan.errors import JournalUnreachable
 from migration_plan.journal import Journal
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from cdc import control, servers, skip, snapshot
+from cdc import control, servers
 from cdc.control import Event, Phase
+from cdc.copying import snapshot
+from cdc.copying.refill import refill
+from cdc.copying.snapshot import SnapshotProgress
 from cdc.errors import CdcError
 from cdc.position import parse_lsn
-from cdc.refill import refill
-from cdc.snapshot import SnapshotProgress
+from cdc.target import skip
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import OWNER, Side

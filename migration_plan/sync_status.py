@@ -8,13 +8,15 @@ from typing import Any
 
 import psycopg
 
-from cdc import position, servers, snapshot, watch
-from cdc.budget import limit
+from cdc import position, servers
+from cdc.capture import watch
+from cdc.capture.budget import limit
+from cdc.capture.watch import Look
 from cdc.control import Phase
+from cdc.copying import snapshot
+from cdc.copying.snapshot import SnapshotProgress
 from cdc.errors import CdcError
 from cdc.position import Position, parse_lsn
-from cdc.snapshot import SnapshotProgress
-from cdc.watch import Look
 from migration_plan.errors import JournalUnreachable
 from migration_plan.parts import Parts
 from migration_plan.standing import Line, lines, why_halted

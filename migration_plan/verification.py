@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from cdc import servers, snapshot_progress
-from cdc.difference import without_values
+from cdc import servers
+from cdc.comparing.compare import Report, compare
+from cdc.comparing.difference import without_values
+from cdc.comparing.repair import Repaired, repair
+from cdc.copying import snapshot_progress
+from cdc.copying.snapshot_record import INITIAL
 from cdc.errors import CdcError
+from cdc.gate.exact import exact_pair
 from cdc.projection import Direction
-from cdc.repair import Repaired, repair
-from cdc.snapshot_record import INITIAL
-from cdc.verify import Report, compare
-from cdc.verify_gate import exact_pair
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import Side, Stage

@@ -9,14 +9,15 @@ import select
 import sys
 import time
 
-from cdc import servers, source_types
-from cdc.changes import Keepalive
+from cdc import servers
+from cdc.capture import source_types
+from cdc.capture.changes import Keepalive
+from cdc.capture.source import FRAME, SourceConnection
+from cdc.debezium.envelope import Envelopes
 from cdc.decoding import decode
-from cdc.envelope import Envelopes
+from cdc.kafka.topic_writer import TopicWriter
 from cdc.messages import Commit
 from cdc.position import parse_lsn
-from cdc.source import FRAME, SourceConnection
-from cdc.topic_writer import TopicWriter
 
 
 def main() -> None:

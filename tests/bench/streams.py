@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from cdc import install, position, servers
-from cdc.kafka_transport import KafkaTransport
+from cdc.capture.source import SourceConnection
+from cdc.kafka.topic_publisher import TopicPublisher
+from cdc.kafka.transport import KafkaTransport
 from cdc.position import Position, parse_lsn
 from cdc.projection import Projection
-from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.topic_publisher import TopicPublisher
 from tests.bench import wide
 from tests.bench.servers import drop_slot, run
 from tests.support.waiting import wait_until

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from cdc import snapshot
+from cdc.copying import snapshot
 from cdc.message_errors import RowsRewritten, SchemaChanged, UnmappedTable
 from migration_plan.lifecycle import Side
 from tests.integration.cdc.lens.shop import wait_until_caught_up

@@ -11,11 +11,13 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from cdc import control, refill, servers, slots
+from cdc import control, servers
+from cdc.capture import slots
+from cdc.capture.losses import SourceBehind
 from cdc.control import Event, Phase
-from cdc.losses import SourceBehind
+from cdc.copying import refill
 from cdc.projection import Table
-from cdc.target_errors import GuardRefused
+from cdc.target.errors import GuardRefused
 from migration_plan import diagnosis, restarts, steering, switch
 from migration_plan.adoption import adopt
 from migration_plan.controller import recover

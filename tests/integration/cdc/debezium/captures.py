@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 
-from cdc import servers, source_types
-from cdc.changes import Keepalive
-from cdc.envelope import Envelopes, Record
-from cdc.kafka_transport import topic_name
+from cdc import servers
+from cdc.capture import source_types
+from cdc.capture.changes import Keepalive
+from cdc.capture.source import SourceConnection
+from cdc.debezium.envelope import Envelopes, Record
+from cdc.kafka.transport import topic_name
 from cdc.messages import Begin, Commit, Delete, Insert, Message, Relation, Truncate, Update
 from cdc.pgoutput import decode
-from cdc.source import SourceConnection
 
 BOUNDARIES = "transaction"
 """The topic of BEGIN and END, behind the prefix."""

@@ -12,8 +12,8 @@ import threading
 import psycopg
 import pytest
 
-from cdc import snapshot
-from cdc.copy_errors import SnapshotRunning, SnapshotSuperseded
+from cdc.copying import snapshot
+from cdc.copying.errors import SnapshotRunning, SnapshotSuperseded
 from cdc.stream_errors import StreamError
 from tests.integration.cdc.stream import copier
 from tests.integration.cdc.stream.conftest import execute

@@ -9,12 +9,14 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from cdc import apply, servers, snapshot
-from cdc.changes import Keepalive
+from cdc import servers
+from cdc.capture.changes import Keepalive
+from cdc.capture.slot_changes import SlotChanges
+from cdc.copying import snapshot
 from cdc.messages import Insert, Message
 from cdc.session import Pace
-from cdc.slot_changes import SlotChanges
 from cdc.spec import StreamState
+from cdc.target import apply
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE
 from tests.support.waiting import wait_until

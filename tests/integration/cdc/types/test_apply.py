@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from cdc.stream_errors import SetUpError
-from cdc.target_errors import PoisonRow
+from cdc.target.errors import PoisonRow
 from tests.integration.cdc.types.conftest import MakeMirror
 from tests.integration.cdc.types.mirror import Mirror, copied
 

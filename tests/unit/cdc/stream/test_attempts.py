@@ -7,7 +7,7 @@ import pytest
 from cdc.attempts import Attempt, after
 from cdc.projection import Table
 from cdc.stream_errors import RefusedChange
-from cdc.target_errors import PoisonRow
+from cdc.target.errors import PoisonRow
 
 ONE, OTHER = Table("public", "one"), Table("public", "other")
 
