@@ -176,11 +176,16 @@ class Journal(JournalConnection):
             ).fetchone()
         return (None, held["holder"], held["left"]) if held else (None, "somebody", 0.0)
 
+    def leased_by(self, domain: str) -> str:
+        """Who is at work on the domain now; empty: nobody."""
+        with self.session() as connection:
+            query = "select holder from fig.lease where domain = %s and until > clock_timestamp()"
+            found = connection.execute(query, [domain]).fetchone()
+        return "" if found is None else str(found["holder"])
+
     def is_leased(self, domain: str) -> bool:
         """Whether somebody is at work on the domain."""
-        with self.session() as connection:
-            query = "select 1 from fig.lease where domain = %s and until > clock_timestamp()"
-            return connection.execute(query, [domain]).fetchone() is not None
+        return bool(self.leased_by(domain))
 
     def renew(self, lease: Lease) -> bool:
         """Prolong; False when it was lost meanwhile."""
