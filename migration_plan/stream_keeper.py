@@ -18,14 +18,14 @@ import psycopg
 from cdc import position
 from cdc.control import Phase
 from cdc.errors import CdcError
-from cdc.kafka_transport import Mode
+from cdc.kafka.parallel_stream import ParallelStream
+from cdc.kafka.topic_publisher import TopicPublisher
+from cdc.kafka.transport import Mode
 from cdc.masking import said
-from cdc.parallel_stream import ParallelStream
 from cdc.position import lsn_text
 from cdc.spec import Progress, StreamSpec, StreamState
 from cdc.stream import Stream
 from cdc.stream_errors import StreamError, StreamIdentityChanged
-from cdc.topic_publisher import TopicPublisher
 from migration_plan import restarts
 from migration_plan.applied_through import AppliedThrough
 from migration_plan.errors import FigError, JournalUnreachable
@@ -194,7 +194,10 @@ class StreamKeeper(threading.Thread):
         return place if found is None else {**place, "stood_at": lsn_text(found.lsn)}
 
     def _next_step(self, error: CdcError) -> str:
-        """With the command that leaves the change out, where it is known which one it is."""
+        """Of a loss, what its kind asks for; else with the command that leaves the change out, where it is known which
+        one it is."""
+        if isinstance(error, StreamIdentityChanged):
+            return restarts.next_step(error, self._parts.domain, self._target)
         change = error.change if isinstance(error, StreamError) else None
         if change is None or not change.ordinal:
             return error.next_step
