@@ -141,6 +141,20 @@ def test_a_change_that_dies_half_way_leaves_no_old_copy(named_world, monkeypatch
     assert answered(world) == "script"
 
 
+def test_a_write_goes_where_the_route_says_once_it_is_counted_not_where_its_copy_said_before(named_world, monkeypatch):
+    world = named_world
+    epoch = world.client.routes()["catalog"].epoch + 1
+    world.client.set_route("catalog", epoch, "monolith")
+    change_script(monkeypatch, "change.js", ("    vs.fig_copy = value;\n", ""))
+    nginx.reload(world.config)
+    world.client.set_route("catalog", epoch + 1, "service")
+    assert answered(world) == "monolith", "reads follow the copy, which is old from now on"
+    for body in (None, b"{}"):
+        answer = world.user().post(PATH, content=body)
+        assert answer.headers["X-Served-By"] == "catalog"
+        assert answer.cookies["fig_mark"].startswith(f"catalog.{epoch + 1}.")
+
+
 def reads(world):
     series = 'fig_proxy_requests_total{domain="catalog",side="monolith",method="read",status="2xx"}'
     pattern = re.compile(re.escape(series) + r" (\d+)")
