@@ -157,12 +157,12 @@ def rows(stack: Stack, side: Side) -> dict[str, str]:
 
 @contextmanager
 def copy_spoilt(stack: Stack, account: int, name: str) -> Iterator[None]:
-    """The service's copy of one name is another one meanwhile, as if it had been applied wrongly: with an origin, so
-    that no stream takes it for a write of the service's."""
+    """The service's copy of one name is another one meanwhile, as if it had been applied wrongly: with an origin of
+    ours, so that no stream takes it for a write of the service's."""
     with psycopg.connect(stack.env["FIG_USERS_ADMIN_DSN"], autocommit=True) as connection:
         connection.execute("set session_replication_role = replica")
         connection.execute(
-            "select pg_replication_origin_create('spoilt'), pg_replication_origin_session_setup('spoilt')"
+            "select pg_replication_origin_create('fig_spoilt'), pg_replication_origin_session_setup('fig_spoilt')"
         )
         right = connection.execute("select name from account where id = %s", [account]).fetchone()
         assert right is not None
@@ -171,7 +171,7 @@ def copy_spoilt(stack: Stack, account: int, name: str) -> Iterator[None]:
             yield
         finally:
             connection.execute("update account set name = %s where id = %s", [*right, account])
-            connection.execute("select pg_replication_origin_session_reset(), pg_replication_origin_drop('spoilt')")
+            connection.execute("select pg_replication_origin_session_reset(), pg_replication_origin_drop('fig_spoilt')")
 
 
 def kept(parts: Parts) -> str:
