@@ -15,8 +15,9 @@ from uuid import UUID
 
 import psycopg
 
-from cdc import outbox_install, source
-from cdc.outbox_install import OutboxSpec
+from cdc import servers
+from cdc.outbox import install as outbox_install
+from cdc.outbox.install import OutboxSpec
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.parts import Parts, publisher_of
 from migration_plan.plan import Plan
@@ -145,5 +146,5 @@ def _connected(parts: Parts, spec: OutboxSpec) -> Iterator[psycopg.Connection[An
             with database.connection() as connection:
                 yield connection
             return
-    with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
+    with servers.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
         yield connection

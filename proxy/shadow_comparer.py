@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 
 from proxy.client import ProxyClient
-from proxy.config import Side
 from proxy.errors import ProxyError
+from proxy.routes import Side
 from proxy.shadow_ask import Asker, NotFenced, TooLarge, WroteInRead
 from proxy.shadow_compare import Answer, Comparison, compare
 from proxy.shadow_intake import Intake, Rate, Work

@@ -19,7 +19,7 @@ from migration_plan.exit_codes import Exit
 from migration_plan.terminal import json_option, reason_option
 
 if TYPE_CHECKING:
-    from cdc.snapshot import SnapshotProgress
+    from cdc.copying.snapshot import SnapshotProgress
     from migration_plan.sync_status import DomainStatus, LineStatus
 
 F = TypeVar("F", bound=Callable[..., Any])

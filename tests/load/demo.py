@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
-from cdc.verify import Report as Comparison
+from cdc.comparing.compare import Report as Comparison
 from migration_plan import bootstrap
 from migration_plan import settings as settings_file
 from migration_plan.errors import SwitchAborted

@@ -11,9 +11,8 @@ from migration_plan import bootstrap
 from migration_plan.errors import FigError, LeaseHeld, PreflightRefused, SwitchAborted
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.moves import Mover, MoveResult, Unsettled, current
-from migration_plan.parts import no_checkpoint, read_rows
+from migration_plan.parts import STAGES_WITH_WORK, no_checkpoint, read_rows
 from migration_plan.recovery import decide
-from migration_plan.stage_work import STAGES
 from migration_plan.verification import verify_domain
 from proxy.errors import ProxyUnreachable
 from tests.support.stack import Stack
@@ -88,7 +87,7 @@ class Moving:
         mover = bootstrap.build(self.domain, self.environment)
         with closing(mover.parts):
             stage, _ = current(mover.parts)
-            if stage in STAGES:
+            if stage in STAGES_WITH_WORK:
                 whole = mover.parts.plan.model_copy(update={"stages": tuple(Stage)})
                 Mover(replace(mover.parts, plan=whole)).move(forward=False, to=Stage.SYNC)
 

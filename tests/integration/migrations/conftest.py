@@ -15,7 +15,8 @@ from alembic import command
 from alembic.config import Config
 from psycopg.conninfo import conninfo_to_dict
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.copying import snapshot
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
 from extracted.platform.migrations import migrate as migrate_service

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from proxy.config import Side
+from proxy.routes import Side
 from proxy.shadow_comparer import Comparer, Kind, Outcome, Target
 from proxy.shadow_intake import Work
 from proxy.shadow_sample import Sample
