@@ -51,7 +51,13 @@ class Shadowed:
             return report(mover.parts)
 
     def are_good(self) -> bool:
-        return all(self.report(domain).is_good for domain in SHADOWED)
+        """Whether all have enough; if not, all reads are shown until the comparer asks for the plan's share again."""
+        missing = [domain for domain in SHADOWED if not self.report(domain).is_good]
+        for domain in missing:
+            with self.mover(domain) as mover:
+                for proxy in mover.parts.proxies:
+                    proxy.sample(domain, 1.0, 2.0)
+        return not missing
 
     def differences(self, domain: str) -> int:
         with self.mover(domain) as mover:
@@ -127,7 +133,7 @@ class Crowd:
 
         def turn() -> bool:
             next(writing)
-            for who, path, status in self.reads() * 10:
+            for who, path, status in self.reads():
                 expect(who.client.get(path), status)
             return enough()
 
@@ -157,9 +163,13 @@ def rows(stack: Stack, side: Side) -> dict[str, str]:
 
 @contextmanager
 def copy_spoilt(stack: Stack, account: int, name: str) -> Iterator[None]:
-    """The service's copy of one name is another one meanwhile, as if the stream had lost something."""
+    """The service's copy of one name is another one meanwhile, as if it had been applied wrongly: with an origin of
+    ours, so that no stream takes it for a write of the service's."""
     with psycopg.connect(stack.env["FIG_USERS_ADMIN_DSN"], autocommit=True) as connection:
         connection.execute("set session_replication_role = replica")
+        connection.execute(
+            "select pg_replication_origin_create('fig_spoilt'), pg_replication_origin_session_setup('fig_spoilt')"
+        )
         right = connection.execute("select name from account where id = %s", [account]).fetchone()
         assert right is not None
         connection.execute("update account set name = %s where id = %s", [name, account])
@@ -167,6 +177,7 @@ def copy_spoilt(stack: Stack, account: int, name: str) -> Iterator[None]:
             yield
         finally:
             connection.execute("update account set name = %s where id = %s", [*right, account])
+            connection.execute("select pg_replication_origin_session_reset(), pg_replication_origin_drop('fig_spoilt')")
 
 
 def kept(parts: Parts) -> str:
