@@ -59,7 +59,7 @@ class TopicLost(StreamError):
     def __init__(self, stream: str, topic: str, reason: str) -> None:
         super().__init__(
             f"stream {stream} cannot go on from topic {topic}: {reason}",
-            "Remove the stream and set it up again: it starts over by snapshot",
+            "Copy again: fig sync snapshot (what has not changed is not copied)",
         )
 
 

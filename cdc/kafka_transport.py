@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from cdc.kafka_connections import DIRECT, Connections
 from cdc.projection import Table
 from cdc.stream_errors import ConnectionLost
 
@@ -19,6 +20,10 @@ LARGEST = 96 * 1024 * 1024
 """Bytes of one record: what a broker takes in one request (socket.request.max.bytes), less its wrapping."""
 BATCH = 512 * 1024
 """Bytes that are handed over together, before they are compressed."""
+ANSWER_MS = 5000
+"""Within which one of the brokers has to answer a new client."""
+FAREWELL_MS = 3000
+"""For a consumer to leave its group; a broker that does not answer finds out by itself."""
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -94,7 +99,7 @@ class KafkaTransport:
     def _patience(self) -> dict[str, Any]:
         """A broker that is away is noticed soon, and asked again soon."""
         return {
-            "reconnect_backoff_max_ms": 1000, "retry_backoff_ms": 50, "bootstrap_timeout_ms": 5000,
+            "reconnect_backoff_max_ms": 1000, "retry_backoff_ms": 50, "bootstrap_timeout_ms": ANSWER_MS,
             **dict(self.security),
         }  # fmt: skip
 
@@ -111,8 +116,28 @@ def topic_name(prefix: str, name: str) -> str:
     return _UNSAFE.sub("_", f"{prefix}.{name}")
 
 
-def _made(client: Any, **settings: Any) -> Any:
+def leave(consumer: Any) -> None:
+    """Close a consumer, within a moment also when no broker answers. KafkaError if its group could not be left;
+    nothing of it is open then, either."""
     try:
-        return client(**settings)
-    except (KafkaError, OSError) as error:
-        raise ConnectionLost("Kafka", str(error) or type(error).__name__) from error
+        consumer.close(autocommit=False, timeout_ms=FAREWELL_MS)
+    finally:
+        consumer._client.close()
+
+
+def _made(client: Any, **settings: Any) -> Any:
+    begun: list[Connections] = []
+
+    def connections(**settings: Any) -> Connections:
+        begun.append(Connections(**settings))
+        return begun[-1]
+
+    settings.setdefault("proxy_url", settings.get("socks5_proxy") or DIRECT)
+    try:
+        return client(kafka_client=connections, **settings)
+    except BaseException as error:
+        for one in begun:
+            one.close()
+        if isinstance(error, (KafkaError, OSError)):
+            raise ConnectionLost("Kafka", str(error) or type(error).__name__) from error
+        raise

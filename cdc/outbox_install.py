@@ -11,6 +11,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from cdc import control, slots, source
 from cdc.control import Phase
@@ -135,7 +136,14 @@ def read(spec: OutboxSpec) -> Prepared:
 
 def is_prepared(spec: OutboxSpec) -> bool:
     with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
-        return _row(connection, spec) is not None
+        return knows(connection, spec)
+
+
+def knows(connection: psycopg.Connection[Any], spec: OutboxSpec) -> bool:
+    """Whether the database behind the connection, whatever its rows look like, remembers this publisher."""
+    if connection.execute("select 1 where to_regclass('fig.outbox') is not null").fetchone() is None:
+        return False
+    return connection.execute("select 1 from fig.outbox where name = %s", [spec.name]).fetchone() is not None
 
 
 def wait_until_prepared(spec: OutboxSpec, stop: threading.Event) -> bool:
@@ -214,11 +222,19 @@ def skip(spec: OutboxSpec, event: str) -> None:
 def passed(spec: OutboxSpec, lsn: str | None, within: float, every: float = 0.002) -> bool:
     """Whether everything that committed before `lsn` (None: before now) has been published, waiting for it."""
     with source.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
-        deadline = time.monotonic() + within
+        return has_passed(connection, spec, lsn, within, every)
+
+
+def has_passed(
+    connection: psycopg.Connection[Any], spec: OutboxSpec, lsn: str | None, within: float, every: float = 0.002
+) -> bool:
+    """As `passed`, through a connection that is there, whatever its rows look like."""
+    deadline = time.monotonic() + within
+    with connection.cursor(row_factory=tuple_row) as cursor:
         if lsn is None:
-            row = connection.execute("select pg_current_wal_insert_lsn()::text").fetchone()
+            row = cursor.execute("select pg_current_wal_insert_lsn()::text").fetchone()
             lsn = str(row[0]) if row else "0/0"
-        while (found := connection.execute(PASSED, [lsn, spec.name]).fetchone()) is None or not found[0]:
+        while (found := cursor.execute(PASSED, [lsn, spec.name]).fetchone()) is None or not found[0]:
             if time.monotonic() > deadline:
                 return False
             time.sleep(every)

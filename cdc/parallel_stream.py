@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from cdc.binding import SetUpColumns
 from cdc.envelope_reader import EnvelopeReader
 from cdc.group import Group
 from cdc.kafka_errors import TopicLost
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka_transport import KafkaTransport, leave
 from cdc.parallel_rows import ParallelRows
 from cdc.partition_reader import Barrier, PartitionPlace, PartitionReader
 from cdc.projection import Table
@@ -119,8 +119,9 @@ class Applier:
         own = replace(spec, origin=f"{spec.origin}_{number}")
         self._readers: dict[Any, PartitionReader] = {}
         self._lost: TopicLost | None = None
-        self._places: psycopg.Connection[Any] = source.connect(spec.target_dsn, "target", f"fig-places {spec.name}")
-        try:
+        with ExitStack() as opened:
+            places = source.connect(spec.target_dsn, "target", f"fig-places {spec.name}")
+            self._places: psycopg.Connection[Any] = opened.enter_context(closing(places))
             parallel_checks.require(spec, self._places)
             self._position = position.read(self._places, spec.name)
             if self._position is None:
@@ -129,30 +130,27 @@ class Applier:
             parallel_places.prepare(
                 self._places, spec.name, found, self._position.lsn, self._transport.debezium
             )  # fmt: skip
-            self._target = TargetSession(own)
-        except BaseException:
-            self._places.close()
-            raise
-        known = parallel_rows.relations(self._target.set_up)
-        self._rows = ParallelRows(spec, self._target.tables, self._target.fixed, known, Pace().longest_run)
-        self._envelopes = _reader(spec, self._target.set_up)
-        try:
+            self._target = opened.enter_context(closing(TargetSession(own)))
+            known = parallel_rows.relations(self._target.set_up)
+            self._rows = ParallelRows(spec, self._target.tables, self._target.fixed, known, Pace().longest_run)
+            self._envelopes = _reader(spec, self._target.set_up)
             consumer = self._transport.consumer(
                 group_id=f"fig-{spec.name}", session_timeout_ms=10_000, heartbeat_interval_ms=1000,
                 max_poll_interval_ms=60_000, client_id=f"fig-apply-{spec.name}-{number}",
             )  # fmt: skip
+            opened.callback(self._leave, consumer)
             self._consumer = unpacked(consumer)
             self._consumer.subscribe([topic.name for topic in found], listener=self)
-        except BaseException:
-            self._target.close()
-            self._places.close()
-            raise
+            self._opened = opened.pop_all()
 
     def close(self) -> None:
+        # The group last: who gets the partitions then finds the places as they stay.
         self._target.close()
-        self._places.close()
+        self._opened.close()
+
+    def _leave(self, consumer: Any) -> None:
         try:
-            self._consumer.close(autocommit=False)
+            leave(consumer)
         except KafkaError as error:
             _log.warning("stream %s: %s", self._spec.name, error)
 

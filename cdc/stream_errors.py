@@ -66,7 +66,7 @@ class StreamIdentityChanged(StreamError):
     def __init__(self, stream: str, differences: Sequence[str]) -> None:
         super().__init__(
             f"stream {stream} cannot go on from its position: {'; '.join(differences)}",
-            "Remove the stream and set it up again: it starts over by snapshot",
+            "Copy again: fig sync snapshot (what has not changed is not copied)",
         )
 
 

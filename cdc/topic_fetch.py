@@ -12,7 +12,7 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError
 
 from cdc import topics
 from cdc.kafka_errors import TopicLost
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka_transport import KafkaTransport, leave
 from cdc.stream_errors import ConnectionLost, StreamError
 from cdc.topic_reader import TopicRecord
 from cdc.topic_unpacking import unpacked
@@ -41,7 +41,11 @@ class TopicFetch:
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         try:
             self._consumer = unpacked(transport.consumer(client_id=f"fig-apply-{stream}"))
-            self._begin(offset)
+            try:
+                self._begin(offset)
+            except BaseException:
+                leave(self._consumer)
+                raise
         except BaseException:
             os.close(self._event)
             raise
@@ -63,8 +67,10 @@ class TopicFetch:
         with self._room:
             self._room.notify()
         self._thread.join()
-        self._consumer.close()
-        os.close(self._event)
+        try:
+            leave(self._consumer)
+        finally:
+            os.close(self._event)
 
     def _take(self) -> bool:
         """What the thread has laid ready; what went wrong only after all that came before."""
@@ -96,11 +102,7 @@ class TopicFetch:
                 raise self._lost(f"it ends at offset {end}, the target has applied what was before {offset}")
             self._consumer.seek(self._partition, first if offset is None else offset)
         except (KafkaError, OSError) as error:
-            self._consumer.close()
             raise ConnectionLost("Kafka", str(error) or type(error).__name__) from error
-        except TopicLost:
-            self._consumer.close()
-            raise
 
     def _run(self) -> None:
         looked = time.monotonic()

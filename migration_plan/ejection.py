@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from migration_plan.errors import FigError, Refusal
 from migration_plan.exit_codes import Exit
 from migration_plan.half_done import EJECTION, last_begun
+from migration_plan.leasing import Held, alone_on
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.parts import Parts, no_checkpoint
 from migration_plan.traces import Found, Trace, inspect, places, remove
@@ -90,14 +91,30 @@ def _in_the_way(found: Found) -> Iterator[Refusal]:
 
 def eject(
     domains: Sequence[Parts],
-    found: Sequence[Found],
     say: Callable[[Trace], None],
+    wait: Callable[[str], None],
     checkpoint: Callable[[str], None] = no_checkpoint,
 ) -> list[Trace]:
     """Take every trace away, one at a time; each is said once it is gone. May be repeated after a death anywhere.
 
+    Under the leases of all domains, also while it is looked for reasons against it: EjectRefused, or LeaseHeld where
+    somebody else is at work; nothing was removed then. `wait` is told who is waited for.
     Returns all that is gone, also what somebody has taken away before us who died before the journal had it.
     """
+    with alone_on(domains, wait) as held:
+        found, refusals = look(domains)
+        if refusals:
+            raise EjectRefused(refusals)
+        return _remove(domains, found, held, say, checkpoint)
+
+
+def _remove(
+    domains: Sequence[Parts],
+    found: Sequence[Found],
+    held: Held,
+    say: Callable[[Trace], None],
+    checkpoint: Callable[[str], None],
+) -> list[Trace]:
     there = [trace for one in found for trace in one.traces]
     gone = [trace for trace in _begun(domains) if trace not in there]
     if not gone and not there:
@@ -108,9 +125,11 @@ def eject(
         say(trace)
     for one in found:
         for trace in one.traces:
+            held.demand()
             remove(one.place, trace)
             say(trace)
             checkpoint(f"removed {trace.kind}")
+    held.demand()
     _record(domains, EJECTION.ended, [*gone, *there])
     return [*gone, *there]
 

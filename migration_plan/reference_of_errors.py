@@ -44,7 +44,7 @@ _STEPS = {
     "repair-failed": "see the message: what was repaired stays; then fig sync repair {domain}",
     "rollback-too-far": "wait until the stream back has caught up: fig sync status {domain}",
     "shadow": "fig shadow report {domain}",
-    "slot-ahead": "fig sync snapshot {domain}: only what differs is copied",
+    "slot-ahead": "none: the stream comes back by itself with what has changed (fig sync status {domain})",
     "slot-invalidated": "none: the stream comes back by itself with what has changed (fig sync status {domain})",
     "slot-missing": "none: the stream comes back by itself with what has changed (fig sync status {domain})",
     "source-behind": "see whether the copy has rows that the owner has lost; then fig sync snapshot {domain}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
@@ -19,6 +19,7 @@ from cdc.stream_errors import StreamIdentityChanged
 from migration_plan.controller import LEASE_SECONDS
 from migration_plan.diagnosis import read_and_decide
 from migration_plan.errors import FigError, LeaseHeld
+from migration_plan.leasing import kept_up
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts, read_rows
 from migration_plan.recovery import Case
@@ -34,6 +35,14 @@ AFTER_LOSS: dict[type[StreamIdentityChanged], Event] = {
     losses.SourceBehind: Event.DOUBTFUL,
     losses.SourceRebuilt: Event.DOUBTFUL,
 }
+
+
+def next_step(error: StreamIdentityChanged, domain: str, target: Side) -> str:
+    """What a person has to do about it, if anything."""
+    if AFTER_LOSS.get(type(error), Event.DOUBTFUL) is Event.LOST:
+        return f"none: it comes back by itself with what has changed (fig sync status {domain})"
+    looked = f"see whether the {target} side has rows that the {target.other} side has lost"
+    return f"{looked}; then fig sync snapshot {domain} --direction to_{target}"
 
 
 class How(StrEnum):
@@ -153,30 +162,9 @@ def _alone(parts: Parts) -> Iterator[None]:
         except LeaseHeld as held:
             raise NotNow(held.message, held.next_step) from held
         try:
-            with _kept_up(lambda: parts.journal.renew(lease)):
+            with kept_up(lease):
                 yield
         finally:
             parts.journal.give_back(lease)
     finally:
         lock.release()
-
-
-@contextmanager
-def _kept_up(renew: Callable[[], bool]) -> Iterator[None]:
-    """The lease, for as long as this takes."""
-    over = threading.Event()
-
-    def keep() -> None:
-        while not over.wait(LEASE_SECONDS / 3):
-            try:
-                renew()
-            except FigError:
-                continue  # A journal that is away gives the lease to nobody else either.
-
-    thread = threading.Thread(target=keep, name="lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()

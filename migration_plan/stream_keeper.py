@@ -194,7 +194,10 @@ class StreamKeeper(threading.Thread):
         return place if found is None else {**place, "stood_at": lsn_text(found.lsn)}
 
     def _next_step(self, error: CdcError) -> str:
-        """With the command that leaves the change out, where it is known which one it is."""
+        """Of a loss, what its kind asks for; else with the command that leaves the change out, where it is known which
+        one it is."""
+        if isinstance(error, StreamIdentityChanged):
+            return restarts.next_step(error, self._parts.domain, self._target)
         change = error.change if isinstance(error, StreamError) else None
         if change is None or not change.ordinal:
             return error.next_step

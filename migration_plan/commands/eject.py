@@ -26,7 +26,8 @@ _AFTERWARDS = "drop the role fig, and the journal's database once nobody asks an
 def eject(dry_run: bool, reason: str, as_json: bool) -> None:
     """Remove every trace of fig from the databases of both sides, and say what it was.
 
-    Refused while a domain is on its way, while our processes run, or where something else stands on what would go.
+    Refused while a domain is on its way, while somebody else is at work on one or our processes run, or where something
+    else stands on what would go.
     Interrupted, the same command removes the rest and names all of it. The journal keeps its own database; roles and
     grants are whoever's gave them.
 
@@ -39,13 +40,10 @@ def eject(dry_run: bool, reason: str, as_json: bool) -> None:
 
     with ExitStack() as opened:
         domains = [opened.enter_context(closing(parts)) for parts in bootstrap.all_parts()]
-        found, refusals = ejection.look(domains)
         if dry_run:
-            _tell_plan(found, refusals, as_json)
-        elif refusals:
-            raise ejection.EjectRefused(refusals)
+            _tell_plan(*ejection.look(domains), as_json)
         else:
-            _act(domains, found, reason, as_json)
+            _act(domains, reason, as_json)
 
 
 def _tell_plan(found: Sequence[Found], refusals: Sequence[Refusal], as_json: bool) -> None:
@@ -66,12 +64,13 @@ def _tell_plan(found: Sequence[Found], refusals: Sequence[Refusal], as_json: boo
         raise SystemExit(EjectRefused.exit_code)
 
 
-def _act(domains: Sequence[Parts], found: Sequence[Found], reason: str, as_json: bool) -> None:
+def _act(domains: Sequence[Parts], reason: str, as_json: bool) -> None:
     from migration_plan import ejection
+    from migration_plan.parts import no_checkpoint
 
     for parts in domains:
         parts.journal.reason = reason
-    removed = ejection.eject(domains, found, _silent if as_json else _say)
+    removed = ejection.eject(domains, _silent if as_json else _say, no_checkpoint if as_json else _wait)
     if as_json:
         _print_json(removed, [], [], [_AFTERWARDS])
     else:
@@ -89,6 +88,10 @@ def _print_json(
 
 def _say(trace: Trace) -> None:
     click.echo(f"  removed {trace}")
+
+
+def _wait(said: str) -> None:
+    click.echo(said, err=True)
 
 
 def _silent(trace: Trace) -> None:

@@ -32,10 +32,7 @@ def _accept(environment: Mapping[str, str], die: Callable[[str], None], domain: 
 
 
 def _eject(environment: Mapping[str, str], die: Callable[[str], None]) -> None:
-    domains = bootstrap.all_parts(environment)
-    found, refusals = ejection.look(domains)
-    assert not refusals, refusals
-    ejection.eject(domains, found, print, die)
+    ejection.eject(bootstrap.all_parts(environment), print, print, die)
 
 
 _ACTS: Mapping[str, Callable[..., None]] = {"adopt": _adopt, "accept": _accept, "eject": _eject}

@@ -9,7 +9,9 @@ from migration_plan.cli import main
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.lifecycle import TRANSITIONS, Stage
 from migration_plan.terminal import commands
+from tests.integration.cdc.stream.conftest import execute
 from tests.integration.plan.conftest import World
+from tests.support.waiting import wait_until
 
 
 def test_status_of_a_domain_shows_stage_owner_epoch_gates_and_the_next_command(world: World) -> None:
@@ -47,6 +49,26 @@ def test_a_dry_run_of_what_is_refused_says_every_reason_and_ends_as_the_act_woul
 def test_the_exit_codes_are_printed_from_their_table(world: World) -> None:
     said = world.fig("help", "exit-codes").stdout
     assert all(meaning in said for meaning in MEANINGS.values())
+
+
+def test_the_journal_says_what_to_type_for_a_stream_whose_source_was_rebuilt_and_that_brings_it_back(
+    world: World,
+) -> None:
+    """As if another cluster answered under the monolith's address."""
+    world.bring_to(Stage.SYNC)
+    world.streams.end()
+    execute(world.dsns["service"], "update fig.position set system_id = '1' where stream = 'parcels_to_service'")
+    world.streams.start()
+    told = "select detail ->> 'next_step' from fig.journal where detail ->> 'case' = 'source-rebuilt'"
+    wait_until(lambda: execute(world.dsns["journal"], told), 20, "the alarm rings", every=0.1)
+    [(step,)] = execute(world.dsns["journal"], told)
+    looked, _, command = step.partition("; then ")
+    assert looked == "see whether the service side has rows that the monolith side has lost"
+    assert world.fig(*command.split()[1:]).returncode == Exit.OK, command
+    wait_until(lambda: world.json("sync", "status", "parcels")["well"], 20, "the stream runs again", every=0.2)
+    execute(world.dsns["monolith"], "insert into parcel values (4711, 'afterwards')")
+    arrived = "select 1 from parcel where id = 4711"
+    wait_until(lambda: execute(world.dsns["service"], arrived), 20, "rows come again", every=0.1)
 
 
 def test_every_command_but_daemons_logs_and_tables_has_json() -> None:

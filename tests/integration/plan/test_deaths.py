@@ -3,13 +3,15 @@ finds out, and the same command brings the rest. What dies is a process, by SIGK
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 import pytest
 
-from migration_plan import acceptance, adoption
+from migration_plan import acceptance, adoption, ejection, leasing
 from migration_plan.controller import Controller, Watch
+from migration_plan.errors import LeaseLost
 from migration_plan.half_done import ADOPTION, half_done, last_begun
 from migration_plan.lifecycle import OWNER, Row, Side, Stage
 from migration_plan.parts import read_rows
@@ -142,7 +144,47 @@ def test_an_acceptance_that_dies_again_and_again_names_in_the_end_every_table_th
     assert world.json("sync", "accept", "parcels")["new_tables"] == [], "their rows are there"
 
 
-def test_an_eject_that_dies_again_and_again_removes_all_and_says_all_of_it(world: World) -> None:
+UNTIL = "select until from fig.lease where domain = 'parcels'"
+
+
+def somebody_is_at_work(world: World) -> None:
+    taken = "update fig.lease set holder = 'somebody', until = clock_timestamp() + interval '1 hour'"
+    execute(world.dsns["journal"], f"{taken} where domain = 'parcels'")
+
+
+def nobody_is_at_work(world: World) -> None:
+    execute(world.dsns["journal"], "update fig.lease set until = clock_timestamp() - interval '1 second'")
+
+
+def ejecting(world: World, checkpoint: Callable[[str], None]) -> None:
+    with world.parts() as parts:
+        ejection.eject([parts], print, print, checkpoint)
+
+
+def expect_that_an_eject_meets_nobody(world: World, patch: pytest.MonkeyPatch) -> None:
+    """Whoever is at work is named; its own lease is kept up; and if it loses it all the same, it goes no further."""
+    patch.setattr(leasing, "LEASE_SECONDS", 0.3)
+    somebody_is_at_work(world)
+    refused = world.json("eject", "--reason", "too early")
+    assert (refused["error"], "somebody" in refused["message"]) == ("lease-held", True)
+    assert left_to_do(world) == [], "it had not begun"
+    nobody_is_at_work(world)
+
+    def lose(at: str) -> None:
+        if at == "announced":
+            until = execute(world.dsns["journal"], UNTIL)
+            wait_until(lambda: execute(world.dsns["journal"], UNTIL) > until, 10, "the lease is kept up", every=0.01)
+            somebody_is_at_work(world)
+
+    with pytest.raises(LeaseLost):
+        ejecting(world, lose)
+    assert left_to_do(world) == ["fig eject"]
+    nobody_is_at_work(world)
+
+
+def test_an_eject_meets_nobody_and_one_that_dies_again_and_again_removes_all_and_says_all_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The last of this module: nothing of ours is left afterwards."""
     world.bring_to(Stage.MONOLITH)
     world.streams.end()
@@ -152,6 +194,9 @@ def test_an_eject_that_dies_again_and_again_removes_all_and_says_all_of_it(world
         connection.execute("select pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
     planned = world.json("eject", "--dry-run")["would_remove"]
     assert [one["kind"] for one in planned] == ["replication slot", "publication", "schema", "schema"]
+    with monkeypatch.context() as patch:
+        expect_that_an_eject_meets_nobody(world, patch)
+    assert world.json("eject", "--dry-run")["would_remove"] == planned
     for checkpoint in ("announced", "removed replication slot", *["removed schema"] * 2):
         kill(world, checkpoint, "eject")
         assert left_to_do(world) == ["fig eject"]
