@@ -12,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 STAMPS := $(VENV)/.stamps
-PACKAGES := postgresql-15 pgbouncer rabbitmq-server chromium curl gcc libc6-dev prometheus spin
+PACKAGES := postgresql-15 pgbouncer rabbitmq-server chromium curl jq gcc libc6-dev prometheus spin
 # For measurements alone.
 MEASURING := wrk
 # For Kafka; not when others are in the PATH.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from cdc.message_errors import Untranslatable
 from cdc.projection import Table
-from cdc.stream_errors import ApplyMismatch, PoisonRow, Untranslatable
+from cdc.target.errors import ApplyMismatch, PoisonRow
 
 Refusal = ApplyMismatch | PoisonRow | Untranslatable
 

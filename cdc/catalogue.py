@@ -8,9 +8,9 @@ from typing import Any
 
 from psycopg import Connection, DataError, sql
 
+from cdc.copying.snapshot_indexes import missing_key
 from cdc.errors import CatalogueError
 from cdc.projection import Table
-from cdc.snapshot_indexes import missing_key
 
 _COLUMNS = """
     select a.attname,

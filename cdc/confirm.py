@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
-from cdc.apply import TargetSession
-from cdc.changes import ChangeSource
+from cdc.capture.changes import ChangeSource
 from cdc.spec import OnProgress, Progress, StreamState
 from cdc.stream_errors import ConnectionLost
+from cdc.target.apply import TargetSession
 
 STATUS_EVERY = 1.0
 CONFIRM_EVERY = 0.1

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 import psycopg
+from psycopg.rows import tuple_row
 
 
 class Phase(StrEnum):
@@ -79,12 +80,13 @@ def read(connection: psycopg.Connection[Any], name: str) -> Control:
     """The decision about this stream."""
     if not is_installed(connection):
         return Control()
-    row = connection.execute(
-        "select paused, phase, code, reason, times,"
-        " greatest(0, extract(epoch from again_at - clock_timestamp()))::float8, progress"
-        " from fig.stream_control where name = %s",
-        [name],
-    ).fetchone()
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        row = cursor.execute(
+            "select paused, phase, code, reason, times,"
+            " greatest(0, extract(epoch from again_at - clock_timestamp()))::float8, progress"
+            " from fig.stream_control where name = %s",
+            [name],
+        ).fetchone()
     if row is None:
         return Control()
     return Control(row[0], Phase(row[1]), row[2], row[3], row[4], row[5] or 0.0, row[6])

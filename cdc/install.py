@@ -9,13 +9,17 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from cdc import beats, control, position, signature, skip, slots, snapshot_indexes, source, topics
-from cdc.losses import SlotAhead, loss_of
+from cdc import control, position, servers, signature
+from cdc.capture import beats, slots
+from cdc.capture.losses import SlotAhead, loss_of
+from cdc.capture.source import SourceConnection
+from cdc.copying import snapshot_indexes
+from cdc.kafka import topics
 from cdc.position import Position
 from cdc.projection import Table
-from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream_errors import NotSetUp, SetUpError, StreamIdentityChanged
+from cdc.target import skip
 
 _COLUMNS = """
     select json_agg(json_build_array(attname, atttypid::int8, atttypmod) order by attnum)
@@ -25,11 +29,11 @@ _COLUMNS = """
 
 def install(spec: StreamSpec) -> None:
     """The stream's tables and origin on the target, the publication on the source."""
-    with source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
+    with servers.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
         target.execute(files(__package__).joinpath("stream.sql").read_bytes())
         if signature.may_use_origins(target):
             signature.ensure_origin(target, spec.origin)
-    with source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as origin:
+    with servers.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as origin:
         control.install(origin)
         _publish(origin, spec)
 
@@ -88,8 +92,8 @@ def prepare_reverse(spec: StreamSpec, patience: float = 10.0) -> Position:
     """
     install(spec)
     with (
-        source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor,
-        source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target,
+        servers.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor,
+        servers.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target,
     ):
         if (found := complete(monitor, target, spec)) is not None:
             return found
@@ -155,8 +159,8 @@ def forget_copies(target: psycopg.Connection[Any], spec: StreamSpec) -> None:
 def accept_schema(spec: StreamSpec) -> None:
     """From now on the source's columns are right as they are; `spec` must hold the lens that fits them."""
     with (
-        source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor,
-        source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target,
+        servers.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor,
+        servers.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target,
         target.transaction(),
     ):
         if position.read(target, spec.name) is None:
@@ -167,12 +171,12 @@ def accept_schema(spec: StreamSpec) -> None:
 
 def remove(spec: StreamSpec) -> None:
     """Every trace of the stream, the slot first: a forgotten slot would keep the source's WAL for ever."""
-    with source.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor:
+    with servers.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as monitor:
         slots.drop(monitor, spec.slot)
         monitor.execute(sql.SQL("drop publication if exists {}").format(sql.Identifier(spec.publication)))
         control.forget(monitor, spec.name)
         beats.forget_counted(monitor, spec.slot)
-    with source.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
+    with servers.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
         known = target.execute("select to_regclass('fig.position')").fetchone()
         if known and known[0]:
             forget(target, spec)

@@ -10,6 +10,7 @@ from struct import Struct
 from struct import error as StructError
 from typing import Final
 
+from cdc.message_errors import MalformedMessage
 from cdc.messages import (
     UNCHANGED,
     Begin,
@@ -27,7 +28,6 @@ from cdc.messages import (
     TypeName,
     Update,
 )
-from cdc.stream_errors import MalformedMessage
 
 _begin = Struct("!QqI").unpack_from
 _commit = Struct("!BQQq").unpack_from

@@ -52,7 +52,7 @@ class Position:
     lsn: int
     source_time: datetime | None = None
     heard: int = 0
-    """The last of the source's heartbeats that the target has reached (`cdc.beats`)."""
+    """The last of the source's heartbeats that the target has reached (`cdc.capture.beats`)."""
 
 
 def read(connection: psycopg.Connection[Any], stream: str) -> Position | None:

@@ -11,21 +11,22 @@ from dataclasses import dataclass
 
 import psycopg
 
-from cdc.apply import TargetSession
-from cdc.changes import ChangeSource, Keepalive
+from cdc.capture.changes import ChangeSource, Keepalive
+from cdc.capture.slot_changes import SlotChanges
 from cdc.confirm import FLUSH_CHECK_EVERY, PROGRESS_EVERY, Confirmation, Report
-from cdc.gate import Gate
-from cdc.group import Group
+from cdc.gate.applier import Gate
+from cdc.kafka.topic_changes import TopicChanges
+from cdc.message_errors import Untranslatable
 from cdc.messages import Begin, Commit, Delete, Insert, Message, Truncate, Update
 from cdc.projection import Table
-from cdc.slot_changes import SlotChanges
-from cdc.source import refused
+from cdc.servers import refused
 from cdc.spec import OnProgress, StreamSpec, StreamState
-from cdc.statements import BATCHES
-from cdc.stream_errors import ConnectionLost, Untranslatable
-from cdc.topic_changes import TopicChanges
-from cdc.transaction import Statement
-from cdc.translate import Translator
+from cdc.stream_errors import ConnectionLost
+from cdc.target.apply import TargetSession
+from cdc.target.group import Group
+from cdc.target.statements import BATCHES
+from cdc.target.transaction import Statement
+from cdc.target.translate import Translator
 
 _CHANGES = (Insert, Update, Delete, Truncate)
 

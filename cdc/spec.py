@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka.transport import KafkaTransport
 from cdc.projection import Projection, Table
 
 Guard = Callable[[psycopg.Connection[Any]], str]

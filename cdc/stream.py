@@ -10,10 +10,12 @@ from dataclasses import replace
 
 from cdc import attempts, decoding
 from cdc.attempts import Attempt
-from cdc.heartbeat import Heartbeat
+from cdc.capture.heartbeat import Heartbeat
+from cdc.message_errors import Untranslatable
 from cdc.session import CAREFUL, Checkpoint, Pace, Session
 from cdc.spec import OnProgress, Progress, StreamSpec, StreamState
-from cdc.stream_errors import ApplyMismatch, ConnectionLost, ForeignWrite, GuardRefused, PoisonRow, Untranslatable
+from cdc.stream_errors import ConnectionLost
+from cdc.target.errors import ApplyMismatch, ForeignWrite, GuardRefused, PoisonRow
 
 _log = logging.getLogger(__name__)
 

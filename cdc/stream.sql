@@ -112,7 +112,7 @@ create table if not exists fig.snapshot_writer (
 );
 grant select on fig.snapshot, fig.snapshot_unit, fig.snapshot_index, fig.snapshot_writer to public;
 
--- Changes that an operator wants left out (`cdc.skip`), and those that were: they explain what verification finds.
+-- Changes that an operator wants left out (`cdc/target/skip.py`), and those that were: they explain what verification finds.
 create table if not exists fig.skip (
     stream   text not null,
     lsn      pg_lsn not null,         -- of the source's commit record

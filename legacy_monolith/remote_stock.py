@@ -12,7 +12,7 @@ from uuid import UUID
 import httpx
 from flask import has_request_context, request
 
-from legacy_monolith import trace
+from legacy_monolith import spans, trace
 from legacy_monolith.catalog.stock import Quantities, Reservation, ReservedLine
 from legacy_monolith.database import db
 from legacy_monolith.errors import (
@@ -68,7 +68,7 @@ class RemoteStock:
         if not self._internal_url:
             return True
         try:
-            answer = self._client.get(f"/api/catalog/products/{product_id}", headers=_headers())
+            answer = self._ask("GET", f"/api/catalog/products/{product_id}")
         except httpx.TransportError as error:
             log.warning("the catalog's answer is in doubt", extra={"call": "GET", "reason": type(error).__name__})
             return True
@@ -88,9 +88,7 @@ class RemoteStock:
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                answer = self._client.request(
-                    method, f"/internal/catalog/reservations/{path}", json=body, headers=_headers()
-                )
+                answer = self._ask(method, f"/internal/catalog/reservations/{path}", body)
             except httpx.TransportError as error:
                 reason = type(error).__name__
             else:
@@ -104,6 +102,13 @@ class RemoteStock:
                 raise StockInDoubt(f"The catalog did not answer in time ({reason}).")
             self._pause.wait(pause)
             pause = min(pause * 2, 1.0)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+        facts = {"http.request.method": method, "peer.service": "catalog"}
+        with spans.step(f"{method} catalog", "CLIENT", facts) as step:
+            answer = self._client.request(method, path, json=body, headers=_headers())
+            step.answered(answer.status_code)
+        return answer
 
 
 def _headers() -> dict[str, str]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from legacy_monolith.errors import SettingsMissing
 from legacy_monolith.notifications.mail import MAIL_SETTINGS
-from legacy_monolith.payments.gateway import STRIPE_SETTINGS
+from legacy_monolith.payments.till import STRIPE_SETTINGS
 from legacy_monolith.users.addresses import networks
-from legacy_monolith.users.messages import TWILIO_SETTINGS
+from legacy_monolith.users.carrier import TWILIO_SETTINGS
 
 REQUIRED = {
     "MONOLITH_DATABASE_URL": "SQLALCHEMY_DATABASE_URI",

@@ -10,6 +10,8 @@ The monolith and the services have the same file, and neither imports the other'
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 HEADER = "traceparent"
@@ -23,6 +25,16 @@ def begin(given: object) -> None:
     match = _FORM.fullmatch(given) if isinstance(given, str) else None
     # Of a later version as much as this one knows.
     _current.set(f"00-{match[1]}-{match[2]}-{match[3]}" if match else "")
+
+
+@contextmanager
+def during(given: object) -> Iterator[None]:
+    """Background work that goes on with what a request has begun; afterwards it belongs to no trace."""
+    begin(given)
+    try:
+        yield
+    finally:
+        begin("")
 
 
 def trace_id() -> str:

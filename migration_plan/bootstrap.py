@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from cdc.kafka_transport import KafkaTransport, Mode
+from cdc.kafka.transport import KafkaTransport, Mode
 from migration_plan import plan as plans
 from migration_plan import settings as settings_file
 from migration_plan.access import Role
@@ -18,12 +18,11 @@ from migration_plan.exit_codes import Exit
 from migration_plan.journal import Journal
 from migration_plan.lifecycle import Side
 from migration_plan.moves import Mover
-from migration_plan.parts import Parts, no_checkpoint
+from migration_plan.parts import Parts, StageWork, no_checkpoint
 from migration_plan.plan import Plan
 from migration_plan.settings import Settings
 from migration_plan.shadow import work as shadow
 from migration_plan.side import SideDatabase
-from migration_plan.stage_work import StageWork
 from proxy.client import ProxyClient
 
 STAGE_WORK: tuple[StageWork, ...] = (shadow.WORK, canary.WORK)

@@ -32,7 +32,14 @@ def main(ctx: click.Context) -> None:
     """Take a live monolith apart, one domain at a time.
 
     Settings come from fig.yml (FIG_CONFIG) and the environment; the local stack's are found by themselves.
-    How commands end: fig help exit-codes. Where a domain is: fig status DOMAIN.
+    What a command prints ends with the next one to type; with --json it is in next_steps.
+
+    \b
+    Examples:
+      fig up                          start what the stack file names
+      fig status                      every process, and where each domain is
+      fig status catalog              what the catalog waits for, and the next command
+      fig advance catalog --dry-run   exactly what would be done, and what is against it
     """
     if ctx.invoked_subcommand not in _STACK_COMMANDS:  # These compute the environment, or must work without it.
         load_environment()
@@ -67,9 +74,9 @@ def up(names: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps({"state": str(site.state), "processes": [one.as_json() for one in status(site)],
                                "next_steps": ["fig status"]}))  # fmt: skip
     else:
-        for name, process in site.stack.processes.items():
-            if process.url:
-                _say(name, process.url)
+        for one in status(site):
+            if one.url and one.pid:
+                _say(one.name, one.url)
         click.echo("the stack is up   (fig status, fig logs, fig down)")
 
 

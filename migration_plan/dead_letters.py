@@ -12,8 +12,8 @@ from uuid import UUID
 
 from amqp.exceptions import NotFound  # type: ignore[import-untyped]
 
-from cdc.broker import Message, Publishing, connected
-from cdc.outbox_errors import NobodyListens
+from cdc.outbox.broker import Message, Publishing, connected
+from cdc.outbox.errors import NobodyListens
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
 from migration_plan.parts import Parts

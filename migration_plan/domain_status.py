@@ -17,6 +17,9 @@ from migration_plan.moves import current
 from migration_plan.parts import Parts
 from migration_plan.recovery import FOR_A_PERSON, Case
 
+_ON_ITS_WAY = frozenset({Case.NOTHING_HAPPENED, Case.ABORT, Case.FINISH_GRANT, Case.FINISH_ROUTE})
+"""What every switch passes through: whoever has the lease goes on from here, and nobody else has to do anything."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -38,6 +41,8 @@ class Standing:
     """What is the matter with the rows; empty: nothing."""
     waits_for_a_person: bool = False
     """Nothing that goes on by itself: a person has to say who owns."""
+    at_work: str = ""
+    """Who is about to settle what is unsettled; empty: nobody."""
 
     @property
     def next_steps(self) -> list[str]:
@@ -45,7 +50,7 @@ class Standing:
         if self.waits_for_a_person:
             return [f"fig resume {self.domain} --owner {' or '.join(Side)} --reason …"]
         if not self.is_settled:
-            return [f"fig resume {self.domain}"]
+            return [f"fig status {self.domain}" if self.at_work else f"fig resume {self.domain}"]
         red = [gate.next_step for gate in self.gates if not gate.is_met]
         if red:
             return list(dict.fromkeys(red))
@@ -60,7 +65,7 @@ class Standing:
         return {
             "domain": self.domain, "stages": list(self.stages), "stage": self.stage, "owner": self.owner,
             "epoch": self.epoch, "rows": self.rows, "settled": self.is_settled,
-            "unsettled": self.unsettled,
+            "unsettled": self.unsettled, "at_work": self.at_work,
             "gates": [gate.as_json() for gate in self.gates], "trouble": self.trouble,
             "possible": possible(self.stages, self.stage), "next_steps": self.next_steps,
         }  # fmt: skip
@@ -73,18 +78,22 @@ def standing(parts: Parts) -> Standing:
     at_rest = stage is Stage.MONOLITH and all(row is None for row in rows.values())
     owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
     gates, trouble = _gates(parts, stage)
+    absent = "not begun" if at_rest else "not enrolled, or away"
+    is_unsettled = not (at_rest or decision.settled)
+    at_work = parts.journal.leased_by(parts.domain) if is_unsettled and decision.case in _ON_ITS_WAY else ""
     return Standing(
         parts.domain,
         parts.plan.stages,
         stage,
         str(owner.side) if owner else str(OWNER[stage]) if at_rest else "nobody",
         owner.epoch if owner else max((row.epoch for row in rows.values() if row), default=0),
-        {side: str(row) if row else "not enrolled, or away" for side, row in rows.items()},
+        {side: str(row) if row else absent for side, row in rows.items()},
         at_rest or decision.case is Case.REST,
         gates,
         trouble,
-        "" if at_rest or decision.settled else f"{decision.case}: {decision.reason}",
+        (f"{at_work} is at work on it" if at_work else f"{decision.case}: {decision.reason}") if is_unsettled else "",
         not at_rest and decision.case in FOR_A_PERSON,
+        at_work,
     )
 
 

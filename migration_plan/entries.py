@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,7 +56,12 @@ class ContractRun:
 
 def os_user() -> str:
     """Who runs this process, as the system says; FIG_ACTOR where a person acts through a shared account."""
-    return str(os.environ.get("FIG_ACTOR") or os.environ.get("USER") or os.getuid())
+    if name := os.environ.get("FIG_ACTOR") or os.environ.get("USER"):
+        return name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # Containers run as numbers that have no name.
+        return str(os.getuid())
 
 
 def actor(name: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from cdc.budget import limit
+from cdc.capture.budget import limit
 from cdc.control import Phase
 from cdc.errors import CdcError
 from migration_plan import dead_letters

@@ -6,7 +6,8 @@ The lease keeps two controllers from working at once; safety does not depend on 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -37,6 +38,13 @@ class Journal(JournalConnection):
                 " values (coalesce(%s, clock_timestamp()), %s, %s, %s, %s, %s, %s, %s)",
                 [at, domain, switch, kind, epoch, self.actor, self.reason or None, json.dumps(detail, default=str)],
             )
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """What one thread records in this block is durable together, at its end, or not at all: one flush for all of
+        it, where the databases of other domains wait for the same disk."""
+        with self.session() as connection, connection.transaction():
+            yield
 
     def entries(self, domain: str | None, last: int = 50) -> list[Entry]:
         """The newest lines of a domain, or of all of them, oldest first."""
@@ -168,11 +176,16 @@ class Journal(JournalConnection):
             ).fetchone()
         return (None, held["holder"], held["left"]) if held else (None, "somebody", 0.0)
 
+    def leased_by(self, domain: str) -> str:
+        """Who is at work on the domain now; empty: nobody."""
+        with self.session() as connection:
+            query = "select holder from fig.lease where domain = %s and until > clock_timestamp()"
+            found = connection.execute(query, [domain]).fetchone()
+        return "" if found is None else str(found["holder"])
+
     def is_leased(self, domain: str) -> bool:
         """Whether somebody is at work on the domain."""
-        with self.session() as connection:
-            query = "select 1 from fig.lease where domain = %s and until > clock_timestamp()"
-            return connection.execute(query, [domain]).fetchone() is not None
+        return bool(self.leased_by(domain))
 
     def renew(self, lease: Lease) -> bool:
         """Prolong; False when it was lost meanwhile."""

@@ -32,7 +32,7 @@ from migration_plan.gates import gates_of
 from migration_plan.journal import Lease
 from migration_plan.judgement import Judgement
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
-from migration_plan.parts import Parts, no_checkpoint, read_rows
+from migration_plan.parts import STAGES_WITH_WORK, Parts, no_checkpoint, read_rows
 from migration_plan.preparation import (
     drop_crossing_keys,
     restore_crossing_keys,
@@ -41,7 +41,6 @@ from migration_plan.preparation import (
 )
 from migration_plan.recovery import Decision
 from migration_plan.retirement import Leftover
-from migration_plan.stage_work import STAGES
 from migration_plan.steps import Move
 from migration_plan.switch import Switch, SwitchResult
 
@@ -91,7 +90,7 @@ def find_move(parts: Parts, forward: bool, to: Stage | None = None) -> Move:
     stage, rows = current(parts)
     after = next_stage(parts.plan.stages, stage, forward, to)
     act = TRANSITIONS[stage, after]
-    if after in STAGES and after not in parts.work:
+    if after in STAGES_WITH_WORK and after not in parts.work:
         raise StageRefused(f'nothing here knows what to do in stage "{after}"', "take it out of the plan's stages")
     if act is Act.START_SYNC:
         return Move(parts.plan, stage, after, act, None, outboxes.coming(parts))

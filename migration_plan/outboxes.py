@@ -8,11 +8,16 @@ service's outbox belongs to its own domain's sync. Whatever is in a table when i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
-from cdc import outbox_install
-from cdc.outbox_install import OutboxSpec
+import psycopg
+
+from cdc import servers
+from cdc.outbox import install as outbox_install
+from cdc.outbox.install import OutboxSpec
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.parts import Parts, publisher_of
 from migration_plan.plan import Plan
@@ -123,10 +128,23 @@ def behind(parts: Parts, within: float) -> dict[str, str]:
     own = list(of(parts).values())
     others = [spec for spec in _in_the_monolith(parts) if spec not in own]
     for spec in own + others:
-        if not outbox_install.is_prepared(spec):
-            reasons[spec.name] = f"it has no slot; run: fig outbox prepare {spec.domain}"
-        elif spec in own and not outbox_install.passed(spec, None, within):
-            reasons[spec.name] = f"it has not published everything within {within:g} s"
-        else:
-            reasons[spec.name] = ""
+        with _connected(parts, spec) as connection:
+            if not outbox_install.knows(connection, spec):
+                reasons[spec.name] = f"it has no slot; run: fig outbox prepare {spec.domain}"
+            elif spec in own and not outbox_install.has_passed(connection, spec, None, within):
+                reasons[spec.name] = f"it has not published everything within {within:g} s"
+            else:
+                reasons[spec.name] = ""
     return reasons
+
+
+@contextmanager
+def _connected(parts: Parts, spec: OutboxSpec) -> Iterator[psycopg.Connection[Any]]:
+    """The session that the domain has there anyway: a new one costs its server more than what is asked."""
+    for side, database in parts.sides.items():
+        if parts.plan.sides[side].dsn == spec.dsn:
+            with database.connection() as connection:
+                yield connection
+            return
+    with servers.connect(spec.dsn, "source", f"fig-outbox {spec.name}") as connection:
+        yield connection

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka.transport import KafkaTransport
 from cdc.projection import Table
 from migration_plan.errors import SideUnreachable
+from migration_plan.gate import Gate
 from migration_plan.journal import Journal
 from migration_plan.lifecycle import Row, Side, Stage
 from migration_plan.plan import Plan
 from migration_plan.side import SideDatabase
-from migration_plan.stage_work import StageWork
 from proxy.client import ProxyClient
 from proxy.errors import ProxyUnreachable, RouteRefused
+
+STAGES_WITH_WORK = (Stage.SHADOW, Stage.CANARY)
+"""Those that are nothing without work of their own."""
 
 
 def no_checkpoint(name: str) -> None:
@@ -96,6 +99,27 @@ class Parts:
                 proxy.release(self.domain, epoch)
             except (ProxyUnreachable, RouteRefused):
                 continue
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """What runs beside a domain while it is in one stage.
+
+    The stage in the journal is the decision; what runs at the proxies and in daemons follows it. So a move that dies
+    after the decision is finished by the controller, which calls `begin` or `end` again. Both may be repeated by
+    anyone at any time, and return only when every live proxy has it.
+    """
+
+    stage: Stage
+    begins: str
+    """What `begin` does, as a dry run says it; `ends` likewise."""
+    ends: str
+    begin: Callable[[Parts], None]
+    """After the journal's stage has become `stage`."""
+    end: Callable[[Parts], None]
+    """After the journal's stage has become another one."""
+    gates: Callable[[Parts], tuple[Gate, ...]]
+    """What has to hold to leave the stage forwards; measures, changes nothing."""
 
 
 def read_rows(parts: Parts) -> dict[Side, Row | None]:

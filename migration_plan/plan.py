@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from cdc.budget import Budget
+from cdc.capture.budget import Budget
 from cdc.errors import CdcError
 from cdc.lens import Lens
 from cdc.projection import Direction, Table

@@ -9,8 +9,9 @@ from uuid import uuid4
 
 import psycopg
 
-from cdc import install, snapshot
-from cdc.snapshot import SnapshotProgress
+from cdc import install
+from cdc.copying import snapshot
+from cdc.copying.snapshot import SnapshotProgress
 from migration_plan import crossing, outboxes
 from migration_plan.errors import FigError, PreflightRefused, TablesBusy
 from migration_plan.exit_codes import Exit

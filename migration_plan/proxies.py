@@ -21,6 +21,7 @@ from migration_plan.settings import Proxy, ProxyTls, Settings
 from proxy import config, nginx
 from proxy.client import RouteState
 from proxy.errors import ProxyError
+from proxy.routes import Domain, Route, Upstream
 from proxy.tls import Tls
 
 
@@ -39,7 +40,7 @@ def _config(settings: Settings, proxy: Proxy, plans: Sequence[Plan]) -> config.P
         internal=proxy.listeners.internal,
         metrics=proxy.listeners.metrics,
         upstreams=tuple(
-            config.Upstream(name, servers, names.get(name)) for name, servers in sorted(settings.upstreams.items())
+            Upstream(name, servers, names.get(name)) for name, servers in sorted(settings.upstreams.items())
         ),
         default_upstream=settings.default_upstream,
         domains=tuple(_domain(plan) for plan in sorted(plans, key=lambda plan: plan.domain)),
@@ -63,10 +64,10 @@ def _tls(tls: ProxyTls, folder: Path) -> Tls:
     return Tls(folder / tls.certificate, folder / tls.key, tls.redirect)
 
 
-def _domain(plan: Plan) -> config.Domain:
-    return config.Domain(
+def _domain(plan: Plan) -> Domain:
+    return Domain(
         name=plan.domain,
-        routes=tuple(config.Route(route.path, route.methods) for route in plan.routes),
+        routes=tuple(Route(route.path, route.methods) for route in plan.routes),
         monolith=plan.sides.monolith.upstream,
         service=plan.sides.service.upstream,
         read_by=plan.read_by,

@@ -8,15 +8,16 @@ import threading
 
 import psycopg
 
-from cdc import control, outbox_install, source
-from cdc.broker import connected
+from cdc import control, servers
 from cdc.control import Event, Phase
 from cdc.errors import CdcError
 from cdc.masking import said
-from cdc.outbox import Publisher
-from cdc.outbox_errors import OutboxNotPrepared, OutboxSlotLost
-from cdc.outbox_figures import Figures
-from cdc.outbox_install import LOOK_EVERY, OutboxSpec
+from cdc.outbox import install as outbox_install
+from cdc.outbox.broker import connected
+from cdc.outbox.errors import OutboxNotPrepared, OutboxSlotLost
+from cdc.outbox.figures import Figures
+from cdc.outbox.install import LOOK_EVERY, OutboxSpec
+from cdc.outbox.publisher import Publisher
 from migration_plan.errors import JournalUnreachable
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts
@@ -74,7 +75,7 @@ class PublisherKeeper(threading.Thread):
         """A new slot, then what the table holds and the broker may not have; whoever hears of one twice knows it."""
         with connected(self._spec.broker_url):
             pass  # A broker that is away is waited for without a slot: BrokerAway.
-        with source.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
+        with servers.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
             before = control.read(connection, self.name)
             if not control.move(connection, self.name, Event.DUE):
                 return False
@@ -92,7 +93,7 @@ class PublisherKeeper(threading.Thread):
     def _note_loss(self, error: OutboxSlotLost) -> None:
         """A slot that is gone comes back by itself; on another server than before a person says so."""
         try:
-            with source.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
+            with servers.connect(self._spec.dsn, "source", f"fig-restart {self.name}") as connection:
                 times = control.read(connection, self.name).times + 1
                 pause = 0.0 if times == 1 else self._watch.watched.budget.pause_after(times - 1)
                 event = Event.LOST if error.same_server else Event.DOUBTFUL

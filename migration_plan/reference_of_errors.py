@@ -130,6 +130,28 @@ def _all_calls() -> dict[str, list[ast.Call]]:
     return found
 
 
+def _filled_in(node: ast.expr) -> str:
+    """What stands there for a reader: the name of the value, without what the code does to print it."""
+    match node:
+        case ast.BoolOp(values=[first, *_]) | ast.Subscript(value=first) | ast.BinOp(left=ast.Attribute() as first):
+            return _filled_in(first)
+        case ast.Call(func=ast.Attribute(value=ast.Constant()), args=[first]):  # ", ".join(names)
+            return _filled_in(first)
+        case ast.Call(args=[ast.Name(id=name), *_], func=ast.Attribute()):
+            return name
+        case ast.Call(func=ast.Attribute(value=first)):
+            return _filled_in(first)
+        case ast.Call(func=ast.Name(), args=[only]):
+            return _filled_in(only)
+        case ast.Call(func=ast.Name(id=name)):
+            return name
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Name(id=name):
+            return name.strip("_").lower()
+    return ast.unparse(node)
+
+
 def said(node: ast.expr) -> str:
     """A text as the code has it: what is filled in stands in braces; empty: it is not written there."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -137,7 +159,7 @@ def said(node: ast.expr) -> str:
     if isinstance(node, ast.JoinedStr):
         return "".join(
             str(part.value) if isinstance(part, ast.Constant)
-            else "{" + ast.unparse(part.value).rpartition(".")[2].strip("()") + "}"
+            else "{" + _filled_in(part.value) + "}"
             for part in node.values if isinstance(part, ast.Constant | ast.FormattedValue)
         )  # fmt: skip
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
@@ -213,7 +235,8 @@ def errors(printed: str) -> str:
     """The page."""
     return "\n".join([
         "# Errors", "", printed, "",
-        "Each error has a code that stays (`--json` shows it as `error`), a message with the facts, and the next step.",
+        "Each error has a code that stays (in brackets before the message; `error` in `--json`), a message with",
+        "the facts, and the next step.",
         "What stands in {braces} is filled in. No message holds values of rows, secrets or personal data.", "",
         "## Errors of commands, streams and proxies", "", *_table(entries(), True), "",
         "## Reasons of a refusal", "",

@@ -9,11 +9,13 @@ from enum import StrEnum
 
 import psycopg
 
-from cdc import control, install, losses, slots, snapshot, source
-from cdc.budget import Budget
+from cdc import control, install, servers
+from cdc.capture import losses, slots
+from cdc.capture.budget import Budget
 from cdc.control import Event
+from cdc.copying import snapshot
+from cdc.copying.snapshot import SnapshotProgress
 from cdc.errors import CdcError
-from cdc.snapshot import SnapshotProgress
 from cdc.spec import StreamSpec
 from cdc.stream_errors import StreamIdentityChanged
 from migration_plan.controller import LEASE_SECONDS
@@ -64,7 +66,7 @@ _domain_locks: dict[str, threading.Lock] = {}
 
 def note_loss(spec: StreamSpec, budget: Budget, error: StreamIdentityChanged) -> None:
     """Write down that the stream has no slot to go on from. The first time it may come back at once."""
-    with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+    with servers.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
         times = control.read(connection, spec.name).times + 1
         pause = 0.0 if times == 1 else budget.pause_after(times - 1)
         control.move(
@@ -79,7 +81,7 @@ def bring_back(parts: Parts, target: Side, spec: StreamSpec, budget: Budget) -> 
     """
     with _alone(parts):
         how = _how(parts, target)
-        with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+        with servers.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
             before = control.read(connection, spec.name)
             if how is not How.NEW_SLOT and before.code != control.ASKED:
                 _require_no_doubt(spec)
@@ -90,7 +92,7 @@ def bring_back(parts: Parts, target: Side, spec: StreamSpec, budget: Budget) -> 
         except (CdcError, FigError, psycopg.Error) as error:
             _note_failure(spec, budget, before.times + 1, error)
             raise
-        with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+        with servers.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
             control.move(connection, spec.name, Event.COPIED)
     parts.journal.record(parts.domain, "stream-returned", stream=spec.name, how=how, after=before.code)
     return how
@@ -98,14 +100,14 @@ def bring_back(parts: Parts, target: Side, spec: StreamSpec, budget: Budget) -> 
 
 def _require_no_doubt(spec: StreamSpec) -> None:
     """Since the slot went the source may have lost writes that the target has: then a person looks, as always."""
-    with source.connect(spec.target_dsn, "target", f"fig-restart {spec.name}") as target:
+    with servers.connect(spec.target_dsn, "target", f"fig-restart {spec.name}") as target:
         loss = install.loss(target, spec)
     if loss is not None and AFTER_LOSS.get(type(loss), Event.DOUBTFUL) is Event.DOUBTFUL:
         raise loss
 
 
 def _renew(parts: Parts, spec: StreamSpec, target: Side, how: How) -> None:
-    with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+    with servers.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
         slots.take_away(connection, spec.slot)
         if how is How.NEW_SLOT:
             install.prepare_reverse(spec)
@@ -144,7 +146,7 @@ def _how(parts: Parts, target: Side) -> How:
 
 def _note_failure(spec: StreamSpec, budget: Budget, times: int, error: Exception) -> None:
     code, message = getattr(error, "code", "database-error"), getattr(error, "message", type(error).__name__)
-    with source.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
+    with servers.connect(spec.source_dsn, "source", f"fig-restart {spec.name}") as connection:
         control.move(
             connection, spec.name, Event.COPY_FAILED, code, message, budget.pause_after(times), times
         )  # fmt: skip

@@ -15,7 +15,7 @@ from datetime import datetime
 import psycopg
 
 from cdc import install
-from migration_plan import outboxes
+from migration_plan import outboxes, units
 from migration_plan.deadness import Sample, readers_left, signs_of_life
 from migration_plan.errors import PreflightRefused, Refusal
 from migration_plan.gate import Gate
@@ -49,8 +49,8 @@ def steps(plan: Plan, epoch: int) -> list[tuple[str, str]]:
     domain, both = plan.domain, f"fig_{plan.domain}_to_service and fig_{plan.domain}_to_monolith"
     return [
         ("preflight", "a probe goes both ways; no foreign key, view, function, route or session reads the monolith's"),
-        ("observe", f"for {plan.retire.after:g} s: no request to the monolith, no write, no read but our own; the first"
-                    " call begins it, and so does each one that finds a sign of life"),
+        ("observe", f"for {units.said(plan.retire.after)}: no request to the monolith, no write, no read but our own;"
+                    " the first call begins it, and so does each one that finds a sign of life"),
         ("epoch", f"service: owner,{epoch} -> owner,{epoch + 2}, so that paused controllers are void"),
         ("retired", f"journal: stage retired at epoch {epoch + 2} (the decision; from here there is no way back)"),
         ("streams", f"slots {both}, both publications and the publisher of the monolith's outbox go;"
@@ -136,7 +136,7 @@ def _unproven(parts: Parts, epoch: int) -> list[Refusal]:
         return [*found, _not_yet(parts, "so the time begins again", after)]
     quiet = (now.at - before.at).total_seconds()
     if quiet < after:
-        return [_not_yet(parts, f"the monolith's side has been unused for {quiet:.0f} s", after - quiet)]
+        return [_not_yet(parts, f"the monolith's side has been unused for {units.said(quiet)}", after - quiet)]
     return []
 
 
@@ -153,18 +153,19 @@ def gates(parts: Parts) -> tuple[Gate, ...]:
 def _deadness(parts: Parts) -> Gate:
     row, after = read_rows(parts)[Side.SERVICE], parts.plan.retire.after
     before = None if row is None else _observed(parts, row.epoch)
-    command, limit = f"fig advance {parts.domain}", f"unused for {after:g} s"
+    command, limit = f"fig advance {parts.domain}", f"unused for {units.said(after)}"
     if before is None:
         return Gate("deadness", False, "not watched yet", limit, f"begin to watch: {command}", False)
     quiet = (parts.journal.now() - before.at).total_seconds()
     alive = tuple(signs_of_life(before, take(parts, before.epoch), verified_scans(parts, before.at)))
-    figure = f"{len(alive)} sign(s) of life" if alive else f"unused for {quiet:.0f} s"
-    wait = f"in {max(0.0, after - quiet):.0f} s: {command}"
+    figure = f"{len(alive)} sign(s) of life" if alive else f"unused for {units.said(quiet)}"
+    wait = f"in {units.said(max(0.0, after - quiet))}: {command}"
     return Gate("deadness", not alive and quiet >= after, figure, limit, wait, False, alive)
 
 
 def _not_yet(parts: Parts, why: str, seconds: float) -> Refusal:
-    return Refusal("too-early", why, f"in {seconds:.0f} s: fig advance {parts.domain}")
+    wait = units.said(seconds)
+    return Refusal("too-early", why, f"in {wait}: fig advance {parts.domain}")
 
 
 def _observe(parts: Parts, sample: Sample) -> None:

@@ -15,7 +15,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
-from cdc import outbox_install
+from cdc.outbox import install as outbox_install
 from migration_plan import versions
 from migration_plan.errors import Blocker, NotCaughtUp, SideRefused, StaleEpoch, TablesBusy
 from migration_plan.lifecycle import Row, Side

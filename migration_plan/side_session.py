@@ -29,7 +29,7 @@ def _bring_on(connection: psycopg.Connection[Any]) -> None:
     """What there is of ours, as this version has it: what the streams keep, then what needs it."""
     for table, package, name in (
         ("fig.stream_control", "cdc", "control.sql"), ("fig.position", "cdc", "stream.sql"),
-        ("fig.outbox", "cdc", "outbox.sql"), ("fig.domain", __package__, "side.sql"),
+        ("fig.outbox", "cdc.outbox", "outbox.sql"), ("fig.domain", __package__, "side.sql"),
     ):  # fmt: skip
         if connection.execute("select 1 where to_regclass(%s) is not null", [table]).fetchone() is not None:
             connection.execute(files(package).joinpath(name).read_bytes())

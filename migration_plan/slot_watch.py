@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import psycopg
 
-from cdc import control, source, watch
-from cdc.budget import Budget, Verdict, judge
+from cdc import control, servers
+from cdc.capture import watch
+from cdc.capture.budget import Budget, Verdict, judge
+from cdc.capture.watch import Look
 from cdc.control import Phase
 from cdc.errors import CdcError
-from cdc.watch import Look
 from migration_plan.errors import JournalUnreachable
 from migration_plan.journal import Journal
 
@@ -52,7 +53,7 @@ class SlotWatch(threading.Thread):
     def run(self) -> None:
         while not self._stop_event.is_set():
             try:
-                with source.connect(
+                with servers.connect(
                     self.watched.source_dsn, "source", f"fig-watch {self.watched.name}"
                 ) as connection:  # fmt: skip
                     while not self._stop_event.is_set():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cdc import control, source
+from cdc import control
 from cdc.control import Control, Phase
-from cdc.errors import CdcError
 from migration_plan import outboxes
+from migration_plan.errors import SideUnreachable
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts
 from migration_plan.streams import spec
@@ -40,9 +40,9 @@ def halted(parts: Parts) -> dict[str, str]:
     found = {}
     for line in lines(parts):
         try:
-            with source.connect(line.source_dsn, "source", "fig-status") as connection:
+            with parts.sides[line.source].connection() as connection:
                 reason = why_halted(control.read(connection, line.name))
-        except CdcError as error:
+        except SideUnreachable as error:
             reason = error.message
         if reason:
             found[line.name] = reason

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from cdc import control, skip, snapshot, source
+from cdc import control, servers
 from cdc.control import Event, Phase
+from cdc.copying import snapshot
+from cdc.copying.refill import refill
+from cdc.copying.snapshot import SnapshotProgress
 from cdc.errors import CdcError
 from cdc.position import parse_lsn
-from cdc.refill import refill
-from cdc.snapshot import SnapshotProgress
+from cdc.target import skip
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import OWNER, Side
@@ -57,7 +59,7 @@ def chosen(parts: Parts, direction: str | None) -> list[Line]:
 def pause(parts: Parts, which: Sequence[Line]) -> None:
     """They keep their slots, and so their sources' WAL, for as long as the budget allows."""
     for line in which:
-        with source.connect(line.source_dsn, "source", "fig-sync") as connection:
+        with servers.connect(line.source_dsn, "source", "fig-sync") as connection:
             control.pause(connection, line.name, parts.journal.actor)
     parts.journal.record(parts.domain, "stream-paused", streams=[line.name for line in which])
 
@@ -65,7 +67,7 @@ def pause(parts: Parts, which: Sequence[Line]) -> None:
 def go_on(parts: Parts, which: Sequence[Line]) -> None:
     """One that gave up its slot meanwhile comes back by itself."""
     for line in which:
-        with source.connect(line.source_dsn, "source", "fig-sync") as connection:
+        with servers.connect(line.source_dsn, "source", "fig-sync") as connection:
             control.go_on(connection, line.name)
     parts.journal.record(parts.domain, "stream-continued", streams=[line.name for line in which])
 
@@ -73,7 +75,7 @@ def go_on(parts: Parts, which: Sequence[Line]) -> None:
 def copy_again(parts: Parts, direction: str | None, on_progress: Callable[[SnapshotProgress], None]) -> Line:
     """Have `fig streams` bring the stream back from its source's rows, and wait for it. It goes on without us."""
     [line] = chosen(parts, direction or f"to_{OWNER[parts.journal.stage(parts.domain)].other}")
-    with source.connect(line.source_dsn, "source", "fig-sync") as connection:
+    with servers.connect(line.source_dsn, "source", "fig-sync") as connection:
         if control.read(connection, line.name).phase is not Phase.COPYING:
             control.move(
                 connection, line.name, Event.ASKED, control.ASKED, f"asked for by {parts.journal.actor}", times=0
@@ -133,7 +135,7 @@ def _copied_side(parts: Parts, direction: str | None) -> Side:
 def _progress(parts: Parts, line: Line) -> Sequence[SnapshotProgress]:
     """What the target says of it; a target that is away says nothing."""
     try:
-        with source.connect(parts.plan.sides[line.source.other].dsn, "target", "fig-sync") as target:
+        with servers.connect(parts.plan.sides[line.source.other].dsn, "target", "fig-sync") as target:
             return snapshot.read(target, line.name)
     except CdcError:
         return ()

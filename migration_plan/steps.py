@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 from migration_plan import retirement
 from migration_plan.lifecycle import Act, Row, Side, Stage
-from migration_plan.parts import publisher_of
+from migration_plan.parts import StageWork, publisher_of
 from migration_plan.plan import Plan
-from migration_plan.stage_work import StageWork
 from migration_plan.switch import SHORT_ATTEMPT
 
 

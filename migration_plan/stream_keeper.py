@@ -18,14 +18,14 @@ import psycopg
 from cdc import position
 from cdc.control import Phase
 from cdc.errors import CdcError
-from cdc.kafka_transport import Mode
+from cdc.kafka.parallel_stream import ParallelStream
+from cdc.kafka.topic_publisher import TopicPublisher
+from cdc.kafka.transport import Mode
 from cdc.masking import said
-from cdc.parallel_stream import ParallelStream
 from cdc.position import lsn_text
 from cdc.spec import Progress, StreamSpec, StreamState
 from cdc.stream import Stream
 from cdc.stream_errors import StreamError, StreamIdentityChanged
-from cdc.topic_publisher import TopicPublisher
 from migration_plan import restarts
 from migration_plan.applied_through import AppliedThrough
 from migration_plan.errors import FigError, JournalUnreachable

@@ -8,13 +8,15 @@ from typing import Any
 
 import psycopg
 
-from cdc import position, snapshot, source, watch
-from cdc.budget import limit
+from cdc import position, servers
+from cdc.capture import watch
+from cdc.capture.budget import limit
+from cdc.capture.watch import Look
 from cdc.control import Phase
+from cdc.copying import snapshot
+from cdc.copying.snapshot import SnapshotProgress
 from cdc.errors import CdcError
 from cdc.position import Position, parse_lsn
-from cdc.snapshot import SnapshotProgress
-from cdc.watch import Look
 from migration_plan.errors import JournalUnreachable
 from migration_plan.parts import Parts
 from migration_plan.standing import Line, lines, why_halted
@@ -92,7 +94,7 @@ def status(parts: Parts, metrics: str) -> DomainStatus:
 
 def _line(parts: Parts, line: Line, rate: float | None, alarm: Mapping[str, Any] | None) -> LineStatus:
     try:
-        with source.connect(line.source_dsn, "source", "fig-status") as connection:
+        with servers.connect(line.source_dsn, "source", "fig-status") as connection:
             seen = watch.look(connection, line.name, line.slot)
     except (CdcError, psycopg.Error) as error:
         said = getattr(error, "message", "its source cannot be looked at")
@@ -115,7 +117,7 @@ def _on_target(parts: Parts, line: Line) -> tuple[Position | None, SnapshotProgr
     if line.direction.startswith("outbox"):
         return None, None, ""
     try:
-        with source.connect(parts.plan.sides[line.source.other].dsn, "target", "fig-status") as target:
+        with servers.connect(parts.plan.sides[line.source.other].dsn, "target", "fig-status") as target:
             copies = snapshot.read(target, line.name)
             return position.read(target, line.name), copies[0] if copies else None, ""
     except CdcError as error:

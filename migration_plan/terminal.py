@@ -15,6 +15,7 @@ import psycopg
 from cdc.errors import CdcError
 from cdc.masking import of_database
 from migration_plan.access import NEEDS, Role
+from migration_plan.command_help import ENDS, ListedBySection
 from migration_plan.errors import FigError
 from migration_plan.gate import Gate
 from proxy.errors import ProxyError
@@ -22,7 +23,7 @@ from proxy.errors import ProxyError
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FigGroup(click.Group):
+class FigGroup(ListedBySection):
     """Turns errors that a person should see into a message, a next step and an exit code, never a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -47,8 +48,9 @@ def commands(group: click.Group, above: str = "") -> Iterator[tuple[str, click.C
 
 
 def guard(group: click.Group) -> None:
-    """Before a command acts, whoever gives it must have the role that the table says."""
+    """Before a command acts, whoever gives it must have the role that the table says; its help says how it ends."""
     for words, command in commands(group):
+        command.epilog = ENDS
         if words in NEEDS and command.callback is not None:
             command.callback = _guarded(words, NEEDS[words], command.callback)
 
@@ -76,7 +78,7 @@ def _end_with(error: FigError) -> NoReturn:
     if "--json" in sys.argv[1:]:
         click.echo(json.dumps(error.as_json()))
     else:
-        click.secho(str(error), fg="red", err=True)
+        click.secho(f"[{error.code}] {error}", fg="red", err=True)
         if error.next_step:
             click.echo(f"next: {error.next_step}", err=True)
     sys.exit(error.exit_code)

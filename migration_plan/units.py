@@ -19,6 +19,14 @@ def seconds(value: object) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def said(duration: float) -> str:
+    """'7 d', '90 min', '41 s': exactly where a unit divides it, else rounded to ten of its unit at least."""
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if (duration and duration % unit == 0) or duration >= 10 * unit:
+            return f"{duration / unit:.0f} {name}"
+    return f"{duration:.3g} s" if duration < 10 else f"{duration:.0f} s"
+
+
 _BYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(MB|GB)")
 
 

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from cdc import snapshot_progress, source
-from cdc.difference import without_values
+from cdc import servers
+from cdc.comparing.compare import Report, compare
+from cdc.comparing.difference import without_values
+from cdc.comparing.repair import Repaired, repair
+from cdc.copying import snapshot_progress
+from cdc.copying.snapshot_record import INITIAL
 from cdc.errors import CdcError
+from cdc.gate.exact import exact_pair
 from cdc.projection import Direction
-from cdc.repair import Repaired, repair
-from cdc.snapshot_record import INITIAL
-from cdc.verify import Report, compare
-from cdc.verify_gate import exact_pair
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
 from migration_plan.lifecycle import Side, Stage
@@ -49,7 +50,7 @@ def _sessions() -> int:
 
 def _require_copied(parts: Parts, copy: Side) -> None:
     """A copy that is not whole yet is nothing to compare with."""
-    with source.connect(parts.plan.sides[copy].dsn, "target", "fig-verify") as target:
+    with servers.connect(parts.plan.sides[copy].dsn, "target", "fig-verify") as target:
         known = snapshot_progress.read(target, parts.stream_to(copy))
     for progress in known:
         if progress.task == INITIAL and not progress.is_complete:

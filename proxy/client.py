@@ -33,8 +33,8 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from proxy.config import Side
 from proxy.errors import OtherProtocol, ProxyRejected, ProxyUnreachable, RouteRefused
+from proxy.routes import Side
 
 PROTOCOL = "1"
 """What admin.js says of itself; no other one is spoken to."""

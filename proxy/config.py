@@ -21,59 +21,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from proxy.canary import Canary, canary_problems
 from proxy.errors import ConfigInvalid
-from proxy.patterns import ADDRESS, COOKIE, FOLDER, METHOD, NAME, PATH, POLICY, USER
+from proxy.patterns import ADDRESS, COOKIE, FOLDER, PATH, POLICY, USER
+from proxy.routes import Domain, Route, Side, Upstream, domain_problems, upstream_problems
 from proxy.tls import Tls, tls_problems
 
 STRICT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-
-# Upstreams of our own in the same nginx start like this.
-RESERVED = "fig_"
-
-
-class Side(StrEnum):
-    """The two places where a domain can live."""
-
-    MONOLITH = "monolith"
-    SERVICE = "service"
-
-
-@dataclass(frozen=True)
-class Upstream:
-    """Processes that serve the same thing; one that is dead is skipped while another lives."""
-
-    name: str
-    servers: tuple[str, ...]
-    tls_name: str | None = None
-
-
-@dataclass(frozen=True)
-class Route:
-    """Requests of a domain: a prefix of whole path segments, for some methods or (none named) for all."""
-
-    path: str
-    methods: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Domain:
-    """What moves together; `read_by` are paths of other domains that read this domain's tables."""
-
-    name: str
-    routes: tuple[Route, ...]
-    monolith: str
-    service: str
-    read_by: tuple[str, ...] = ()
-    owner: Side = Side.MONOLITH
-    canary: Canary | None = None
 
 
 @dataclass(frozen=True)
@@ -222,10 +182,12 @@ def _problems(config: ProxyConfig) -> Iterator[str]:
             yield f"{name} {value!r} must be a whole number of at least 1"
     if type(config.secure_cookies) is not bool:
         yield f"secure_cookies {config.secure_cookies!r} must be true or false"
-    yield from _upstream_problems(config)
-    yield from _domain_problems(config)
+    used = {config.default_upstream} | {name for d in config.domains for name in (d.monolith, d.service)}
+    yield from upstream_problems(config.upstreams, used)
+    yield from domain_problems(config.domains)
     yield from _static_problems(config)
-    yield from tls_problems(config)
+    listeners = (config.public, config.internal, config.metrics)
+    yield from tls_problems(config.tls, config.upstream_authorities, config.upstreams, listeners)
     for domain in config.domains:
         if domain.canary is not None:
             yield from canary_problems(domain.name, domain.canary)
@@ -245,47 +207,6 @@ def _static_problems(config: ProxyConfig) -> Iterator[str]:
             yield f"policy {static.policy!r} of static path {static.path!r} must be directives in one line"
     for path in sorted({path for path in paths if paths.count(path) > 1}):
         yield f"static path {path!r} is given twice"
-
-
-def _upstream_problems(config: ProxyConfig) -> Iterator[str]:
-    names = [upstream.name for upstream in config.upstreams]
-    for upstream in config.upstreams:
-        if not NAME.fullmatch(upstream.name) or upstream.name.startswith(RESERVED):
-            yield f"upstream {upstream.name!r} must be a lower-case name not starting with {RESERVED!r}"
-        if not upstream.servers:
-            yield f"upstream {upstream.name!r} has no servers"
-        for server in upstream.servers:
-            if not ADDRESS.fullmatch(server):
-                yield f"server {server!r} of upstream {upstream.name!r} is not an address"
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"upstream {name!r} is given twice"
-    used = {config.default_upstream} | {name for d in config.domains for name in (d.monolith, d.service)}
-    for name in sorted(used - set(names)):
-        yield f"upstream {name!r} is used but not given"
-
-
-def _domain_problems(config: ProxyConfig) -> Iterator[str]:
-    names = [domain.name for domain in config.domains]
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"domain {name!r} is given twice"
-    seen: dict[tuple[str, str], str] = {}
-    for domain in config.domains:
-        if not NAME.fullmatch(domain.name):
-            yield f"domain {domain.name!r} must be a lower-case name"
-        if domain.monolith == domain.service:
-            yield f"domain {domain.name!r} has the same upstream on both sides"
-        if not domain.routes:
-            yield f"domain {domain.name!r} has no routes"
-        for path in [route.path for route in domain.routes] + list(domain.read_by):
-            if not PATH.fullmatch(path) or ".." in path:
-                yield f"path {path!r} of domain {domain.name!r} must be like /api/catalog"
-        for route in domain.routes:
-            for method in route.methods or ("",):
-                if method and not METHOD.fullmatch(method):
-                    yield f"method {method!r} of route {route.path!r} must be in capitals"
-                if seen.setdefault((route.path, method), domain.name) != domain.name:
-                    other = seen[route.path, method]
-                    yield f"route {route.path!r} belongs to {other!r} and to {domain.name!r}"
 
 
 def _identity_problems(identity: Identity) -> Iterator[str]:

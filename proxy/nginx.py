@@ -191,7 +191,7 @@ def _check(config: ProxyConfig, folder: Path) -> None:
 
 def _certificates(config: ProxyConfig) -> str:
     try:
-        return tls.fingerprint(config)
+        return tls.fingerprint(config.tls, config.upstream_authorities)
     except OSError as error:
         raise NginxRefused("start", f"{error.filename} cannot be read: {error.strerror}") from error
 

@@ -16,7 +16,8 @@ from typing import Any
 import jinja2
 
 from proxy.canary import Canary, Cohort
-from proxy.config import Domain, ProxyConfig, Route, Side, Static, Upstream
+from proxy.config import ProxyConfig, Static
+from proxy.routes import Domain, Route, Side, Upstream
 
 SCRIPTS = (
     "writes.js", "router.js", "entry.js", "fences.js", "clock.js",

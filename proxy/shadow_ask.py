@@ -20,7 +20,7 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from proxy.client import UnixConnection
-from proxy.config import Side
+from proxy.routes import Side
 from proxy.shadow_compare import Answer
 from proxy.shadow_sample import Sample
 

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 
 from proxy.client import ProxyClient
-from proxy.config import Side
 from proxy.errors import ProxyError
+from proxy.routes import Side
 from proxy.shadow_ask import Asker, NotFenced, TooLarge, WroteInRead
 from proxy.shadow_compare import Answer, Comparison, compare
 from proxy.shadow_intake import Intake, Rate, Work
@@ -44,7 +44,7 @@ class Kind(StrEnum):
     COMPARED = "compared"
     HEALED = "healed"  # It differed, until the service had what the monolith had: only lag. Counts as equal.
     LAGGING = "lagging"  # The service did not catch up in time: nothing is known.
-    VOID = "void"  # The monolith did not answer, or failed: there is nothing to compare with.
+    VOID = "void"  # The monolith failed, or does not know the user any more: there is nothing to compare with.
     TOO_LARGE = "too-large"
     IMPURE = "impure"  # A side wanted to write: the plan is wrong to call the route pure.
 
@@ -184,7 +184,7 @@ class Comparer:
     def _judged(self, target: Target, sample: Sample) -> tuple[Kind, Comparison | None]:
         asker = self._askers[target.domain]
         first, service, second = (asker.ask(side, sample) for side in (Side.MONOLITH, Side.SERVICE, Side.MONOLITH))
-        if _failed(first) or _failed(second):
+        if _says_nothing(sample, first) or _says_nothing(sample, second):
             return Kind.VOID, None
         comparison = compare(first, service, second, target.headers)
         if comparison.matches:
@@ -193,7 +193,7 @@ class Comparer:
         if not self._caught_up(target, time.time() * 1000):
             return Kind.LAGGING, None
         service, second = asker.ask(Side.SERVICE, sample), asker.ask(Side.MONOLITH, sample)
-        if _failed(first) or _failed(second):
+        if _says_nothing(sample, first) or _says_nothing(sample, second):
             return Kind.VOID, None
         comparison = compare(first, service, second, target.headers)
         return (Kind.HEALED if comparison.matches else Kind.COMPARED), comparison
@@ -214,5 +214,7 @@ class Comparer:
             return 0
 
 
-def _failed(answer: Answer) -> bool:
-    return answer.status == 0 or answer.status >= 500
+def _says_nothing(sample: Sample, answer: Answer) -> bool:
+    """It failed; or the login that the sample came with has ended since: who then believes cookies says 401, and who
+    believes the statement that the proxy made of them goes on until that ends."""
+    return answer.status == 0 or answer.status >= 500 or (answer.status == 401 and "X-Identity" in sample.headers)

@@ -10,15 +10,12 @@ An upstream with a `tls_name` is asked over https under that name, and only if i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from proxy.patterns import ADDRESS, FOLDER, HOST
-
-if TYPE_CHECKING:
-    from proxy.config import ProxyConfig
+from proxy.routes import Upstream
 
 
 @dataclass(frozen=True)
@@ -30,33 +27,34 @@ class Tls:
     redirect: str | None = None
 
 
-def tls_problems(config: ProxyConfig) -> Iterator[str]:
-    """What is wrong with the TLS of a configuration, each in one sentence."""
-    if config.tls is not None:
+def tls_problems(
+    tls: Tls | None, authorities: Path | None, upstreams: Sequence[Upstream], listeners: Sequence[str]
+) -> Iterator[str]:
+    """What is wrong with the TLS of a configuration, each in one sentence. The first listener is the public one."""
+    if tls is not None:
         for name in ("certificate", "key"):
-            if not FOLDER.fullmatch(str(getattr(config.tls, name))):
-                yield f"tls {name} {str(getattr(config.tls, name))!r} must be an absolute path of plain characters"
-        redirect = config.tls.redirect
+            if not FOLDER.fullmatch(str(getattr(tls, name))):
+                yield f"tls {name} {str(getattr(tls, name))!r} must be an absolute path of plain characters"
+        redirect = tls.redirect
         if redirect is not None and not ADDRESS.fullmatch(redirect):
             yield f"tls redirect {redirect!r} is not an address like 0.0.0.0:80"
-        if redirect in (config.public, config.internal, config.metrics):
+        if redirect in listeners:
             yield "tls redirect and the other listeners must be different addresses"
-        if config.public.startswith("unix:"):
+        if listeners[0].startswith("unix:"):
             yield "tls needs a public address with a port"
-    authorities = config.upstream_authorities
     if authorities is not None and not FOLDER.fullmatch(str(authorities)):
         yield f"upstream_authorities {str(authorities)!r} must be an absolute path of plain characters"
-    for upstream in config.upstreams:
+    for upstream in upstreams:
         if upstream.tls_name is not None and not HOST.fullmatch(upstream.tls_name):
             yield f"tls_name {upstream.tls_name!r} of upstream {upstream.name!r} must be a host name in small letters"
         if upstream.tls_name is not None and authorities is None:
             yield f"upstream {upstream.name!r} has a tls_name, but there are no upstream_authorities to vouch for it"
 
 
-def fingerprint(config: ProxyConfig) -> str:
+def fingerprint(tls: Tls | None, authorities: Path | None) -> str:
     """Of the files as they are now; a renewed certificate is a change of the configuration. '' without TLS."""
-    files = [config.tls.certificate, config.tls.key] if config.tls else []
-    files += [config.upstream_authorities] if config.upstream_authorities else []
+    files = [tls.certificate, tls.key] if tls else []
+    files += [authorities] if authorities else []
     if not files:
         return ""
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()

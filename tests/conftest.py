@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from xdist.scheduler import LoadFileScheduling
@@ -14,6 +15,9 @@ from xdist.scheduler import LoadFileScheduling
 from tests.support import places
 from tests.support.postgres import NEWEST, PostgresServer
 from tests.support.stack import CATALOG_ONLY, Stack, evidence_folder, running_stack
+
+if TYPE_CHECKING:
+    from tests.support.collector import Collector
 
 _number = itertools.count(1)
 
@@ -78,9 +82,19 @@ def spine() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def whole_shop() -> Iterator[Stack]:
+def spans() -> Iterator[Collector]:
+    """What the whole shop hands to a collector."""
+    from tests.support.collector import collecting
+
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def whole_shop(spans: Collector) -> Iterator[Stack]:
     """The local stack with all four services and all doubles, in a shop that takes money and has few rows."""
-    yield from running_stack({"SHOP_MONEY": "on", "SHOP_USERS": "20", "SHOP_PRODUCTS": "60", "SHOP_ORDERS": "40"})
+    size = {"SHOP_MONEY": "on", "SHOP_USERS": "20", "SHOP_PRODUCTS": "60", "SHOP_ORDERS": "40"}
+    yield from running_stack({**size, "OTEL_EXPORTER_OTLP_ENDPOINT": spans.url})
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from extracted.notifications import mail, messages
+from extracted.notifications import carrier, mail
 from extracted.notifications.contacts import Contacts
 from extracted.notifications.mail import MailServer
 from extracted.notifications.messages import Messages
@@ -21,7 +21,7 @@ class Configuration:
 
     @classmethod
     def from_environment(cls) -> Configuration:
-        return cls(Contacts(setting("FIG_INTERNAL_URL")), mail.from_environment(), messages.from_environment())
+        return cls(Contacts(setting("FIG_INTERNAL_URL")), mail.from_environment(), carrier.from_environment())
 
     def close(self) -> None:
         self.contacts.close()

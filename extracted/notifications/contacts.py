@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from extracted.platform import spans, trace
+
 # Longer than a domain is held.
 CALL = httpx.Timeout(connect=1.0, read=7.0, write=2.0, pool=1.0)
 
@@ -31,7 +33,7 @@ class Contacts:
     def of(self, user_id: int) -> Contact:
         path = f"/internal/users/{user_id}/contact"
         try:
-            answer = self._client.get(path, headers={"X-Request-Id": "sending"})
+            answer = self._ask(path)
         except httpx.TransportError as error:
             raise ContactUnknown(type(error).__name__) from None
         if answer.status_code != 200:
@@ -41,6 +43,15 @@ class Contacts:
             return Contact(document["name"], document["email"], document["phone"])
         except (ValueError, KeyError, TypeError):
             raise ContactUnknown("the answer is no contact") from None
+
+    def _ask(self, path: str) -> httpx.Response:
+        headers, facts = {"X-Request-Id": "sending"}, {"http.request.method": "GET", "peer.service": "users"}
+        with spans.step("GET users", "CLIENT", facts) as step:
+            if traceparent := trace.onward():
+                headers[trace.HEADER] = traceparent
+            answer = self._client.get(path, headers=headers)
+            step.answered(answer.status_code)
+        return answer
 
     def close(self) -> None:
         self._client.close()

@@ -17,6 +17,7 @@ from extracted.notifications.contacts import Contact, ContactUnknown
 from extracted.notifications.mail import Mail
 from extracted.notifications.messages import Fate, Sending
 from extracted.notifications.queue import Waiting
+from extracted.platform import spans, trace
 from extracted.platform.database import Database
 
 log = logging.getLogger(__name__)
@@ -52,9 +53,14 @@ class Delivery:
             message = queue.take(connection)
         if message is None:
             return False
+        with trace.during(message.traceparent):
+            self._deliver(message)
+        return True
+
+    def _deliver(self, message: Waiting) -> None:
         if not self._is_served(message.channel):
             self._suppress(message)
-            return True
+            return
         try:
             contact = self._outside.contacts.of(message.receiver_id)
         except ContactUnknown as error:
@@ -63,12 +69,11 @@ class Delivery:
             verdict = attempts.judge(Fate.FAILED, message.attempts + 1, False)
             with self._database.write() as connection:
                 queue.postpone(connection, message, verdict)
-            return True
+            return
         if address := _address(message, contact):
             self._send(message, address, contact.name)
         else:
             self._suppress(message)
-        return True
 
     def look_up_next(self) -> bool:
         """Ask the carrier about one message in doubt; False if there is none to ask about."""
@@ -108,11 +113,19 @@ class Delivery:
             sending = self._attempt(message, address, name)
             verdict = attempts.judge(sending.fate, message.attempts + 1, can_be_looked_up=message.channel == SMS)
             queue.record(connection, message, verdict, sending.reference)
-        # Long after the request: the event leads back to its trace.
+        # Long after the request: its trace's line names the event that it told.
         facts = {"message_id": str(message.id), "event": str(message.event_id), "channel": message.channel}
         log.info("message %s", verdict.status, extra=facts)
 
     def _attempt(self, message: Waiting, address: str, name: str) -> Sending:
+        facts = {"messaging.message.id": str(message.id)}
+        with spans.step(f"send {message.channel}", "CLIENT", facts) as step:
+            sending = self._handed_over(message, address, name)
+            if sending.fate is not Fate.SENT:
+                step.fail(sending.fate)
+        return sending
+
+    def _handed_over(self, message: Waiting, address: str, name: str) -> Sending:
         mail, messages = self._outside.mail, self._outside.messages
         if message.channel == EMAIL and mail:
             return mail.send(Mail(str(message.id), address, message.title, wording.letter(name, message.body)))

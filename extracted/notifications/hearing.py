@@ -11,6 +11,7 @@ from extracted.notifications.addressing import Message
 from extracted.notifications.preferences import choices_of
 from extracted.notifications.storage import inbox, message
 from extracted.platform import inbox as inboxes
+from extracted.platform import trace
 from extracted.platform.database import Database
 from extracted.platform.event import Event
 
@@ -55,4 +56,5 @@ def _row(one: Message, event: Event) -> dict[str, Any]:
         "read_at": func.now() if one.is_companion else None,
         # Not when it was heard: events of several outboxes, or tried again, come in another order than they happened.
         "created_at": func.least(event.occurred_at, func.now()),
+        "traceparent": trace.onward() or None,
     }

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
-
-from extracted.platform.errors import SettingMissing
-
-TWILIO_SETTINGS = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")
 
 
 class Fate(StrEnum):
@@ -36,18 +31,3 @@ class Messages(Protocol):
         """References of such messages that were taken on since then; none also if nobody can say."""
 
     def close(self) -> None: ...
-
-
-def from_environment() -> Messages | None:
-    """None without settings: a shop that sends no messages. With half of them, somebody forgot something."""
-    settings = {name: os.environ.get(name, "") for name in TWILIO_SETTINGS}
-    if not any(settings.values()):
-        return None
-    for name, value in settings.items():
-        if not value:
-            raise SettingMissing(name)
-    # A large library: only who sends messages waits for it.
-    from extracted.notifications.twilio_messages import TwilioMessages
-
-    account, token, sender = settings.values()
-    return TwilioMessages(account, token, sender, os.environ.get("TWILIO_BASE_URL", ""))

@@ -26,7 +26,7 @@ _TAKE = text(f"""
     update message set due_at = now() + {GRACE}
     where id = (select id from message where due_at <= now() and status = 'queued'
                 order by due_at, created_at limit 1 for update skip locked)
-    returning id, event_id, receiver_id, channel, address, title, body, attempts
+    returning id, event_id, receiver_id, channel, address, title, body, attempts, traceparent
 """)  # noqa: S608  a constant
 _SUPPRESS = text("update message set status = 'suppressed', due_at = null where id = :id and status = 'queued'")
 _POSTPONE = text("""
@@ -81,6 +81,7 @@ class Waiting:
     title: str
     body: str
     attempts: int
+    traceparent: str | None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ message = Table(
     Column("created_at", DateTime(timezone=True)),
     Column("sent_at", DateTime(timezone=True)),
     Column("read_at", DateTime(timezone=True)),
+    # Null: nobody's request has led to it.
+    Column("traceparent", Text),
 )
 preference_owner = Table(
     "preference_owner",

@@ -16,9 +16,10 @@ from sqlalchemy import Connection
 
 from extracted.payments import ledger, purchases, refunds, states, telling
 from extracted.payments.errors import PaymentInDoubt
-from extracted.payments.gateway import Gateway, Intent, KeySpent, Till, within
+from extracted.payments.gateway import Gateway, Intent, KeySpent, within
 from extracted.payments.states import Fact, State
 from extracted.payments.storage import Payment
+from extracted.payments.till import Till
 from extracted.platform.database import Database
 
 log = logging.getLogger(__name__)

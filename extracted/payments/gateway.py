@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
-
-from extracted.platform.settings import setting
-
-SCRIPT_URL = "https://js.stripe.com/v3/"
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
@@ -79,29 +74,3 @@ class Gateway(Protocol):
         """All refunds of an intent, whoever made them."""
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Till:
-    """How this shop takes payments."""
-
-    gateway: Gateway
-    webhook_secret: str
-    # For Stripe's own code in the browser, and where that is; no secret. Empty: there is nothing to load.
-    publishable_key: str
-    script_url: str
-
-    def close(self) -> None:
-        self.gateway.close()
-
-
-def from_environment() -> Till | None:
-    """None without settings: a shop that places orders and takes no money. With half of them, somebody forgot one."""
-    if not (os.environ.get("STRIPE_SECRET_KEY") or os.environ.get("STRIPE_WEBHOOK_SECRET")):
-        return None
-    # A large library: only who takes payments waits for it.
-    from extracted.payments.stripe_gateway import StripeGateway
-
-    gateway = StripeGateway(setting("STRIPE_SECRET_KEY"), os.environ.get("STRIPE_BASE_URL", ""))
-    key = os.environ.get("STRIPE_PUBLISHABLE_KEY", "")
-    return Till(gateway, setting("STRIPE_WEBHOOK_SECRET"), key, os.environ.get("STRIPE_SCRIPT_URL", SCRIPT_URL))

@@ -12,11 +12,11 @@ from pydantic import Field, StringConstraints
 
 from extracted.payments.carts import Item
 from extracted.payments.errors import invalid
-from extracted.payments.gateway import Till
 from extracted.payments.purchases import LARGEST_QUANTITY
 from extracted.payments.reading import Told
 from extracted.payments.states import State
 from extracted.payments.storage import Line, Payment, Refund, Sale
+from extracted.payments.till import Till
 from extracted.platform.validation import ABSENT, PATH_KEY, Cents, Input, QueryLimit, Text, money
 
 CURRENCY = "EUR"

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from werkzeug.wrappers import Response
 
-from extracted.payments import gateway, schemas
+from extracted.payments import schemas
 from extracted.payments.background import Background
 from extracted.payments.carts import Carts
 from extracted.payments.checkout import Checkout
 from extracted.payments.collecting import Collecting
 from extracted.payments.errors import REFUSALS
-from extracted.payments.gateway import Till
 from extracted.payments.reading import Reading
 from extracted.payments.refunding import Refunding
 from extracted.payments.stock import Catalog
+from extracted.payments.till import Till
 from extracted.payments.webhooks import Webhooks
 from extracted.platform.database import Database
 from extracted.platform.dependencies import DatabaseOf
@@ -47,7 +47,7 @@ class PaymentsService:
 
     database: Database = DatabaseOf("PAYMENTS_DATABASE_URL")
     catalog: Catalog = Provided(Catalog.from_environment)
-    till: Till | None = Provided(gateway.from_environment)
+    till: Till | None = Provided(Till.from_environment)
 
     @property
     def carts(self) -> Carts:

@@ -22,6 +22,7 @@ from extracted.payments.errors import (
     RequestKeyReused,
     ReservationReleased,
 )
+from extracted.platform import spans
 from extracted.platform.onward import onward_headers
 from extracted.platform.problems import Refusal
 from extracted.platform.settings import setting
@@ -116,10 +117,7 @@ class Catalog:
         pause = FIRST_PAUSE_SECONDS
         while True:
             try:
-                answer = self._session.request(
-                    method, f"{self._url}/internal/catalog/{path}", json=body, headers=onward_headers(),
-                    timeout=(CONNECT_SECONDS, READ_SECONDS),
-                )  # fmt: skip
+                answer = self._ask(method, path, body)
             except requests.RequestException as error:
                 reason = type(error).__name__
             else:
@@ -134,6 +132,16 @@ class Catalog:
                 raise CatalogInDoubt(f"The catalog did not answer in time ({reason}).")
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
+
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> requests.Response:
+        facts = {"http.request.method": method, "peer.service": "catalog"}
+        with spans.step(f"{method} catalog", "CLIENT", facts) as step:
+            answer = self._session.request(
+                method, f"{self._url}/internal/catalog/{path}", json=body, headers=onward_headers(),
+                timeout=(CONNECT_SECONDS, READ_SECONDS),
+            )  # fmt: skip
+            step.answered(answer.status_code)
+        return answer
 
 
 def _refusal(answer: requests.Response) -> Refusal | None:

@@ -14,7 +14,8 @@ from typing import Any
 
 from extracted.payments import collecting, ledger, refunding, states
 from extracted.payments.errors import PaymentsNotConfigured, SignatureInvalid
-from extracted.payments.gateway import Gateway, Given, Till, within
+from extracted.payments.gateway import Gateway, Given, within
+from extracted.payments.till import Till
 from extracted.platform.database import Database
 from extracted.platform.problems import Malformed
 

@@ -98,9 +98,9 @@ def _not_good() -> NotAuthenticated:
 def require(identity: Identity | None, method: str, role: str = "") -> Identity:
     """The identity, if it may use this method, in this role if one is named."""
     if identity is None:
-        raise NotAuthenticated("Nobody is logged in.")
+        raise NotAuthenticated("This needs a logged-in user.")
     if method not in _SAFE_METHODS and not identity.csrf:
-        raise CsrfTokenInvalid("A request that changes something needs a valid CSRF token.")
+        raise CsrfTokenInvalid("An unsafe request of a logged-in user needs a valid X-CSRF-Token.")
     if role and role not in identity.roles:
         raise RoleRequired(f"This needs the role {role}.")
     return identity

@@ -48,7 +48,7 @@ class Container(ServiceContainer):  # type: ignore[misc,unused-ignore]
         self.extensions.all.start()
 
     def _worker_setup(self, worker_ctx: Any) -> None:
-        begin_trace(worker_ctx.data)
+        worker_ctx.data = begin_trace(worker_ctx.data)
         super()._worker_setup(worker_ctx)
 
 

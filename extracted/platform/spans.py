@@ -52,7 +52,7 @@ class Step:
 
 @contextmanager
 def step(name: str, kind: str, facts: Facts) -> Iterator[Step]:
-    """`kind`: SERVER for what somebody waits for, CONSUMER for what somebody has told."""
+    """`kind`: SERVER for what somebody waits for, CONSUMER for what somebody has told, CLIENT for a call to others."""
     given = trace.onward()
     if _tracer is None or not given:
         yield Step()

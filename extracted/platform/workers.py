@@ -20,10 +20,19 @@ def context_of(traceparent: object) -> dict[str, object]:
     return {trace.HEADER: traceparent} if traceparent else {}
 
 
-def begin_trace(context: dict[str, object]) -> None:
-    """First in a worker: it has nothing of whoever spawned it. What is no trace is not sent on either."""
-    trace.begin(context.pop(trace.HEADER, None))
-    context.update(context_of(trace.onward()))
+class Onward(dict[str, object]):
+    """A worker's context. Nameko copies it for each message that the worker sends: what is called or told then hangs
+    below the step that is under way, not below whoever called this worker. What is no trace is not sent on."""
+
+    def copy(self) -> dict[str, object]:
+        return {**self, **context_of(trace.onward())}
+
+
+def begin_trace(context: dict[str, object]) -> Onward:
+    """First in a worker, which has nothing of whoever spawned it: what its context is from now on."""
+    onward = Onward(context)
+    trace.begin(onward.pop(trace.HEADER, None))
+    return onward
 
 
 def outcome_of(function: Callable[..., None]) -> Callable[..., Exception | None]:

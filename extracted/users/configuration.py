@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from extracted.platform.errors import SettingWrong
 from extracted.platform.settings import setting
-from extracted.users import messages
+from extracted.users import carrier
 from extracted.users.addresses import Network, networks
 from extracted.users.cookies import CookieKeys
 from extracted.users.messages import Messages
@@ -39,7 +39,7 @@ class Configuration:
             signing_key=signing_key(),
             secure_cookies=os.environ.get("SESSION_COOKIE_SECURE", "") == "1",
             trusted_proxies=_trusted_proxies(),
-            messages=messages.from_environment(),
+            messages=carrier.from_environment(),
         )
 
     def close(self) -> None:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
-
-from extracted.platform.errors import SettingMissing
-
-TWILIO_SETTINGS = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")
 
 
 class Fate(StrEnum):
@@ -32,18 +27,3 @@ class Messages(Protocol):
         """One attempt, which ends in time and does not raise."""
 
     def close(self) -> None: ...
-
-
-def from_environment() -> Messages | None:
-    """None without settings: a shop that sends no messages. With half of them, somebody forgot something."""
-    settings = {name: os.environ.get(name, "") for name in TWILIO_SETTINGS}
-    if not any(settings.values()):
-        return None
-    for name, value in settings.items():
-        if not value:
-            raise SettingMissing(name)
-    # A large library: only who sends messages waits for it.
-    from extracted.users.twilio_messages import TwilioMessages
-
-    account, token, sender = settings.values()
-    return TwilioMessages(account, token, sender, os.environ.get("TWILIO_BASE_URL", ""))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import httpx
 from flask import Flask, current_app
 
-from legacy_monolith import ownership
+from legacy_monolith import ownership, spans, trace
 from legacy_monolith.database import db
 from legacy_monolith.errors import NotFound
 from legacy_monolith.users import accounts
@@ -43,7 +43,7 @@ class RemoteContacts:
             raise ContactUnknown("users is owned elsewhere and FIG_INTERNAL_URL is not set")
         path = f"/internal/users/{user_id}/contact"
         try:
-            answer = self._client.get(path, headers={"X-Request-Id": "sending"})
+            answer = self._ask(path)
         except httpx.TransportError as error:
             raise ContactUnknown(type(error).__name__) from None
         if answer.status_code != 200:
@@ -53,6 +53,15 @@ class RemoteContacts:
             return Contact(document["name"], document["email"], document["phone"])
         except (ValueError, KeyError, TypeError):
             raise ContactUnknown("the answer is no contact") from None
+
+    def _ask(self, path: str) -> httpx.Response:
+        headers, facts = {"X-Request-Id": "sending"}, {"http.request.method": "GET", "peer.service": "users"}
+        with spans.step("GET users", "CLIENT", facts) as step:
+            if traceparent := trace.onward():
+                headers[trace.HEADER] = traceparent
+            answer = self._client.get(path, headers=headers)
+            step.answered(answer.status_code)
+        return answer
 
     def close(self) -> None:
         self._client.close()

@@ -10,6 +10,7 @@ import logging
 
 from flask import current_app
 
+from legacy_monolith import spans, trace
 from legacy_monolith.database import db
 from legacy_monolith.notifications import attempts, contacts, queue, wording
 from legacy_monolith.notifications.addressing import EMAIL, SMS
@@ -27,10 +28,16 @@ def send_next() -> bool:
     db.session.commit()
     if message is None:
         return False
+    with trace.during(message.traceparent):
+        _deliver(message)
+    db.session.commit()
+    return True
+
+
+def _deliver(message: Waiting) -> None:
     if not _is_served(message.channel):
         queue.skip(message)
-        db.session.commit()
-        return True
+        return
     try:
         contact = contacts.of(message.user_id)
     except ContactUnknown as error:
@@ -41,8 +48,6 @@ def send_next() -> bool:
             _send(message, recipient, contact.name)
         else:
             queue.skip(message)
-    db.session.commit()
-    return True
 
 
 def doubt_what_is_left() -> None:
@@ -86,12 +91,21 @@ def _send(message: Waiting, recipient: str, name: str) -> None:
     sending = _attempt(message, recipient, name)
     verdict = attempts.judge(sending.fate, message.attempts + 1, can_be_looked_up=message.channel == SMS)
     queue.record(message, verdict, sending.reference)
-    # Long after the request: the event leads back to its trace.
+    # Long after the request: its trace's line names the event that it told.
     facts = {"message_id": message.id, "event": str(message.event_id), "channel": message.channel}
     log.info("message %s", verdict.state, extra=facts)
 
 
 def _attempt(message: Waiting, recipient: str, name: str) -> Sending:
+    facts = {"messaging.message.id": str(message.id)}
+    with spans.step(f"send {message.channel}", "CLIENT", facts) as step:
+        sending = _handed_over(message, recipient, name)
+        if sending.fate is not Fate.SENT:
+            step.fail(sending.fate)
+    return sending
+
+
+def _handed_over(message: Waiting, recipient: str, name: str) -> Sending:
     if message.channel == EMAIL:
         server: MailServer = current_app.extensions["mail"]
         return server.send(Mail(str(message.id), recipient, message.subject, wording.letter(name, message.body)))

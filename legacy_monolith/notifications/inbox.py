@@ -9,6 +9,7 @@ from sqlalchemy import func, insert, text
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
 from legacy_monolith import event as events
+from legacy_monolith import trace
 from legacy_monolith.database import db
 from legacy_monolith.event import Event
 from legacy_monolith.notifications import addressing, preferences
@@ -63,4 +64,5 @@ def _row(message: Message, event: Event) -> dict[str, Any]:
         "read_at": func.now() if message.is_companion else None,
         # Not when it was heard: events of several outboxes, or tried again, come in another order than they happened.
         "created_at": func.least(event.occurred_at, func.now()),
+        "traceparent": trace.onward() or None,
     }

@@ -64,6 +64,8 @@ class NotificationMessage(db.Model):  # type: ignore[name-defined]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
     sent_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     read_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    # Null: nobody's request has led to it.
+    traceparent: Mapped[str | None] = mapped_column(Text)
 
 
 class NotificationsInbox(db.Model):  # type: ignore[name-defined]

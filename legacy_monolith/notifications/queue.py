@@ -27,7 +27,7 @@ _TAKE = text(f"""
     update notification_messages set next_attempt_at = now() + {GRACE}
     where id = (select id from notification_messages where next_attempt_at <= now() and state = 'pending'
                 order by next_attempt_at, created_at limit 1 for update skip locked)
-    returning id, event_id, user_id, channel, recipient, subject, body, attempts
+    returning id, event_id, user_id, channel, recipient, subject, body, attempts, traceparent
 """)  # noqa: S608  a constant
 _SKIP = text("""
     update notification_messages set state = 'skipped', next_attempt_at = null where id = :id and state = 'pending'
@@ -88,6 +88,7 @@ class Waiting:
     subject: str
     body: str
     attempts: int
+    traceparent: str | None
 
 
 @dataclass(frozen=True)

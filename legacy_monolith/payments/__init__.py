@@ -7,10 +7,10 @@ from flask import Flask
 
 def init_app(app: Flask) -> None:
     from legacy_monolith import seam
-    from legacy_monolith.payments import browser, gateway, money_routes, routes
+    from legacy_monolith.payments import browser, money_routes, routes, till
 
     seam.init_app(app)
-    app.extensions["gateway"] = gateway.from_settings(app.config)
+    app.extensions["gateway"] = till.from_settings(app.config)
     app.register_blueprint(routes.bp)
     app.register_blueprint(money_routes.bp)
     app.register_blueprint(browser.bp)

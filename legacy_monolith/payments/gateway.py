@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from legacy_monolith.errors import TemporarilyUnavailable
-
-STRIPE_SETTINGS = ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET")
-
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
@@ -85,13 +82,3 @@ class Gateway(Protocol):
         """All refunds of an intent, whoever made them."""
 
     def close(self) -> None: ...
-
-
-def from_settings(settings: Mapping[str, Any]) -> Gateway | None:
-    """None without settings: a shop that places orders and takes no money."""
-    if not settings["STRIPE_SECRET_KEY"]:
-        return None
-    # A large library: only who takes payments waits for it.
-    from legacy_monolith.payments.stripe_gateway import StripeGateway
-
-    return StripeGateway(settings["STRIPE_SECRET_KEY"], settings["STRIPE_BASE_URL"])

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
-
-TWILIO_SETTINGS = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_FROM")
+from typing import Protocol
 
 
 class Fate(StrEnum):
@@ -34,14 +31,3 @@ class Messages(Protocol):
         """References of such messages that were taken on since then; none also if nobody can say."""
 
     def close(self) -> None: ...
-
-
-def from_settings(settings: Mapping[str, Any]) -> Messages | None:
-    """None without settings: a shop that sends no messages."""
-    if not settings["TWILIO_ACCOUNT_SID"]:
-        return None
-    # A large library: only who sends messages waits for it.
-    from legacy_monolith.users.twilio_messages import TwilioMessages
-
-    account, token, sender = (settings[name] for name in TWILIO_SETTINGS)
-    return TwilioMessages(account, token, sender, settings["TWILIO_BASE_URL"])

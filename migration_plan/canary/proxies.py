@@ -10,8 +10,8 @@ from migration_plan.canary.judge import Seen, oldest
 from migration_plan.canary.store import State
 from migration_plan.canary.tally import Count, count, total
 from proxy.client import ProxyClient, RouteState
-from proxy.config import Side
 from proxy.errors import ProxyRejected, ProxyUnreachable, RouteRefused
+from proxy.routes import Side
 
 PATIENCE = 0.5
 """Seconds for one answer: a proxy that hangs must not keep the others from being told in time."""

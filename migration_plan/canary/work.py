@@ -10,8 +10,7 @@ from migration_plan.canary.store import State, revision_after
 from migration_plan.errors import Refusal
 from migration_plan.gate import Gate
 from migration_plan.lifecycle import Stage
-from migration_plan.parts import Parts
-from migration_plan.stage_work import StageWork
+from migration_plan.parts import Parts, StageWork
 
 
 def begin(parts: Parts) -> None:

@@ -9,6 +9,7 @@ from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
+from migration_plan.command_help import ListedGroup
 from migration_plan.exit_codes import Exit
 from migration_plan.terminal import json_option
 
@@ -155,7 +156,7 @@ def admit_role(role: str, as_json: bool) -> None:
         click.echo(f"{role} may append; next: name it in journal.dsn of fig.yml")
 
 
-token_group = click.Group(
+token_group = ListedGroup(
     "token", commands=[create_token, list_tokens, revoke_token], help="Who may do what: viewer, operator, admin."
 )
-journal_group = click.Group("journal", commands=[admit_role], help="The journal's own database.")
+journal_group = ListedGroup("journal", commands=[admit_role], help="The journal's own database.")

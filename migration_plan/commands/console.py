@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from migration_plan.command_help import ListedGroup
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
 from migration_plan.terminal import json_option
@@ -59,6 +60,6 @@ def link(as_json: bool) -> None:
         click.echo(address)
 
 
-console_group = click.Group(
+console_group = ListedGroup(
     "console", commands={"run": run_console, "link": link}, help="The pages: serve them, and a way in."
 )

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from migration_plan.command_help import ListedGroup
 from migration_plan.terminal import json_option
 
 domain_argument = click.argument("domain")
@@ -146,9 +147,9 @@ def skip_event(domain: str, event: UUID, as_json: bool) -> None:
     click.echo("next: " + "; ".join(follow))
 
 
-dead_letters_group = click.Group(
+dead_letters_group = ListedGroup(
     "dead-letters", commands=[list_letters, show_letters, replay_letters], help="What an inbox could not take."
 )
-outbox_group = click.Group(
+outbox_group = ListedGroup(
     "outbox", commands=[prepare_outboxes, skip_event], help="Publishers that a person has to help."
 )

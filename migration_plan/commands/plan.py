@@ -6,6 +6,7 @@ import json
 
 import click
 
+from migration_plan.command_help import ListedGroup
 from migration_plan.terminal import json_option
 
 
@@ -78,4 +79,4 @@ def _show() -> click.Command:
     return show
 
 
-plan = click.Group("plan", commands=[_check(), _show()], help="Look at a domain's plan.")
+plan = ListedGroup("plan", commands=[_check(), _show()], help="Look at a domain's plan.")

@@ -8,10 +8,11 @@ import os
 import click
 
 from migration_plan.access import Role
+from migration_plan.command_help import ListedGroup
 from migration_plan.terminal import json_option
 
 
-@click.group()
+@click.group(cls=ListedGroup)
 def proxies() -> None:
     """The nginx processes that people's requests go through."""
 

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from migration_plan.command_help import ListedGroup
 from migration_plan.commands.daemons import until_stopped
 from migration_plan.exit_codes import Exit
 from migration_plan.terminal import json_option
@@ -111,7 +112,7 @@ def _show(found: Report) -> None:
     click.echo("next: " + "; ".join(found.next_steps))
 
 
-shadow_group = click.Group(
+shadow_group = ListedGroup(
     "shadow",
     commands={"run": run_comparer, "report": show_report, "reset": reset},
     help="Compare what both sides answer, unseen by users: run, report, begin anew.",

@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from migration_plan.command_help import ListedGroup
 from migration_plan.commands.domain import say, silent, verify
 from migration_plan.exit_codes import Exit
 from migration_plan.terminal import json_option, reason_option
 
 if TYPE_CHECKING:
-    from cdc.snapshot import SnapshotProgress
+    from cdc.copying.snapshot import SnapshotProgress
     from migration_plan.sync_status import DomainStatus, LineStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -258,7 +259,7 @@ def _bar(as_json: bool) -> Iterator[Callable[[SnapshotProgress], None]]:
         )
 
 
-sync_group = click.Group(
+sync_group = ListedGroup(
     "sync",
     commands={"start": start_streams, "stop": stop_streams, "status": sync_status, "snapshot": copy_again,
               "verify": verify, "repair": repair_rows, "skip": skip_change, "accept": accept_schema},

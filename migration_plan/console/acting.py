@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from migration_plan import bootstrap
 from migration_plan.access import Forbidden
-from migration_plan.console.application import desk
+from migration_plan.console.desk import desk
 from migration_plan.console.domain import live_of
 from migration_plan.console.live import Live
 from migration_plan.console.orders import Act, Order, act_named, needed_role

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, g, render_template
 
 from migration_plan.bootstrap import UnknownDomain
 from migration_plan.console import events
-from migration_plan.console.application import desk
+from migration_plan.console.desk import desk
 from migration_plan.console.live import EVERY, Live
 from migration_plan.console.orders import needed_role, offered
 from migration_plan.console.run_view import announced, shown

@@ -9,7 +9,7 @@ from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wrappers import Response as AnyResponse
 
 from migration_plan.access import Forbidden
-from migration_plan.console.application import desk
+from migration_plan.console.desk import desk
 from migration_plan.console.entry import Person, again, by_token
 
 pages = Blueprint("entering", __name__)

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from flask import Blueprint, Response, stream_with_context
 
 from migration_plan.console import overview as first
-from migration_plan.console.application import trouble
 from migration_plan.console.live import EVERY
+from migration_plan.console.trouble import trouble
 
 pages = Blueprint("events", __name__)
 MOST = 32

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, render_template
 
-from migration_plan.console.application import desk
+from migration_plan.console.desk import desk
 from migration_plan.console.live import EVERY
 from migration_plan.console.tree import grow
 

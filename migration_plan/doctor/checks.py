@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cdc.budget import CALM
+from cdc.capture.budget import CALM
 from migration_plan.doctor.facts import CertificateFile, DomainFacts, Facts
 from migration_plan.doctor.finding import Finding, Severity
 from migration_plan.lifecycle import Stage

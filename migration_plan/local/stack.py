@@ -47,7 +47,7 @@ class Health(Part):
     kafka: str = ""  # HOST:PORT, likewise.
     postgres: str = Field(default="", repr=False)  # DSN
     command: Command = ()
-    within: Seconds = 60.0
+    within: Seconds = 120.0
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Health:

@@ -160,7 +160,7 @@ class _Start:
             self.pending[name] = _Pending(time.monotonic() + item.within, child=self._run_step(name, item))
             return
         check = health_of(self.site, name, item)
-        self.pending[name] = _Pending(time.monotonic() + (check.within if check else 60.0))
+        self.pending[name] = _Pending(time.monotonic() + (check.within if check else 120.0))
         for program in supervise.programs(self.site):
             if program.process == name:
                 self.supervisor.start_program(program.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migration_plan import units
 from migration_plan.errors import Refusal
 from migration_plan.gate import Gate
 from migration_plan.lifecycle import Side
@@ -92,10 +93,10 @@ def _fresh(switch: SwitchFacts, plan: Plan) -> Gate:
     if age is None:
         reasons = [Refusal("verification-missing", "both sides have not been verified", command)]
     elif age > limit:
-        said = f"the last verification is {age:.0f} s old; the plan allows {limit:g} s"
+        said = f"the last verification is {units.said(age)} old; the plan allows {units.said(limit)}"
         reasons = [Refusal("verification-stale", said, command)]
-    figure = "never" if age is None else f"{age:.0f} s ago"
-    return _gate("verification-age", figure, f"{limit:g} s", reasons, command, age is not None, age)
+    figure = "never" if age is None else f"{units.said(age)} ago"
+    return _gate("verification-age", figure, units.said(limit), reasons, command, age is not None, age)
 
 
 def _contract(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
@@ -114,7 +115,7 @@ def _contract(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
     if age > most and not ended:
         said = f"the contract command ran {age:.0f} s ago; the plan allows {most:g} s"
         stale = [Refusal("contract-stale", said, command)]
-    yield _gate("contract-age", f"{age:.0f} s ago", f"{most:g} s", stale, command, True, age)
+    yield _gate("contract-age", f"{units.said(age)} ago", f"{most:g} s", stale, command, True, age)
 
 
 def _rehearsal(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
@@ -131,7 +132,7 @@ def _rehearsal(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
     elif age > most:
         said = f"the last rehearsal was {age:.0f} s ago; the plan allows {most:g} s"
         reasons = [Refusal("rehearsal-stale", said, command)]
-    figure = "never" if age is None else f"{age:.0f} s ago"
+    figure = "never" if age is None else f"{units.said(age)} ago"
     yield _gate("rehearsal", figure, f"a good one within {most:g} s", reasons, command, True, age)
 
 

@@ -12,9 +12,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from cdc.copying.snapshot_indexes import missing_key
 from cdc.pooled import is_pooled
 from cdc.projection import Table
-from cdc.snapshot_indexes import missing_key
 from migration_plan.lifecycle import Side
 from migration_plan.plan import Plan
 from migration_plan.preflight import facts

@@ -18,7 +18,7 @@ from migration_plan.settings import Settings
 from migration_plan.shadow.store import ShadowStore
 from migration_plan.shadow.tally import Tally
 from proxy.client import ProxyClient
-from proxy.config import Side
+from proxy.routes import Side
 from proxy.shadow_comparer import Comparer, Target
 
 log = logging.getLogger("fig.shadow")

@@ -9,18 +9,20 @@ import select
 import sys
 import time
 
-from cdc import source, source_types
+from cdc import servers
+from cdc.capture import source_types
+from cdc.capture.changes import Keepalive
+from cdc.capture.source import FRAME, SourceConnection
+from cdc.debezium.envelope import Envelopes
 from cdc.decoding import decode
-from cdc.envelope import Envelopes
+from cdc.kafka.topic_writer import TopicWriter
 from cdc.messages import Commit
 from cdc.position import parse_lsn
-from cdc.source import FRAME, Keepalive, SourceConnection
-from cdc.topic_writer import TopicWriter
 
 
 def main() -> None:
     dsn, slot, until = sys.argv[1], sys.argv[2], parse_lsn(sys.argv[3])
-    catalogue = source.connect(dsn, "source", "bench")
+    catalogue = servers.connect(dsn, "source", "bench")
     writer = TopicWriter(1, "bench", Envelopes("bench", "bench"), lambda r: source_types.facts(catalogue, r))
     connection = SourceConnection(dsn, "bench")
     began = time.perf_counter()

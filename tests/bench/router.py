@@ -17,7 +17,8 @@ import httpx
 import psutil
 
 from proxy import nginx
-from proxy.config import Domain, ProxyConfig, Route, Upstream
+from proxy.config import ProxyConfig
+from proxy.routes import Domain, Route, Upstream
 from tests.bench.figure import Figure, Scale
 from tests.bench.wrk import Rate, wrk
 from tests.support import places

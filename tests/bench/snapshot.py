@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cdc import install, snapshot
-from cdc.snapshot_plan import UNIT_BYTES
+from cdc import install
+from cdc.copying import snapshot
+from cdc.copying.snapshot_plan import UNIT_BYTES
 from tests.bench import wide
 from tests.bench.figure import Figure, Scale, in_turn
 from tests.bench.servers import PROGRAMS, run, servers

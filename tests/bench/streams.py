@@ -14,14 +14,14 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
-from cdc import install, position, source
-from cdc.kafka_transport import KafkaTransport
+from cdc import install, position, servers
+from cdc.capture.source import SourceConnection
+from cdc.kafka.topic_publisher import TopicPublisher
+from cdc.kafka.transport import KafkaTransport
 from cdc.position import Position, parse_lsn
 from cdc.projection import Projection
-from cdc.source import SourceConnection
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.topic_publisher import TopicPublisher
 from tests.bench import wide
 from tests.bench.servers import drop_slot, run
 from tests.support.waiting import wait_until
@@ -87,8 +87,8 @@ def _place(spec: StreamSpec) -> None:
     confirmed = f"select confirmed_flush_lsn::text from pg_replication_slots where slot_name = '{spec.slot}'"
     [(lsn,)] = run(spec.source_dsn, confirmed)
     with (
-        source.connect(spec.source_dsn, "source", "bench") as here,
-        source.connect(spec.target_dsn, "target", "bench") as there,
+        servers.connect(spec.source_dsn, "source", "bench") as here,
+        servers.connect(spec.target_dsn, "target", "bench") as there,
         there.transaction(),
     ):
         install.forget(there, spec)

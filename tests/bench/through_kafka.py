@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka.transport import KafkaTransport
 from tests.bench import visibility, wide
 from tests.bench.figure import Figure, Scale, in_turn
 from tests.bench.servers import drop_slot, run, servers

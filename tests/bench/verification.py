@@ -10,7 +10,7 @@ from contextlib import ExitStack
 
 import psycopg
 
-from cdc.verify import compare
+from cdc.comparing.compare import compare
 from tests.bench import wide
 from tests.bench.figure import Figure, Scale, in_turn
 from tests.bench.servers import PROGRAMS, run, servers

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,21 @@ def kill_worker(stack: Stack) -> None:
     wait_until(lambda: _workers(stack), 30, "somebody carries out the order", every=0.02)
     for pid in _workers(stack):
         os.kill(pid, signal.SIGKILL)
+
+
+def end_orders(stack: Stack) -> None:
+    """Whoever still carries out what a test has ordered that did not see it end."""
+    for pid in _workers(stack):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not _workers(stack), 30, "nobody carries out an order", every=0.02)
+
+
+def go_on(stack: Stack) -> None:
+    """Whatever a test has frozen and not let go on; the others do not notice."""
+    for one in processes.of_session(stack.session()):
+        with suppress(ProcessLookupError):  # It has ended meanwhile, as programs do.
+            os.kill(one.pid, signal.SIGCONT)
 
 
 def _workers(stack: Stack) -> list[int]:

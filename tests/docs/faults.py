@@ -10,8 +10,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
-from cdc.broker import Message, Publishing, connected
-from cdc.outbox_errors import BrokerAway, NobodyListens
+from cdc.outbox.broker import Message, Publishing, connected
+from cdc.outbox.errors import BrokerAway, NobodyListens
 from migration_plan.local.site import Place
 from migration_plan.local.supervise import Supervisor
 from migration_plan.terminal import load_environment

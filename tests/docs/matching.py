@@ -17,7 +17,8 @@ _OF_ONE_RUN = [
     (re.compile(r"\b[0-9A-F]{1,8}/[0-9A-F]{5,8}\b"), "<position>"),
     (re.compile(r"\b(pid|attempts) \d+"), "\\1 <n>"),
     (re.compile(r"\b\d+ entries\b"), "<n> entries"),
-    (re.compile(r"\b\d[\d,]*(\.\d+)? ?(ms|s|min|h|d|bytes|kB|MB|GB)\b"), "<n> \\2"),
+    (re.compile(r"\b\d[\d,]*(\.\d+)? ?(s|min|h|d)\b"), "<n> s"),
+    (re.compile(r"\b\d[\d,]*(\.\d+)? ?(ms|bytes|kB|MB|GB)\b"), "<n> \\2"),
     (re.compile(r"\b\d[\d,]*\.\d+\b"), "<n>"),
     (re.compile(r"[ \t│┃]+"), " "),
     (re.compile(r"(<n> MB) [\d,]+ (<n> MB)"), r"\1 <n> \2"),  # Rows a second.

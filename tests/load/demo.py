@@ -19,7 +19,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
-from cdc.verify import Report as Comparison
+from cdc.comparing.compare import Report as Comparison
 from migration_plan import bootstrap
 from migration_plan import settings as settings_file
 from migration_plan.errors import SwitchAborted
@@ -46,6 +46,7 @@ MONOLITH = "monolith"
 PROCESSES = ("metrics", "streams", "controller")
 """Ports of nginx, the streams and the controller that show figures."""
 SERVICES = ("catalog", "users", "payments", "notifications")
+BIN = f"{os.path.relpath(Path(sys.executable).parent)}/"
 FIG = str(Path(sys.executable).with_name("fig"))
 
 
@@ -229,8 +230,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.report.write_text(json.dumps(report.as_json(), indent=1), encoding="utf-8")
     screen.end(report)
     url = os.environ["FIG_PUBLIC_URL"]
-    console.print(f"\nReport: {options.report}.  The shop stays up: {url}/api/catalog/products", highlight=False)
-    console.print(f"Next: fig history {DOMAIN}   fig rollback {DOMAIN} --dry-run   fig status   fig down")
+    console.print(f"\nReport: {options.report}.  The shop stays up: {url}", highlight=False)
+    console.print(
+        f"Next: {BIN}fig up   {BIN}fig console link   {BIN}fig history {DOMAIN}   {BIN}fig down", highlight=False
+    )
     return 0 if report.good else 1
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from migration_plan import bootstrap
 from migration_plan.errors import FigError, LeaseHeld, PreflightRefused, SwitchAborted
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.moves import Mover, MoveResult, Unsettled, current
-from migration_plan.parts import no_checkpoint, read_rows
+from migration_plan.parts import STAGES_WITH_WORK, no_checkpoint, read_rows
 from migration_plan.recovery import decide
 from migration_plan.verification import verify_domain
 from proxy.errors import ProxyUnreachable
@@ -80,6 +80,16 @@ class Moving:
             result = move_when_allowed(mover, side is Side.SERVICE, again=lambda: True)
         self.wait_until_settled()
         return result
+
+    def bring_to_sync(self) -> None:
+        """Owned by the monolith and copied, from whichever stage somebody has left it in, named by the plan or not."""
+        self.give_to(Side.MONOLITH)
+        mover = bootstrap.build(self.domain, self.environment)
+        with closing(mover.parts):
+            stage, _ = current(mover.parts)
+            if stage in STAGES_WITH_WORK:
+                whole = mover.parts.plan.model_copy(update={"stages": tuple(Stage)})
+                Mover(replace(mover.parts, plan=whole)).move(forward=False, to=Stage.SYNC)
 
     def switch(
         self, forward: bool, checkpoint: Callable[[str], None] = no_checkpoint, patience: float = 30.0

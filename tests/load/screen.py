@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 
 from rich.console import Console, Group
@@ -12,10 +13,25 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from tests.load.figures import Figures
+from tests.load.figures import BUCKETS, Figures
 from tests.load.report import Report
 
 _COLOURS = {"kept": "green", "broken": "bold red", "not exercised": "dim"}
+
+
+MEANINGS = {
+    "I1": "one side alone accepts writes, at any instant",
+    "I2": "what was acknowledged is there",
+    "I3": "nothing happens twice",
+    "I4": "no request fails",
+    "I5": "after a crash one side owns again, by itself (tests/faults)",
+    "I6": "both sides hold the same rows",
+    "I7": "everybody reads what they wrote",
+    "I8": "nobody is logged out",
+    "I9": "other domains are not slowed",
+    "I10": "a stream that falls behind fills no disk (tests/integration)",
+}
+"""The promises (docs/guarantees.md) in a few words."""
 
 
 class Screen:
@@ -48,7 +64,7 @@ class Screen:
         for column in ("domain", "requests", "p50 <=", "p99 <="):
             table.add_column(column, justify="right" if column != "domain" else "left")
         for domain, histogram in sorted(figures.by_domain.items()):
-            p50, p99 = (f"{histogram.quantile(share) * 1000:.0f} ms" for share in (0.5, 0.99))
+            p50, p99 = (_at_most(histogram.quantile(share)) for share in (0.5, 0.99))
             table.add_row(domain, str(sum(histogram.counts.values())), p50, p99)
         return Group(head, Text(self._switches), table)
 
@@ -84,12 +100,22 @@ class Screen:
             table.add_row(name, value)
         self.console.print()
         self.console.print(table)
-        words = (f"{p} [{_COLOURS[word]}]{word}[/]" for p, word in report.promises.items())
-        self.console.print("  " + "   ".join(words), highlight=False)
+        self.console.print(_promised(report.promises))
         for missed in report.missed:
             self.console.print(f"  [yellow]missed:[/] {missed}", highlight=False)
         for violation in report.violations[:20]:
             self.console.print(f"  [red]{violation}[/]", highlight=False, markup=True)
+
+
+def _promised(promises: Mapping[str, str]) -> Table:
+    table = Table(box=None, show_header=False)
+    for promise, word in promises.items():
+        table.add_row(f"[bold]{promise}[/]", MEANINGS[promise], f"[{_COLOURS[word]}]{word}[/]")
+    return table
+
+
+def _at_most(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if math.isfinite(seconds) else f"over {BUCKETS[-2] * 1000:.0f} ms"
 
 
 def euros(cents: int) -> str:

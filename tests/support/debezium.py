@@ -10,7 +10,7 @@ import psycopg
 from tests.support.connect import JSON
 
 LOSSLESS = {
-    # Of the connector's modes those that lose nothing; `cdc.envelope_types` says the same.
+    # Of the connector's modes those that lose nothing; `cdc.debezium.envelope_types` says the same.
     "decimal.handling.mode": "string",
     "interval.handling.mode": "string",
     "time.precision.mode": "microseconds",

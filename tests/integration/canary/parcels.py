@@ -19,7 +19,7 @@ import psycopg
 import pytest
 import yaml
 
-from cdc.apply import TargetSession
+from cdc.target.apply import TargetSession
 from migration_plan import bootstrap, proxies, streaming
 from migration_plan import settings as settings_file
 from migration_plan.lifecycle import Stage

@@ -12,9 +12,9 @@ import signal
 import sys
 import threading
 
-from cdc.outbox import Publisher
-from cdc.outbox_figures import Figures
-from cdc.outbox_install import OutboxSpec
+from cdc.outbox.figures import Figures
+from cdc.outbox.install import OutboxSpec
+from cdc.outbox.publisher import Publisher
 from cdc.projection import Table
 
 log = logging.getLogger("publisher")

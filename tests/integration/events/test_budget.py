@@ -10,9 +10,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from cdc import control, outbox_install, outbox_notes, slots
+from cdc import control
+from cdc.capture import slots
 from cdc.control import Phase
-from cdc.outbox_notes import PublishedNotes
+from cdc.outbox import install as outbox_install
+from cdc.outbox import notes as outbox_notes
+from cdc.outbox.notes import PublishedNotes
 from migration_plan import outboxes, preparation, steering
 from migration_plan.lifecycle import Act, Side, Stage
 from migration_plan.parts import Parts

@@ -17,10 +17,10 @@ import psycopg
 import pytest
 from kombu import Connection
 
-from cdc import outbox_install
-from cdc.outbox import Publisher
-from cdc.outbox_errors import EventUnpublishable, OutboxSlotLost
-from cdc.outbox_install import OutboxSpec
+from cdc.outbox import install as outbox_install
+from cdc.outbox.errors import EventUnpublishable, OutboxSlotLost
+from cdc.outbox.install import OutboxSpec
+from cdc.outbox.publisher import Publisher
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
 from tests.integration.events.conftest import Broker, Side, event
 from tests.integration.events.publisher import spec

@@ -13,7 +13,7 @@ from migration_plan import plan as plan_files
 from migration_plan.bootstrap import load_plans
 from migration_plan.documents import DocumentInvalid
 from migration_plan.proxies import proxy_configs
-from proxy.config import Route
+from proxy.routes import Route
 from proxy.tls import Tls
 from tests.support.stack import PROJECT
 

@@ -15,7 +15,8 @@ from alembic import command
 from alembic.config import Config
 from psycopg.conninfo import conninfo_to_dict
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.copying import snapshot
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
 from extracted.platform.migrations import migrate as migrate_service
@@ -125,7 +126,7 @@ def sides(
     monolith = f"postgresql+psycopg://shop_owner@127.0.0.1:{monolith_server.port}/{names[Side.MONOLITH]}"
     service = f"postgresql+psycopg2://catalog_owner@127.0.0.1:{services_server.port}/{names[Side.SERVICE]}"
     histories = {
-        Side.MONOLITH: History(folder / Side.MONOLITH, _migrate_monolith(monolith), "0004"),
+        Side.MONOLITH: History(folder / Side.MONOLITH, _migrate_monolith(monolith), "0005"),
         Side.SERVICE: History(folder / Side.SERVICE, lambda revisions: migrate_service(revisions, service), "0001"),
     }
     yield Sides(shop, owner, histories, dsns)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from cdc import snapshot
-from cdc.stream_errors import RowsRewritten, SchemaChanged, UnmappedTable
+from cdc.copying import snapshot
+from cdc.message_errors import RowsRewritten, SchemaChanged, UnmappedTable
 from migration_plan.lifecycle import Side
 from tests.integration.cdc.lens.shop import wait_until_caught_up
 from tests.integration.migrations.conftest import Sides, refused

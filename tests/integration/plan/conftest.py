@@ -26,8 +26,7 @@ from migration_plan.cli import main
 from migration_plan.gate import Gate
 from migration_plan.lifecycle import Stage
 from migration_plan.moves import Mover
-from migration_plan.parts import Parts
-from migration_plan.stage_work import StageWork
+from migration_plan.parts import Parts, StageWork
 from migration_plan.verification import verify_domain
 from proxy import nginx
 from tests.integration.cdc.stream.conftest import as_fig, make_side

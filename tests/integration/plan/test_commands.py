@@ -22,7 +22,7 @@ def test_status_of_a_domain_shows_stage_owner_epoch_gates_and_the_next_command(w
     gates = {gate["name"]: gate for gate in found["gates"]}
     assert [name for name, gate in gates.items() if not gate["is_met"]] == ["verification-age"]
     assert found["next_steps"] == ["fig verify parcels"]
-    assert (gates["verification-age"]["figure"], gates["verification-age"]["limit"]) == ("never", "3600 s")
+    assert (gates["verification-age"]["figure"], gates["verification-age"]["limit"]) == ("never", "1 h")
 
 
 def test_plan_show_marks_the_place_on_the_plans_way_and_lists_its_tables(world: World) -> None:

@@ -11,11 +11,13 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from cdc import control, refill, slots, source
+from cdc import control, servers
+from cdc.capture import slots
+from cdc.capture.losses import SourceBehind
 from cdc.control import Event, Phase
-from cdc.losses import SourceBehind
+from cdc.copying import refill
 from cdc.projection import Table
-from cdc.stream_errors import GuardRefused
+from cdc.target.errors import GuardRefused
 from migration_plan import diagnosis, restarts, steering, switch
 from migration_plan.adoption import adopt
 from migration_plan.controller import recover
@@ -246,7 +248,7 @@ def test_a_stream_without_slot_is_not_copied_from_a_source_that_has_lost_writes_
     try:
         with world.parts() as parts:
             stream, budget = spec(parts, Side.MONOLITH), parts.plan.budget.value
-            with source.connect(stream.source_dsn, "source", "test") as connection:
+            with servers.connect(stream.source_dsn, "source", "test") as connection:
                 control.move(connection, stream.name, Event.OVER_BUDGET, "wal-budget", "its slot keeps too much")
                 slots.take_away(connection, stream.slot)
                 heard = "insert into fig.heard values (%s, 4711) on conflict (stream) do update set beats = 4711"

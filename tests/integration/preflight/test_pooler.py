@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from cdc.capture.source import SourceConnection
 from cdc.pooled import PooledConnection
-from cdc.source import SourceConnection, connect
+from cdc.servers import connect
 from migration_plan.errors import PooledDsn
 from migration_plan.journal import Journal
 from migration_plan.lifecycle import Side

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cdc import snapshot_indexes
 from cdc.catalogue import Catalogue
+from cdc.copying import snapshot_indexes
 from cdc.projection import Table
 from migration_plan.errors import Refusal
 from migration_plan.lifecycle import Act
@@ -281,7 +281,7 @@ def test_the_proof_that_nothing_changed_notices_changes(trial: Trial, sql: str):
 
 
 def test_a_key_that_a_dead_copy_has_taken_is_not_missing(trial: Trial):
-    """The copy that goes on brings it back (cdc/snapshot_indexes.py); START_SYNC has to let it."""
+    """The copy that goes on brings it back (cdc/copying/snapshot_indexes.py); START_SYNC has to let it."""
     before = trial.refusals()
     table = Table("book", "entry")
     with trial.databases.book.connect("fig") as target:

@@ -17,7 +17,8 @@ import pytest
 from proxy import nginx
 from proxy.canary import Canary, Cohort
 from proxy.client import ProxyClient
-from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Static, Upstream
+from proxy.config import Identity, Limits, ProxyConfig, Static
+from proxy.routes import Domain, Route, Upstream
 from proxy.tls import Tls
 from proxy.workers import workers
 from tests.integration.proxy.origin import Origin, new_port

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from proxy import nginx
-from proxy.config import Domain, Route
 from proxy.render import DROPPED
+from proxy.routes import Domain, Route
 from tests.integration.proxy.origin import Answer
 from tests.support.waiting import wait_until
 

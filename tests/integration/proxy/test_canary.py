@@ -12,8 +12,8 @@ import pytest
 
 from proxy import nginx
 from proxy.canary import Canary
-from proxy.config import Domain, Route
 from proxy.errors import ProxyRejected, RouteRefused
+from proxy.routes import Domain, Route
 from tests.integration.proxy.origin import Answer, fenced
 from tests.integration.proxy.visitors import sides, visitor
 from tests.support.waiting import wait_until

@@ -16,8 +16,8 @@ import pytest
 
 from proxy import nginx
 from proxy.client import ProxyClient
-from proxy.config import Domain, Route, Side
 from proxy.errors import NginxRefused, ProxyRejected, ProxyUnreachable, RouteRefused
+from proxy.routes import Domain, Route, Side
 from tests.integration.proxy.origin import Answer, at_least
 from tests.support.waiting import wait_until
 

@@ -11,8 +11,10 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from proxy.config import Side
+from proxy.routes import Side
 from proxy.shadow_comparer import Comparer, Kind, Outcome, Target
+from proxy.shadow_intake import Work
+from proxy.shadow_sample import Sample
 from tests.integration.proxy.origin import Answer
 from tests.support.waiting import wait_until
 
@@ -236,3 +238,17 @@ def test_a_failing_service_differs_and_a_failing_monolith_says_nothing(world):
         both(world, lambda arrival: Answer(500, b"", {"X-Fig-Shadow": "fenced"}), lambda arrival: {"a": 1})
         user = world.user()
         wait_until(lambda: user.get(LISTING) and outcomes[-1].kind is Kind.VOID, 10, "the monolith fails")
+
+
+def test_a_login_that_ended_since_is_no_difference_but_a_service_that_knows_nobody_is(world):
+    """The monolith believes cookies, the service the statement that the proxy made of them a moment ago."""
+    nobody = Answer(401, b"", {"X-Fig-Shadow": "fenced"})
+    caught_up(world)
+    with comparing(world) as (_, comparer):
+        stated = Sample("1", "catalog", time.time(), LISTING, {"Host": "shop", "X-Identity": "a statement"})
+        anonymous = Sample("2", "catalog", time.time(), LISTING, {"Host": "shop"})
+        both(world, lambda arrival: nobody, lambda arrival: {"a": 1})
+        assert comparer.judge(Work(stated, LISTING)).kind is Kind.VOID
+        assert not comparer.judge(Work(anonymous, LISTING)).comparison.matches
+        both(world, lambda arrival: {"a": 1}, lambda arrival: nobody)
+        assert not comparer.judge(Work(stated, LISTING)).comparison.matches

@@ -87,7 +87,7 @@ def test_a_renewed_certificate_is_shown_after_a_reload_that_fails_no_request(tls
             statuses.append(user.post(PATH, content=b"x").status_code)
         return statuses
 
-    first, old = shown(), fingerprint(world.config)
+    first, old = shown(), fingerprint(world.config.tls, world.config.upstream_authorities)
     with ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(ask) for _ in range(4)]
         # One connection of HTTP/2, one request after the other.
@@ -98,7 +98,7 @@ def test_a_renewed_certificate_is_shown_after_a_reload_that_fails_no_request(tls
         seen = curl.answers(many)
         stop.set()
         statuses = [status for one in asking for status in one.result()]
-    assert fingerprint(world.config) != old
+    assert fingerprint(world.config.tls, world.config.upstream_authorities) != old
     assert shown() != first
     assert set(statuses) == {200}
     assert {(one.status, one.version) for one in seen} == {(200, "2")}

@@ -89,6 +89,24 @@ def test_a_request_and_a_call_to_a_service_are_spans(
     assert (span.name, span.kind, span.parent, span.is_error) == ("catalog/product", "SERVER", PARENT, True)
 
 
+def test_a_call_hangs_below_the_step_that_makes_it_and_not_below_the_callers_caller(
+    start_service: Starter, collector: Collector, rabbitmq: RabbitServer
+) -> None:
+    there = {"AMQP_URL": rabbitmq.url, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}
+    start_service(**there)
+    caller = start_service("tests.integration.tracing.calling:CallingService", **there)
+    wait_until(lambda: consumers(rabbitmq) == 1, 10, "the catalog listens to its queue")
+    trace, traceparent = begun()
+    assert caller.client(traceparent=traceparent).get("/asks/404").json() == {"known": [False, False]}
+    spans = wait_for(collector, trace, 4)
+    [whole] = [span for span in spans if span.parent == PARENT]
+    assert (whole.service, whole.kind, whole.name) == ("calling", "SERVER", "GET /asks/<id:product_id>")
+    [call_] = [span for span in spans if span.kind == "CLIENT"]
+    assert call_.parent == whole.id
+    answers = [span for span in spans if span.service == "catalog"]
+    assert sorted(span.parent for span in answers) == sorted([call_.id, whole.id])
+
+
 def test_an_event_that_is_taken_is_a_span_of_whoever_told_it(side: Side, broker: Broker, collector: Collector) -> None:
     side.environment["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.url
     side.start()

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from cdc.broker import Message, Publishing, connected
+from cdc.outbox.broker import Message, Publishing, connected
 from migration_plan.lifecycle import Side
 from tests.doubles.control import MailControl
 from tests.load.moving import Moving

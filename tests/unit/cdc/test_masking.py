@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from psycopg import errors
 
-from cdc.difference import Difference, Kind, without_values
+from cdc.comparing.difference import Difference, Kind, without_values
 from cdc.masking import said
 from cdc.projection import Table
 

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from cdc.outbox_event import message_of
-from cdc.outbox_install import OutboxSpec
+from cdc.outbox.event import message_of
+from cdc.outbox.install import OutboxSpec
 from cdc.projection import Table
 
 SPEC = OutboxSpec("payments_outbox_monolith", "payments", "", Table("public", "payments_outbox"), "")

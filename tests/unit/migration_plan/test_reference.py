@@ -12,6 +12,8 @@ from pydantic import BaseModel
 import migration_plan
 from migration_plan import reference_of_commands, reference_of_errors, reference_of_models
 from migration_plan.access import NEEDS, OPEN
+from migration_plan.cli import main
+from migration_plan.command_help import ENDS, SECTIONS
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.plan import Plan
@@ -71,3 +73,18 @@ def test_every_key_of_a_file_says_what_it_means(root: type[BaseModel]):
 
 def test_every_command_is_on_its_page():
     assert {words for words, _ in reference_of_commands.commands()} == set(NEEDS) | OPEN
+
+
+def test_every_command_stands_under_one_heading_shows_an_example_and_says_how_it_ends():
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(main.commands)
+    without = [words for words, one in reference_of_commands.commands() if "Example" not in (one.help or "")]
+    assert without == []
+    assert [words for words, one in reference_of_commands.commands() if one.epilog != ENDS] == []
+
+
+def test_no_sentence_about_a_command_is_cut(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["--help"], prog_name="fig")
+    shown = capsys.readouterr().out
+    assert "..." not in shown.partition("Options:")[2]

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.canary import Canary, Cohort
-from proxy.config import Domain, Identity, Limits, ProxyConfig, Route, Side, Static, Upstream
+from proxy.config import Identity, Limits, ProxyConfig, Static
 from proxy.errors import ConfigInvalid
 from proxy.render import nginx_conf
+from proxy.routes import Domain, Route, Side, Upstream
 from proxy.tls import Tls
 
 CONFIG = ProxyConfig(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from proxy import render
-from proxy.config import Upstream
+from proxy.routes import Upstream
 from tests.unit.proxy.test_proxy_config import CONFIG
 
 GOLDEN = Path(__file__).parent / "golden" / "nginx.conf"

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
 
-from cdc import source, source_types
-from cdc.changes import Keepalive
-from cdc.envelope import Envelopes, Record
-from cdc.kafka_transport import topic_name
+from cdc import servers
+from cdc.capture import source_types
+from cdc.capture.changes import Keepalive
+from cdc.capture.source import SourceConnection
+from cdc.debezium.envelope import Envelopes, Record
+from cdc.kafka.transport import topic_name
 from cdc.messages import Begin, Commit, Delete, Insert, Message, Relation, Truncate, Update
 from cdc.pgoutput import decode
-from cdc.source import SourceConnection
 
 BOUNDARIES = "transaction"
 """The topic of BEGIN and END, behind the prefix."""
@@ -35,7 +36,7 @@ def ours(dsn: str, slot: str, publication: str, prefix: str, schemas: bool, unti
     told: dict[str, list[Told]] = {}
     database = dsn.rpartition("dbname=")[2]
     envelopes = Envelopes(prefix, database, schemas)
-    with closing(SourceConnection(dsn, "test")) as connection, source.connect(dsn, "source", "test") as catalogue:
+    with closing(SourceConnection(dsn, "test")) as connection, servers.connect(dsn, "source", "test") as catalogue:
         connection.start(slot, publication, connection.confirmed(slot) or 0)
         for lsn, message in _messages(connection, until):
             if isinstance(message, Relation):

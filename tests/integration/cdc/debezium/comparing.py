@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from cdc.envelope_differences import DIFFERENCES, Difference
+from cdc.debezium.envelope_differences import DIFFERENCES, Difference
 from tests.integration.cdc.debezium.captures import Told
 
 ABSENT = "<absent>"

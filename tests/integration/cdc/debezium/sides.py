@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import psycopg
 
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka.transport import KafkaTransport
 from cdc.projection import Column, Projection, Role, Table
 from cdc.spec import StreamSpec
 from tests.integration.cdc.debezium import workload

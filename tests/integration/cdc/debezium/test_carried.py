@@ -10,10 +10,12 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from cdc import install, parallel_install, snapshot
-from cdc.kafka_errors import DebeziumLoses
-from cdc.kafka_transport import KafkaTransport, Mode
-from cdc.parallel_stream import ParallelStream
+from cdc import install
+from cdc.copying import snapshot
+from cdc.kafka import parallel_install
+from cdc.kafka.errors import DebeziumLoses
+from cdc.kafka.parallel_stream import ParallelStream
+from cdc.kafka.transport import KafkaTransport, Mode
 from cdc.spec import StreamSpec
 from tests.integration.cdc.debezium import sides
 from tests.integration.cdc.kafka.conftest import publishing

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from cdc.envelope_differences import DIFFERENCES
+from cdc.debezium.envelope_differences import DIFFERENCES
 from tests.integration.cdc.debezium import captures, comparing, workload
 from tests.integration.cdc.debezium.captures import Told
 from tests.support import debezium

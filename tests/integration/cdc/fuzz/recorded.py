@@ -7,14 +7,15 @@ from collections.abc import Sequence
 
 import psycopg
 
-from cdc import slots, source_types
-from cdc.envelope import Envelopes
-from cdc.envelope_reader import EnvelopeReader
+from cdc.capture import slots, source_types
+from cdc.capture.changes import Keepalive
+from cdc.capture.source import SourceConnection, WalData
+from cdc.debezium.envelope import Envelopes
+from cdc.debezium.envelope_reader import EnvelopeReader
+from cdc.kafka.topic_writer import Outgoing, TopicWriter
 from cdc.messages import Relation
 from cdc.pgoutput import decode
 from cdc.position import Identity, parse_lsn
-from cdc.source import Keepalive, SourceConnection, WalData
-from cdc.topic_writer import Outgoing, TopicWriter
 
 IDENTITY = Identity("1", 1, "recorded")
 SESSION = 7

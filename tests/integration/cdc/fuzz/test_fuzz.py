@@ -14,14 +14,13 @@ from dataclasses import dataclass
 import pytest
 
 from cdc import decoding, messages
-from cdc.envelope_reader import Where
+from cdc.capture.source import WalData
 from cdc.errors import CdcError
-from cdc.kafka_errors import MalformedEnvelope, TopicLost
+from cdc.kafka.errors import MalformedEnvelope, TopicLost, Where
+from cdc.kafka.topic_reader import TopicReader, TopicRecord
+from cdc.message_errors import MalformedMessage, SchemaChanged
 from cdc.messages import Message
 from cdc.pgoutput import decode
-from cdc.source import WalData
-from cdc.stream_errors import MalformedMessage, SchemaChanged
-from cdc.topic_reader import TopicReader, TopicRecord
 from tests.integration.cdc.fuzz import recorded
 from tests.integration.cdc.fuzz.inputs import inputs
 from tests.integration.cdc.fuzz.watched import refused

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from cdc import snapshot
-from cdc.kafka_transport import KafkaTransport
+from cdc.copying import snapshot
+from cdc.kafka.topic_publisher import TopicPublisher
+from cdc.kafka.transport import KafkaTransport
 from cdc.spec import StreamSpec
-from cdc.topic_publisher import TopicPublisher
 from tests.integration.cdc.stream.conftest import Pair, pair  # noqa: F401  A fixture.
 from tests.support.kafka import KafkaCluster
 

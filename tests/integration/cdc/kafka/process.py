@@ -15,11 +15,11 @@ import sys
 import threading
 from dataclasses import replace
 
-from cdc import topic_publisher
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka import topic_publisher
+from cdc.kafka.topic_publisher import TopicPublisher
+from cdc.kafka.transport import KafkaTransport
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.topic_publisher import TopicPublisher
 from tests.integration.cdc.stream import applier
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 import psutil
 import pytest
 
-from cdc import kafka_transport
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka import transport as kafka_transport
+from cdc.kafka.transport import KafkaTransport
 from cdc.stream_errors import ConnectionLost
 
 CLIENTS: dict[str, Callable[[KafkaTransport], object]] = {

@@ -24,7 +24,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from cdc import install, snapshot, topics
+from cdc import install
+from cdc.copying import snapshot
+from cdc.kafka import topics
 from cdc.spec import StreamSpec
 from tests.integration.cdc.kafka.process import spec
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side

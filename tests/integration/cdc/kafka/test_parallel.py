@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 import psycopg
 import pytest
 
-from cdc import install, snapshot
-from cdc.kafka_errors import ParallelUnsafe, TopicLost
-from cdc.kafka_transport import KafkaTransport, Mode
-from cdc.parallel_stream import ParallelStream
+from cdc import install
+from cdc.copying import snapshot
+from cdc.kafka.errors import ParallelUnsafe, TopicLost
+from cdc.kafka.parallel_stream import ParallelStream
+from cdc.kafka.transport import KafkaTransport, Mode
+from cdc.message_errors import RowsRewritten
 from cdc.projection import Column, Projection, Role, Table
 from cdc.spec import StreamSpec
-from cdc.stream_errors import RowsRewritten
 from tests.integration.cdc.kafka.conftest import Publishing, publishing
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
 from tests.support.kafka import KafkaCluster

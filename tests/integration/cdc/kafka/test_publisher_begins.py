@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kafka.errors import KafkaTimeoutError
 
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka.transport import KafkaTransport
 from tests.integration.cdc.kafka.conftest import publishing
 from tests.integration.cdc.stream.conftest import Pair
 

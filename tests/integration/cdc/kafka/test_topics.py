@@ -9,10 +9,10 @@ import pytest
 from kafka import TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from cdc import topics
-from cdc.kafka_errors import TopicLost, TopicUnsuitable
-from cdc.kafka_transport import KafkaTransport
-from cdc.topic_publisher import TopicPublisher
+from cdc.kafka import topics
+from cdc.kafka.errors import TopicLost, TopicUnsuitable
+from cdc.kafka.topic_publisher import TopicPublisher
+from cdc.kafka.transport import KafkaTransport
 from tests.integration.cdc.kafka.conftest import publishing
 from tests.integration.cdc.stream.conftest import Pair
 from tests.support.kafka import KafkaCluster

@@ -6,10 +6,11 @@ import threading
 
 import psycopg
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.copying import snapshot
+from cdc.gate.exact import exact_pair
+from cdc.message_errors import RowsRewritten
 from cdc.stream import Stream
-from cdc.stream_errors import RowsRewritten
-from cdc.verify_gate import exact_pair
 from tests.integration.cdc.kafka.conftest import publishing
 from tests.integration.cdc.stream.conftest import Pair, Running
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE

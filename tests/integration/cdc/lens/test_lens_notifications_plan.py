@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.comparing.compare import Report, compare
+from cdc.copying import snapshot
 from cdc.projection import Direction
-from cdc.verify import Report, compare
 from tests.integration.cdc.lens.shop import Shop, create_shop, lens_of, streaming, wait_until_caught_up
 from tests.support.postgres import PostgresServer
 

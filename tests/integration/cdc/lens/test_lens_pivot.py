@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.comparing.compare import compare
+from cdc.copying import snapshot
+from cdc.message_errors import UnknownLabel
 from cdc.projection import Direction
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.stream_errors import UnknownLabel
-from cdc.verify import compare
 from tests.integration.cdc.lens.carry import by_copy, by_values
 from tests.integration.cdc.lens.preferences import (
     EMPTY_SERVICE,

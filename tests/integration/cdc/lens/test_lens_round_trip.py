@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import Connection, sql
 
+from cdc.comparing.compare import compare
 from cdc.lens import Lens
 from cdc.projection import Direction
-from cdc.verify import compare
 from tests.integration.cdc.lens import schemas
 from tests.integration.cdc.lens.carry import by_copy, by_values
 from tests.support.postgres import PostgresServer

@@ -11,7 +11,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cdc import install, losses, position, snapshot
+from cdc import install, position
+from cdc.capture import losses
+from cdc.copying import snapshot
 from cdc.position import lsn_text
 from cdc.spec import StreamSpec
 from cdc.stream import Stream

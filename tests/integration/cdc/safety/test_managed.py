@@ -10,7 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cdc import install, signature, snapshot
+from cdc import install, signature
+from cdc.copying import snapshot
 from cdc.stream_errors import StreamError
 from tests.integration.cdc.stream.conftest import Pair, execute, spec_of
 from tests.integration.cdc.stream.library import MONOLITH_TABLES, SERVICE_TABLES, TO_MONOLITH, TO_SERVICE

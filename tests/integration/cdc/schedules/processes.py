@@ -19,13 +19,13 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from types import TracebackType
 
-from cdc.kafka_transport import KafkaTransport
+from cdc.kafka.topic_publisher import TopicPublisher
+from cdc.kafka.transport import KafkaTransport
+from cdc.message_errors import SchemaChanged
 from cdc.projection import Direction
 from cdc.session import Pace
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.stream_errors import SchemaChanged
-from cdc.topic_publisher import TopicPublisher
 from tests.integration.cdc.schedules.tables import LENS
 
 

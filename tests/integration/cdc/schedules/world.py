@@ -12,10 +12,12 @@ from typing import Any
 
 import psycopg
 
-from cdc import install, snapshot, topics
+from cdc import install
+from cdc.comparing.compare import compare
+from cdc.copying import snapshot
+from cdc.gate.exact import exact_pair
+from cdc.kafka import topics
 from cdc.projection import Direction
-from cdc.verify import compare
-from cdc.verify_gate import exact_pair
 from tests.integration.cdc.schedules import monolith_writes, service_writes, tables
 from tests.integration.cdc.schedules.processes import Order, Process, Processes, Role
 from tests.integration.cdc.schedules.schedule import ENDS, WRITERS, Kind, Schedule, Step

@@ -14,8 +14,9 @@ import signal
 import sys
 import threading
 
-from cdc import confirm, slot_changes
-from cdc.losses import Standing
+from cdc import confirm
+from cdc.capture import slot_changes
+from cdc.capture.losses import Standing
 from cdc.position import Position
 from cdc.projection import Column, Projection, Role, Table
 from cdc.spec import StreamSpec

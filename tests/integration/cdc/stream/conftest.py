@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.copying import snapshot
 from cdc.spec import Progress, StreamSpec
 from cdc.stream import Stream
 from tests.integration.cdc.stream.library import (

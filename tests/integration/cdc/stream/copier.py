@@ -14,7 +14,7 @@ import threading
 
 import psycopg
 
-from cdc import snapshot
+from cdc.copying import snapshot
 from cdc.projection import Column, Projection, Role, Table
 from cdc.spec import StreamSpec
 

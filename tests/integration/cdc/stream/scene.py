@@ -15,10 +15,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cdc import install, snapshot_progress
+from cdc import install
+from cdc.comparing.compare import compare
+from cdc.copying import snapshot_progress
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.verify import compare
 from tests.integration.cdc.stream import copier
 from tests.integration.cdc.stream.conftest import Running, as_fig, execute, make_side
 from tests.support.postgres import PostgresServer

@@ -25,7 +25,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.copying import snapshot
 from cdc.spec import StreamSpec
 from tests.integration.cdc.stream.applier import spec
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side

@@ -10,8 +10,9 @@ from contextlib import closing
 
 import psycopg
 
-from cdc.gate import Gate
-from cdc.verify_gate import HOLD_SECONDS, answer_channel, exact_pair, request_channel
+from cdc.gate.applier import Gate
+from cdc.gate.exact import exact_pair
+from cdc.gate.exchange import HOLD_SECONDS, answer_channel, request_channel
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE
 from tests.support.waiting import wait_until

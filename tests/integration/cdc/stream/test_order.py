@@ -10,10 +10,11 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.copying import snapshot
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.stream_errors import PoisonRow
+from cdc.target.errors import PoisonRow
 from tests.integration.cdc.stream.conftest import Pair, Running
 from tests.integration.cdc.stream.library import LENDING
 from tests.integration.cdc.stream.test_stream import assert_same

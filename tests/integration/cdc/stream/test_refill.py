@@ -9,12 +9,13 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from cdc import refill as refilling
-from cdc import snapshot_progress
+from cdc.comparing.view import Range
+from cdc.copying import refill as refilling
+from cdc.copying import snapshot_progress
+from cdc.copying.errors import SnapshotRunning
+from cdc.copying.refill import refill
 from cdc.errors import GateError
-from cdc.refill import refill
-from cdc.stream_errors import NotSetUp, SnapshotRunning
-from cdc.verify_view import Range
+from cdc.stream_errors import NotSetUp
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import BOOK, LENDING, SHELF, VOLUME
 from tests.integration.cdc.stream.test_stream import assert_same
@@ -66,7 +67,7 @@ def writing(pair: Pair, rows: int) -> Iterator[list[int]]:
 
 @pytest.fixture
 def books(pair: Pair) -> Pair:
-    from cdc import snapshot
+    from cdc.copying import snapshot
 
     pair.on_monolith(
         "insert into book (title, stock, code) select 'b' || g, g, 'c' || g from generate_series(1, 3000) g"
@@ -257,7 +258,7 @@ def test_an_applier_that_does_not_wait_cannot_commit_past_a_refill(
     books: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The applier lets go in the middle of a refill, and rows of the same range arrive: they come after it."""
-    monkeypatch.setattr("cdc.gate.STAND_SECONDS", 0.0)
+    monkeypatch.setattr("cdc.gate.applier.STAND_SECONDS", 0.0)
     original = refilling._replace
 
     def slow(worker: object, unit: object, counter: object) -> int:

@@ -11,24 +11,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from cdc import install, skip, snapshot, target_tables
-from cdc.apply import TargetSession
+from cdc import install
+from cdc.copying import snapshot
+from cdc.message_errors import RowsRewritten, SchemaChanged, UnmappedTable
 from cdc.position import lsn_text, parse_lsn
 from cdc.spec import StreamSpec
 from cdc.stream import Stream
-from cdc.stream_errors import (
-    ApplyMismatch,
-    ForeignWrite,
-    GuardRefused,
-    NotSetUp,
-    PoisonRow,
-    RowsRewritten,
-    SchemaChanged,
-    SetUpError,
-    StalePosition,
-    StreamIdentityChanged,
-    UnmappedTable,
-)
+from cdc.stream_errors import NotSetUp, SetUpError, StreamIdentityChanged
+from cdc.target import skip, target_tables
+from cdc.target.apply import TargetSession
+from cdc.target.errors import ApplyMismatch, ForeignWrite, GuardRefused, PoisonRow, StalePosition
 from tests.integration.cdc.stream.conftest import Pair, Running, execute
 from tests.integration.cdc.stream.test_stream import assert_same
 from tests.support.waiting import wait_until

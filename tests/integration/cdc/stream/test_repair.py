@@ -10,14 +10,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from cdc import install, snapshot
-from cdc.causes import Cause
-from cdc.difference import Difference
+from cdc import install
+from cdc.comparing.causes import Cause
+from cdc.comparing.compare import compare
+from cdc.comparing.difference import Difference
+from cdc.comparing.repair import explain, repair
+from cdc.copying import snapshot
+from cdc.gate.exact import exact_pair
 from cdc.projection import Column, Direction
-from cdc.repair import explain, repair
-from cdc.stream_errors import GuardRefused
-from cdc.verify import compare
-from cdc.verify_gate import exact_pair
+from cdc.target.errors import GuardRefused
 from tests.integration.cdc.stream.conftest import Pair, as_fig, make_side, spec_of
 from tests.integration.cdc.stream.library import MONOLITH_TABLES, SERVICE_TABLES, TO_MONOLITH, TO_SERVICE
 from tests.integration.cdc.stream.test_stream import assert_same

@@ -8,8 +8,10 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from cdc import install, position, snapshot
-from cdc.stream_errors import ApplyMismatch, GuardRefused, SlotBlocked
+from cdc import install, position
+from cdc.copying import snapshot
+from cdc.stream_errors import SlotBlocked
+from cdc.target.errors import ApplyMismatch, GuardRefused
 from tests.integration.cdc.stream.conftest import Pair, execute
 from tests.integration.cdc.stream.test_stream import assert_same
 

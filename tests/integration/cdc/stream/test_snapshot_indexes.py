@@ -10,10 +10,11 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from cdc import install, snapshot, snapshot_indexes
+from cdc import install
 from cdc.catalogue import Catalogue
+from cdc.copying import snapshot, snapshot_indexes
+from cdc.copying.errors import CopyRefused
 from cdc.projection import Table
-from cdc.stream_errors import CopyRefused
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
 from tests.integration.cdc.stream.scene import Scene, indexes, scene, writing
 from tests.support.postgres import PostgresServer

@@ -12,8 +12,9 @@ import threading
 import psycopg
 import pytest
 
-from cdc import snapshot
-from cdc.stream_errors import SnapshotRunning, SnapshotSuperseded, StreamError
+from cdc.copying import snapshot
+from cdc.copying.errors import SnapshotRunning, SnapshotSuperseded
+from cdc.stream_errors import StreamError
 from tests.integration.cdc.stream import copier
 from tests.integration.cdc.stream.conftest import execute
 from tests.integration.cdc.stream.scene import ROWS, UNIT, Scene, indexes, scene, writing

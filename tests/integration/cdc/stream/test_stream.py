@@ -9,12 +9,14 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from cdc import apply, snapshot, source
-from cdc.changes import Keepalive
+from cdc import servers
+from cdc.capture.changes import Keepalive
+from cdc.capture.slot_changes import SlotChanges
+from cdc.copying import snapshot
 from cdc.messages import Insert, Message
 from cdc.session import Pace
-from cdc.slot_changes import SlotChanges
 from cdc.spec import StreamState
+from cdc.target import apply
 from tests.integration.cdc.stream.conftest import Pair
 from tests.integration.cdc.stream.library import AS_MONOLITH, AS_SERVICE
 from tests.support.waiting import wait_until
@@ -253,7 +255,7 @@ def test_a_target_that_goes_while_a_session_begins_is_connected_to_again(
     copied: Pair, monkeypatch: pytest.MonkeyPatch, whose: str
 ) -> None:
     """A server that crashes does so between connecting and the first statement, too."""
-    connect = source.connect
+    connect = servers.connect
     ended: list[str] = []
 
     def connected(dsn: str, side: str, application: str) -> psycopg.Connection[tuple[object, ...]]:
@@ -263,7 +265,7 @@ def test_a_target_that_goes_while_a_session_begins_is_connected_to_again(
             copied.on_service("select pg_terminate_backend(%s, 5000)", made.info.backend_pid)
         return made
 
-    monkeypatch.setattr(source, "connect", connected)
+    monkeypatch.setattr(servers, "connect", connected)
     with copied.streaming():
         copied.on_monolith("insert into book (title) values ('once')")
         copied.caught_up()

@@ -9,7 +9,8 @@ from typing import Any
 
 import psycopg
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.copying import snapshot
 from cdc.projection import Column, Projection, Role, Table, quoted
 from cdc.spec import StreamSpec
 from tests.integration.cdc.stream.conftest import Pair, as_fig, execute, make_side

@@ -7,7 +7,8 @@ import random
 import psycopg
 import pytest
 
-from cdc.stream_errors import PoisonRow, SetUpError
+from cdc.stream_errors import SetUpError
+from cdc.target.errors import PoisonRow
 from tests.integration.cdc.types.conftest import MakeMirror
 from tests.integration.cdc.types.mirror import Mirror, copied
 

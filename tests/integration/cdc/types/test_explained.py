@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from cdc import skip
-from cdc.causes import Cause
+from cdc.comparing.causes import Cause
+from cdc.comparing.compare import compare
+from cdc.comparing.repair import explain
+from cdc.gate.exact import exact_pair
 from cdc.projection import Direction
-from cdc.repair import explain
-from cdc.stream_errors import PoisonRow
-from cdc.verify import compare
-from cdc.verify_gate import exact_pair
+from cdc.target import skip
+from cdc.target.errors import PoisonRow
 from tests.integration.cdc.types.conftest import MakeMirror
 from tests.integration.cdc.types.mirror import copied
 

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from cdc import install
-from cdc.stream_errors import SchemaChanged
+from cdc.message_errors import SchemaChanged
 from tests.integration.cdc.types.conftest import MakeMirror
 from tests.integration.cdc.types.mirror import Mirror, copied, plain
 

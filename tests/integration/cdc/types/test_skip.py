@@ -5,9 +5,11 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from cdc import skip, snapshot
-from cdc.skip import WHOLE_TRANSACTION
-from cdc.stream_errors import NothingToSkip, PoisonRow, RefusedChange
+from cdc.copying import snapshot
+from cdc.stream_errors import NothingToSkip, RefusedChange
+from cdc.target import skip
+from cdc.target.errors import PoisonRow
+from cdc.target.skip import WHOLE_TRANSACTION
 from tests.integration.cdc.types.conftest import MakeMirror
 from tests.integration.cdc.types.mirror import Mirror, copied
 

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 from psycopg import Connection
 
-from cdc.difference import SHOWN_CHARACTERS, Difference, Kind
+from cdc.comparing.compare import compare
+from cdc.comparing.difference import SHOWN_CHARACTERS, Difference, Kind
 from cdc.errors import CatalogueError, ComparisonFailed
 from cdc.lens import Lens
 from cdc.projection import Direction
-from cdc.verify import compare
 from tests.support.postgres import PostgresServer
 
 Sides = tuple[Connection[Any], Connection[Any]]
@@ -155,7 +155,7 @@ def test_equal_rows_are_equal_whatever_the_sessions_settings(sides: Sides) -> No
 
 
 def test_long_values_are_cut_where_they_differ() -> None:
-    from cdc.difference import cut
+    from cdc.comparing.difference import cut
 
     same = "s" * 1000
     one, other = cut(same + "1" + same, same + "2" + same)

@@ -11,10 +11,10 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from cdc import snapshot
+from cdc.copying import snapshot
 from cdc.errors import GateError
-from cdc.gate_exchange import Exchange
-from cdc.verify_gate import HOLD_SECONDS, exact_pair, request_channel
+from cdc.gate.exact import exact_pair
+from cdc.gate.exchange import HOLD_SECONDS, Exchange, request_channel
 from tests.integration.cdc.lens.shop import SEED, Shop, create_shop, execute, streaming, wait_until_caught_up
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import wait_until

@@ -8,11 +8,12 @@ from contextlib import ExitStack, contextmanager
 import psycopg
 import pytest
 
-from cdc import install, snapshot
+from cdc import install
+from cdc.comparing.compare import Report, compare
+from cdc.copying import snapshot
+from cdc.gate.exact import exact_pair
 from cdc.projection import Direction
 from cdc.spec import StreamSpec
-from cdc.verify import Report, compare
-from cdc.verify_gate import exact_pair
 from tests.integration.cdc.lens.shop import IMAGE, SEED, Shop, create_shop, streaming, wait_until_caught_up
 from tests.integration.cdc.verify.writers import MONOLITH, SERVICE, writing
 from tests.support.postgres import PostgresServer

@@ -9,12 +9,12 @@ import re
 import orjson
 import pytest
 
-from cdc import envelope_texts
-from cdc.envelope import Envelopes, Record
-from cdc.envelope_reader import EnvelopeReader, Where
-from cdc.envelope_rows import RowWriter, TableFacts
-from cdc.envelope_types import value_type
-from cdc.kafka_errors import MalformedEnvelope
+from cdc.debezium import envelope_texts
+from cdc.debezium.envelope import Envelopes, Record
+from cdc.debezium.envelope_reader import EnvelopeReader
+from cdc.debezium.envelope_rows import RowWriter, TableFacts
+from cdc.debezium.envelope_types import value_type
+from cdc.kafka.errors import MalformedEnvelope, Where
 from cdc.messages import UNCHANGED, Begin, Insert, LogicalMessage, OldRow, Relation, Row, SourceColumn, Update
 from tests.unit.cdc.kafka.test_envelope_values import AS_DEBEZIUM, CATALOGUE, OURS
 

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from cdc import envelope_texts, envelope_values
-from cdc.envelope_types import CatalogueType, value_type
+from cdc.debezium import envelope_texts, envelope_values
+from cdc.debezium.envelope_types import CatalogueType, value_type
 
 CATALOGUE = {
     20001: CatalogueType("e", labels=("sad", "so so"), name="mood"),

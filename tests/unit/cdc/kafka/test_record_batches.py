@@ -14,12 +14,12 @@ from kafka.errors import CorruptRecordError, MessageSizeTooLargeError
 from kafka.producer.record_accumulator import RecordAccumulator
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
-from cdc.kafka_transport import LARGEST
+from cdc.kafka.topic_batches import Acknowledgement, Batches, Wake
+from cdc.kafka.topic_format import HEADER
+from cdc.kafka.topic_reader import TopicRecord
+from cdc.kafka.topic_unpacking import PartitionRecords
+from cdc.kafka.transport import LARGEST
 from cdc.stream_errors import SetUpError
-from cdc.topic_batches import Acknowledgement, Batches, Wake
-from cdc.topic_format import HEADER
-from cdc.topic_reader import TopicRecord
-from cdc.topic_unpacking import PartitionRecords
 
 PLACE = TopicPartition("t", 3)
 LZ4 = 3

@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 import pytest
 
-from cdc.changes import Keepalive
-from cdc.envelope import Envelopes
-from cdc.envelope_reader import Where
-from cdc.envelope_rows import TableFacts
-from cdc.envelope_types import value_type
-from cdc.kafka_errors import MalformedEnvelope, TopicLost
+from cdc.capture.changes import Keepalive
+from cdc.debezium.envelope import Envelopes
+from cdc.debezium.envelope_rows import TableFacts
+from cdc.debezium.envelope_types import value_type
+from cdc.kafka.errors import MalformedEnvelope, TopicLost, Where
+from cdc.kafka.topic_reader import Place, TopicReader, TopicRecord
+from cdc.kafka.topic_writer import Outgoing, TopicWriter
 from cdc.messages import (
     UNCHANGED,
     Begin,
@@ -28,8 +29,6 @@ from cdc.messages import (
     Update,
 )
 from cdc.position import Identity
-from cdc.topic_reader import Place, TopicReader, TopicRecord
-from cdc.topic_writer import Outgoing, TopicWriter
 
 IDENTITY = Identity("7", 1, "slot")
 RELATION = Relation(5, "public", "t", "d", (SourceColumn("id", 20, -1, True), SourceColumn("a", 25, -1, False)))

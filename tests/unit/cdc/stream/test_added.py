@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cdc.added import fitting
 from cdc.messages import Relation, SourceColumn
 from cdc.projection import Column, Projection, Role, Table
+from cdc.target.added import fitting
 
 BOOK, VOLUME, SHELF = Table("public", "book"), Table("public", "volume"), Table("public", "shelf")
 TO_VOLUME = Projection(BOOK, VOLUME, (("id", "id"),), (Column("id", ("id",), "{id}"),), Role.PRIMARY, ())

@@ -6,7 +6,8 @@ import pytest
 
 from cdc.attempts import Attempt, after
 from cdc.projection import Table
-from cdc.stream_errors import PoisonRow, RefusedChange
+from cdc.stream_errors import RefusedChange
+from cdc.target.errors import PoisonRow
 
 ONE, OTHER = Table("public", "one"), Table("public", "other")
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from cdc.causes import Cause, Facts, Writer, name
-from cdc.difference import Difference, Kind
+from cdc.comparing.causes import Cause, Facts, Writer, name
+from cdc.comparing.difference import Difference, Kind
 from cdc.projection import Table
 
 COLUMN = Difference(Table("public", "t"), (("id", "1"),), "a", Kind.DIFFERS, "1", "2")

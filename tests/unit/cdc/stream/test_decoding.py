@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import cdc
 from cdc import decoding, messages, pgoutput
+from cdc.message_errors import MalformedMessage
 from cdc.messages import Message
-from cdc.stream_errors import MalformedMessage
 from tests.unit.cdc.stream import wire
 
 CAN_COMPILE = (

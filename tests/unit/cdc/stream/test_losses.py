@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from cdc import losses
-from cdc.budget import Budget, SlotFigures, Verdict, judge, limit
+from cdc.capture import losses
+from cdc.capture.budget import Budget, SlotFigures, Verdict, judge, limit
+from cdc.capture.losses import Standing, forks, loss_of, require_same
 from cdc.control import TRANSITIONS, Event, Phase
-from cdc.losses import Standing, forks, loss_of, require_same
 from cdc.position import Identity, Position
 from cdc.stream_errors import NotSetUp, StreamIdentityChanged
 from migration_plan.restarts import AFTER_LOSS

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from cdc.parking import key_params
 from cdc.projection import Column, Table
-from cdc.statements import Cell, Op, Shape, statement
+from cdc.target.parking import key_params
+from cdc.target.statements import Cell, Op, Shape, statement
 
 TABLE = Table("public", "book")
 ID = Cell(Column("id", ("id",), "{id}"), "bigint")

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdc import decoding, messages, pgoutput
+from cdc.message_errors import MalformedMessage
 from cdc.messages import UNCHANGED, Message, OldRow
-from cdc.stream_errors import MalformedMessage
 from tests.unit.cdc.stream import wire
 
 Decode = Callable[[bytes], Message]

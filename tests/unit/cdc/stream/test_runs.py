@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cdc.projection import Column, Table
-from cdc.runs import Batch, Change, Runs
-from cdc.statements import Cell, Op, Shape, statement
+from cdc.target.runs import Batch, Change, Runs
+from cdc.target.statements import Cell, Op, Shape, statement
 
 BOOK, LOAN = Table("public", "book"), Table("public", "loan")
 ID, TITLE = Cell(Column("id", ("id",), "{id}"), "bigint"), Cell(Column("title", ("title",), "{title}"), "text")

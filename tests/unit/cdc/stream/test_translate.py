@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
+from cdc.message_errors import MalformedMessage, SchemaChanged, UnmappedTable, UnsentValue
 from cdc.messages import UNCHANGED, Begin, Commit, Row
 from cdc.pgoutput import decode
 from cdc.projection import Column, Projection, Role, Table
-from cdc.runs import Batch
 from cdc.spec import StreamSpec
-from cdc.statements import Op
-from cdc.stream_errors import MalformedMessage, SchemaChanged, UnmappedTable, UnsentValue
-from cdc.transaction import Statement
-from cdc.translate import Translator
+from cdc.target.runs import Batch
+from cdc.target.statements import Op
+from cdc.target.transaction import Statement
+from cdc.target.translate import Translator
 from tests.unit.cdc.stream import wire
 
 BOOK, SHELF, VOLUME = Table("public", "book"), Table("public", "shelf"), Table("public", "volume")

@@ -1,0 +1,1 @@
+"""At a source: its slot, its messages, what its log may cost, and whether a stream can go on from where it was."""

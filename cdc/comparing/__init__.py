@@ -1,0 +1,1 @@
+"""Both sides row by row: what differs, why, and put right."""

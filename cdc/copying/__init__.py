@@ -1,0 +1,1 @@
+"""Rows as they are, copied: a stream's first snapshot, and rows copied again while it runs."""

@@ -1,0 +1,1 @@
+"""Debezium's envelopes: messages of pgoutput to JSON, and back."""

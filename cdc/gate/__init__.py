@@ -1,0 +1,1 @@
+"""A running stream that stands still at an exact point, asked for by another process."""

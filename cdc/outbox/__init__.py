@@ -1,0 +1,1 @@
+"""Events: inserts of a domain's outbox table go to RabbitMQ."""
