@@ -125,7 +125,7 @@ def _enroll(parts: Parts, side: Side, row: Row) -> None:
     deadline = time.monotonic() + limits.patience
     while True:
         try:
-            parts.sides[side].enroll(parts.domain, row.state, row.epoch, tables, limits.fence_lock)
+            parts.sides[side].enroll(parts.domain, row.state, row.epoch, tables, limits.fence_lock, is_known=True)
             return
         except TablesBusy:
             if time.monotonic() > deadline:

@@ -181,9 +181,12 @@ def _next_epoch(parts: Parts) -> int:
 
 
 def _enroll(parts: Parts, side: Side, state: str, epoch: int) -> None:
-    tables = [table.quoted for table in parts.plan.lens.tables(side)]
+    """A row that is there, of an attempt that died, stays as it is."""
+    tables, lock = [table.quoted for table in parts.plan.lens.tables(side)], parts.plan.limits.fence_lock
+    if (row := parts.sides[side].row(parts.domain)) is not None:
+        state, epoch = row.state, row.epoch
     _patiently(
-        parts, lambda: parts.sides[side].enroll(parts.domain, state, epoch, tables, parts.plan.limits.fence_lock)
+        parts, lambda: parts.sides[side].enroll(parts.domain, state, epoch, tables, lock, is_known=row is not None)
     )
 
 

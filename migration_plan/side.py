@@ -169,12 +169,15 @@ class SideDatabase(SideSession):
             [domain, read.state, read.epoch, epoch, list(tops), list(tops.values()), _ms(lock)],
         )
 
-    def enroll(self, domain: str, state: str, epoch: int, tables: Sequence[str], lock: float) -> Row:
-        """The domain's row, table list and triggers on this side; a row that is there stays as it is."""
+    def enroll(
+        self, domain: str, state: str, epoch: int, tables: Sequence[str], lock: float, is_known: bool = False
+    ) -> Row:
+        """Row, table list and triggers on this side. StaleEpoch if there is another row, or (`is_known`: one was read)
+        none any more, as after a restore."""
         return self._move_row(
             domain,
-            "select * from fig.enroll(%s, %s, %s, %s, %s::regclass[], %s)",
-            [domain, self.side, state, epoch, list(tables), _ms(lock)],
+            "select * from fig.enroll(%s, %s, %s, %s, %s::regclass[], %s, %s)",
+            [domain, self.side, state, epoch, list(tables), _ms(lock), is_known],
         )
 
     def dismiss(self, domain: str, lock: float) -> None:

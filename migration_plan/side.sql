@@ -399,15 +399,25 @@ begin
     perform fig.fence_tables(p_domain, here.state <> 'owner', p_lock_ms);
 end $$;
 
--- Enroll: the row, the list of tables, the triggers (disarmed on the owner, armed elsewhere).
+-- Enroll: the row, the list of tables, the triggers (disarmed on the owner, armed elsewhere). The row is a new one, or,
+-- where one was read (p_is_known), still as it was: a side that was restored meanwhile to a time before it, or with
+-- another one, does not get to own by a reading that is over.
+drop function if exists fig.enroll(text, text, text, bigint, regclass[], int);
 create or replace function fig.enroll(
-    p_domain text, p_side text, p_state text, p_epoch bigint, p_tables regclass[], p_lock_ms int
+    p_domain text, p_side text, p_state text, p_epoch bigint, p_tables regclass[], p_lock_ms int,
+    p_is_known boolean default false
 ) returns fig.domain language plpgsql set search_path = pg_catalog as $$
 declare
     here fig.domain;
 begin
-    insert into fig.domain (domain, side, state, epoch) values (p_domain, p_side, p_state, p_epoch) on conflict do nothing;
+    if not p_is_known then
+        insert into fig.domain (domain, side, state, epoch) values (p_domain, p_side, p_state, p_epoch)
+            on conflict do nothing;
+    end if;
     here := fig.row_for_update(p_domain, p_lock_ms);
+    if here.state is distinct from p_state or here.epoch <> p_epoch then
+        perform fig.stale(p_domain, here);
+    end if;
     execute format('create sequence if not exists fig.%I', 'refused_' || p_domain);
     execute format('grant usage on sequence fig.%I to public', 'refused_' || p_domain);
     insert into fig.domain_table (relation, domain)
@@ -443,7 +453,11 @@ language plpgsql set search_path = pg_catalog as $$
 declare
     here fig.domain;
 begin
-    here := fig.enroll('fig_rehearsal', 'monolith', 'owner', 1, array['fig.rehearsal']::regclass[], p_lock_ms);
+    insert into fig.domain (domain, side, state, epoch) values ('fig_rehearsal', 'monolith', 'owner', 1)
+        on conflict do nothing;
+    here := fig.row_for_update('fig_rehearsal', p_lock_ms);
+    here := fig.enroll(here.domain, here.side, here.state, here.epoch, array['fig.rehearsal']::regclass[], p_lock_ms,
+                       true);
     here := fig.fence('fig_rehearsal', here.epoch, p_lock_ms, '[]');
     perform fig.marker_applied(here.epoch, 'fig_rehearsal', here.marker);
     here := fig.unfence('fig_rehearsal', here.epoch, p_lock_ms);

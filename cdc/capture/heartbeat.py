@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psycopg
 
@@ -17,6 +19,7 @@ from cdc.stream_errors import StreamError
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 1.0
+_LAST_BEAT_SECONDS = 1.0
 
 
 class Heartbeat:
@@ -26,6 +29,7 @@ class Heartbeat:
         self._spec = spec
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"heartbeat {spec.name}", daemon=True)
+        self._wire: socket.socket | None = None
 
     def __enter__(self) -> Heartbeat:
         if self._spec.heartbeat:
@@ -35,7 +39,16 @@ class Heartbeat:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         if self._thread.is_alive():
+            self._thread.join(_LAST_BEAT_SECONDS)
+            self._hang_up()
             self._thread.join()
+
+    def _hang_up(self) -> None:
+        """A beat under way may wait for a standby of the source, or for a source that is frozen: for as long as that
+        takes. Whether it is counted does not matter: nothing was made of it yet."""
+        if self._wire is not None:
+            with suppress(OSError):  # It has ended meanwhile.
+                self._wire.shutdown(socket.SHUT_RDWR)
 
     def _run(self) -> None:
         complained = False
@@ -43,7 +56,7 @@ class Heartbeat:
             try:
                 self._beat()
             except (StreamError, psycopg.Error) as error:
-                if not complained:
+                if not complained and not self._stop.is_set():
                     _log.warning("stream %s: no heartbeat: %s", self._spec.name, said(error))
                 complained = True
                 self._stop.wait(_RETRY_SECONDS)
@@ -56,6 +69,7 @@ class Heartbeat:
         with (
             servers.connect(self._spec.source_dsn, "source", f"fig-heartbeat {self._spec.name}") as connection,
             closing(Counting(self._spec, connection)) as counting,
+            closing(socket.socket(fileno=os.dup(connection.fileno()))) as self._wire,
         ):
             while not self._stop.wait(self._spec.heartbeat):
                 connection.execute("select pg_logical_emit_message(true, 'fig', %s)", [message], prepare=True)

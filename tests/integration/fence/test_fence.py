@@ -110,6 +110,28 @@ def test_a_side_is_stopped_only_as_it_was_read(owner_side: FencedSide):
     assert str(side.stop(DOMAIN, "owner", 3, LOCK)) == "standby at epoch 3"
 
 
+TABLES = ["public.book", "public.loan"]
+
+
+def test_a_side_is_enrolled_only_as_it_was_read(owner_side: FencedSide):
+    """Between the reading and the enrolment it may have been restored to another time, or to one before its domain."""
+    side, read = owner_side.side, owner_side.side.row(DOMAIN)
+    assert read is not None
+    assert side.enroll(DOMAIN, read.state, read.epoch, TABLES, 1.0, is_known=True) == read
+    for change in ("state = 'standby'", "epoch = epoch + 1"):
+        with owner_side.connect("fig") as fig:
+            fig.execute(f"update fig.domain set {change}".encode())
+        for is_known in (True, False):
+            with pytest.raises(StaleEpoch):
+                side.enroll(DOMAIN, read.state, read.epoch, TABLES, 1.0, is_known)
+    with owner_side.connect("fig") as fig:
+        fig.execute("delete from fig.domain")
+    with pytest.raises(StaleEpoch, match="not enrolled"):
+        side.enroll(DOMAIN, read.state, read.epoch, TABLES, 1.0, is_known=True)
+    assert side.row(DOMAIN) is None, "nobody owns by a reading that is over"
+    assert side.enroll(DOMAIN, "standby", 7, TABLES, 1.0) == Row(Side.MONOLITH, "standby", 7, None)
+
+
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])
 def test_a_snapshot_from_before_the_fence_does_not_get_past_it(owner_side: FencedSide, level: str):
     with owner_side.connect() as app:

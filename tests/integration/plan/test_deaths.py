@@ -11,7 +11,7 @@ import pytest
 
 from migration_plan import acceptance, adoption, ejection, leasing
 from migration_plan.controller import Controller, Watch
-from migration_plan.errors import LeaseLost
+from migration_plan.errors import LeaseLost, StaleEpoch
 from migration_plan.half_done import ADOPTION, half_done, last_begun
 from migration_plan.lifecycle import OWNER, Row, Side, Stage
 from migration_plan.parts import read_rows
@@ -117,12 +117,28 @@ def add_label(plan: dict[str, Any]) -> None:
     plan["tables"].append({"monolith": "public.label", "service": {"public.label": {"id": "id", "text": "text"}}})
 
 
+def expect_that_a_side_without_its_row_is_not_enrolled_again(world: World) -> None:
+    """It is restored, to before its domain came, after its row was read."""
+    row = rows(world)[Side.SERVICE]
+
+    def restore(at: str) -> None:
+        if at == "announced":
+            execute(world.dsns["service"], "delete from fig.domain")
+
+    with world.parts() as parts:
+        with pytest.raises(StaleEpoch):
+            acceptance.accept(parts, print, restore)
+        assert parts.sides[Side.SERVICE].row("parcels") is None
+        parts.sides[Side.SERVICE].enroll("parcels", row.state, row.epoch, ["public.parcel"], 1.0)
+
+
 def test_an_acceptance_that_dies_again_and_again_names_in_the_end_every_table_that_has_joined(world: World) -> None:
     world.bring_to(Stage.SYNC)
     for side in Side:
         ddl = f"set role owner; create table label (id bigint primary key, text text); {GRANTS}"
         execute(world.dsns[side], ddl)
     world.change_plan(add_label)
+    expect_that_a_side_without_its_row_is_not_enrolled_again(world)
     fenced = False
     for number, checkpoint in enumerate(acceptance.CHECKPOINTS):
         kill(world, checkpoint, "accept", "parcels")

@@ -90,6 +90,11 @@ def test_a_taker_that_fails_over_between_release_and_grant_owns_all_the_same(
     with controller(world):
         wait_until(lambda: state(world, "service").startswith("owner"), 60, "the service owns", every=0.2)
         assert execute(world.dsns["service"], "select 1 from parcel where id = 61")
+        # What the monolith has heard of the service's log goes further than that does now: were there rows in it?
+        wait_until(lambda: stream_states(world)["to_monolith"] == "waiting", 30, "a person has to look", every=0.2)
+        [follow] = world.json("sync", "status", "parcels")["next_steps"]
+        assert follow == "fig sync snapshot parcels --direction to_monolith"
+        assert world.fig(*follow.split()[1:]).returncode == 0
         write(world, "service", 62)
         wait_until_same(world)
         wait_until_streaming(world)

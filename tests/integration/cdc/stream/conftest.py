@@ -107,6 +107,7 @@ class Pair:
         finally:
             running.stop.set()
             running.thread.join(20)
+            assert not running.thread.is_alive(), "the stream does not stop"
             if running.error is not None:
                 raise running.error
 
