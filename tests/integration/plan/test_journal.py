@@ -10,6 +10,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from migration_plan.errors import JournalUnreachable
 from migration_plan.journal import Journal
 from migration_plan.journal_chain import verify_chain
 from tests.support.postgres import PostgresServer
@@ -50,6 +51,28 @@ def written(journal: Journal) -> Journal:
     for number in range(6):
         journal.record("parcels", "intent", number, uuid4(), text='ü " \\', number=1.50)
     return journal
+
+
+def test_what_is_recorded_at_once_is_there_wholly_or_not_at_all(journal: Journal, dsn: str) -> None:
+    with journal.at_once():
+        journal.record("parcels", "held", 1)
+        with psycopg.connect(dsn) as other:
+            assert other.execute("select count(*) from fig.journal").fetchone() == (0,)
+        journal.record("parcels", "done", 1)
+    with pytest.raises(JournalUnreachable):
+        record_over_a_lost_session(journal, dsn)
+    assert [entry.kind for entry in journal.entries("parcels")] == ["held", "done"]
+
+
+def record_over_a_lost_session(journal: Journal, dsn: str) -> None:
+    with journal.at_once():
+        journal.record("parcels", "held", 2)
+        with psycopg.connect(dsn, autocommit=True) as other:
+            other.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+                " and pid <> pg_backend_pid()"
+            )
+        journal.record("parcels", "done", 2)
 
 
 def behind_our_back(dsn: str, *statements: str) -> None:
