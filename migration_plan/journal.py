@@ -6,8 +6,7 @@ The lease keeps two controllers from working at once; safety does not depend on 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -17,6 +16,7 @@ from migration_plan.entries import ContractRun, Entry, Verification
 from migration_plan.errors import LeaseHeld, StaleEpoch
 from migration_plan.journal_connection import JournalConnection
 from migration_plan.lifecycle import Stage
+from migration_plan.spans import Told
 
 _ENTRIES: LiteralString = (
     "select id, at, domain, switch, kind, epoch, actor, detail, host(address) as address, reason"
@@ -39,12 +39,17 @@ class Journal(JournalConnection):
                 [at, domain, switch, kind, epoch, self.actor, self.reason or None, json.dumps(detail, default=str)],
             )
 
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """What one thread records in this block is durable together, at its end, or not at all: one flush for all of
-        it, where the databases of other domains wait for the same disk."""
-        with self.session() as connection, connection.transaction():
-            yield
+    def record_all(self, domain: str, epoch: int, switch: UUID, outcomes: Sequence[Told]) -> None:
+        """Append the outcomes of one switch: durable together when this returns, or none of them. One statement, for
+        other threads use the same session, and one flush, for others' databases wait for the same disk."""
+        lines = [{"at": one.at, "kind": one.kind, "detail": dict(one.detail)} for one in outcomes]
+        with self.session() as connection:
+            connection.execute(
+                "insert into fig.journal (at, domain, switch, kind, epoch, actor, reason, detail)"
+                " select (line ->> 'at')::timestamptz, %s, %s, line ->> 'kind', %s, %s, %s, line -> 'detail'"
+                " from jsonb_array_elements(%s::jsonb) with ordinality as lines (line, number) order by number",
+                [domain, switch, epoch, self.actor, self.reason or None, json.dumps(lines, default=str)],
+            )
 
     def entries(self, domain: str | None, last: int = 50) -> list[Entry]:
         """The newest lines of a domain, or of all of them, oldest first."""

@@ -31,6 +31,7 @@ from migration_plan.forecast import Cost, forecast_of
 from migration_plan.gates import gates_of
 from migration_plan.journal import Lease
 from migration_plan.judgement import Judgement
+from migration_plan.leasing import kept_up
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Act, Row, Side, Stage, next_stage
 from migration_plan.parts import STAGES_WITH_WORK, Parts, no_checkpoint, read_rows
 from migration_plan.preparation import (
@@ -149,7 +150,8 @@ class Mover:
                 journal.demand(Role.ADMIN, "advance to retired")
                 left = retirement.retire(self.parts, move.owner, self.say, self.checkpoint)
                 return replace(result, leftovers=tuple(left))
-            self._pass_gates(move, force)
+            with kept_up(lease):  # Looking at everything may take longer than a lease lasts.
+                self._pass_gates(move, force)
             if move.act is not Act.SWITCH:
                 self._change_stage(move, move.owner, lease)
                 return result

@@ -337,11 +337,7 @@ class Switch:
     def _close(self, kind: str, **detail: object) -> None:
         self._note(kind, **detail)
         try:
-            with self.parts.journal.at_once():
-                for one in self._events:
-                    self.parts.journal.record(
-                        self.parts.domain, one.kind, self.epoch + 1, self.id, one.at, **one.detail
-                    )
+            self.parts.journal.record_all(self.parts.domain, self.epoch + 1, self.id, self._events)
         except JournalUnreachable as error:
             self.say(f"the outcome is not in the journal yet (the controller will write it): {error}")
         facts = {"domain": self.parts.domain, "giver": self.giver, "taker": self.taker, "epoch": self.epoch + 1}

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import psycopg
 import pytest
 
-from migration_plan.errors import JournalUnreachable
 from migration_plan.journal import Journal
 from migration_plan.journal_chain import verify_chain
+from migration_plan.spans import Told
 from tests.support.postgres import PostgresServer
 
 # As journals were made before they were chained.
@@ -53,26 +55,15 @@ def written(journal: Journal) -> Journal:
     return journal
 
 
-def test_what_is_recorded_at_once_is_there_wholly_or_not_at_all(journal: Journal, dsn: str) -> None:
-    with journal.at_once():
-        journal.record("parcels", "held", 1)
-        with psycopg.connect(dsn) as other:
-            assert other.execute("select count(*) from fig.journal").fetchone() == (0,)
-        journal.record("parcels", "done", 1)
-    with pytest.raises(JournalUnreachable):
-        record_over_a_lost_session(journal, dsn)
-    assert [entry.kind for entry in journal.entries("parcels")] == ["held", "done"]
-
-
-def record_over_a_lost_session(journal: Journal, dsn: str) -> None:
-    with journal.at_once():
-        journal.record("parcels", "held", 2)
-        with psycopg.connect(dsn, autocommit=True) as other:
-            other.execute(
-                "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
-                " and pid <> pg_backend_pid()"
-            )
-        journal.record("parcels", "done", 2)
+def test_the_outcomes_of_a_switch_are_there_in_their_order_or_none_of_them_is(journal: Journal) -> None:
+    switch, now = uuid4(), datetime.now(UTC)
+    steps = [Told(now - timedelta(seconds=5 - number), kind, {"n": number}) for number, kind in enumerate("abcde")]
+    journal.record_all("parcels", 2, switch, steps)
+    with pytest.raises(psycopg.errors.NotNullViolation):
+        journal.record_all("parcels", 4, switch, [*steps, replace(steps[0], kind=None)])  # type: ignore[arg-type]
+    found = [(entry.at, entry.kind, entry.detail, entry.epoch, entry.switch) for entry in journal.entries("parcels")]
+    assert found == [(one.at, one.kind, one.detail, 2, switch) for one in steps]
+    assert verify_chain(journal).breaks == ()
 
 
 def behind_our_back(dsn: str, *statements: str) -> None:
