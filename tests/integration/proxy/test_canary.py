@@ -46,6 +46,20 @@ def figure(world, name, labels=""):
     return world.figure(f'{name}{{domain="catalog"{labels}}}')
 
 
+def settled(world, series):
+    """The figure once the requests of earlier tests are in it: a worker keeps its lines for 0.1 s at most."""
+    seen, since = world.figure(series), time.monotonic()
+
+    def stands() -> bool:
+        nonlocal seen, since
+        if (now := world.figure(series)) != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since > 0.3
+
+    wait_until(stands, 5, "the figure stands still", every=0.05)
+    return seen
+
+
 def test_as_many_users_as_asked_for_are_in_and_a_larger_share_only_adds_some(world):
     visitors: list[str] = [visitor(n) for n in range(1000)]
     before: set[str] = set()
@@ -182,7 +196,7 @@ def test_an_error_of_the_service_becomes_the_owners_answer_and_is_counted_as_the
     begin(world, 10_000)
     user = with_cookies(world, fig_visitor=visitor(1))
     series = 'fig_proxy_requests_total{domain="catalog",side="service",method="read",status="2xx"}'
-    failed, asked = figure(world, "fig_proxy_canary_fallbacks_total", ',reason="failed"'), world.figure(series)
+    failed, asked = figure(world, "fig_proxy_canary_fallbacks_total", ',reason="failed"'), settled(world, series)
     for status in (500, 502, 503, 504):
         world.catalog.behaviour = world.catalog_two.behaviour = lambda _, status=status: Answer(status, b"oops")
         answer = user.get(PATH, headers={"X-Test-Key": str(status)})
