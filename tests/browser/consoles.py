@@ -112,6 +112,16 @@ def always_somebody_writing(dsn: str) -> Iterator[None]:
         thread.join(30)
 
 
+def somebody_has_read(stack: Stack, number: int = 20) -> None:
+    """So many reads of the catalog are in the proxy's log, which it writes with a delay."""
+    path = "/api/catalog/products?limit=7"
+    with httpx.Client(base_url=stack.env["FIG_PUBLIC_URL"], trust_env=False) as visitor:
+        for _ in range(number):
+            visitor.get(path).raise_for_status()
+    log = stack.state / "nginx" / "access.json"
+    wait_until(lambda: log.read_text().count(path.partition("?")[0]) >= number, 20, "the reads are in the log")
+
+
 def found_in_shadow(stack: Stack) -> None:
     """What the comparer would write after 400 comparisons of each route, three of which differ."""
     sums = Sums()

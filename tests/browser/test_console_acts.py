@@ -15,6 +15,7 @@ from tests.browser.consoles import (
     found_in_shadow,
     is_refused_after_ten_guesses,
     kill_worker,
+    somebody_has_read,
 )
 from tests.support.waiting import wait_until
 
@@ -228,6 +229,7 @@ def test_a_rehearsal_whose_process_dies_says_so_and_can_be_begun_again_and_stopp
 def test_a_rehearsal_is_ordered_followed_and_reported(stack, catalog, operators):
     ada = operators("Ada")
     ada.enters(stack)
+    somebody_has_read(stack)
     ada.does("catalog", "Rehearse", "before we move")
     expect(ada.page.locator("#run .run-head .chip")).not_to_have_text("under way", timeout=600_000)
     ada.sees_it_end()
