@@ -10,28 +10,40 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
-from tests.support.stack import PROJECT, Stack
+from tests.support.stack import PROJECT
 
 SHOWN_BASE = 7400
 """Pages show the ports of a stack that somebody starts without more."""
 
-_PATIENCE = 180.0
 _END = "\x1eended "
 
 
-class Terminal:
-    """A bash in the project's folder; ports and folders are those of `stack`, and read as those of the pages."""
+class Place(Protocol):
+    """Where the commands of a terminal find their stack."""
 
-    def __init__(self, stack: Stack, front: list[Path]) -> None:
-        self._stack = stack
+    @property
+    def state(self) -> Path: ...
+    @property
+    def base(self) -> int: ...
+    @property
+    def env(self) -> dict[str, str]: ...
+
+
+class Terminal:
+    """A bash in the project's folder, or a clone of it; ports and folders are those of `stack`, and read as those of
+    the pages."""
+
+    def __init__(self, stack: Place, front: list[Path], folder: Path = PROJECT, patience: float = 180.0) -> None:
+        self._stack, self._folder, self._patience = stack, folder, patience
         environment: Mapping[str, str] = {
             **{k: v for k, v in stack.env.items() if k not in ("FIG_CONTRACT_AGE",)},
             "PATH": ":".join([*map(str, front), os.environ["PATH"]]),
             "COLUMNS": "120", "LC_ALL": "C.UTF-8", "PS1": "",
         }  # fmt: skip
         self._bash = subprocess.Popen(
-            ["bash", "--norc", "--noprofile"], cwd=PROJECT, env=dict(environment), stdin=subprocess.PIPE,
+            ["bash", "--norc", "--noprofile"], cwd=folder, env=dict(environment), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
 
@@ -52,14 +64,14 @@ class Terminal:
 
     def _read(self, command: str) -> tuple[str, int]:
         assert self._bash.stdout is not None
-        found, until = b"", time.monotonic() + _PATIENCE
+        found, until = b"", time.monotonic() + self._patience
         while True:
             ended = re.search(re.escape(_END.encode()) + rb"(\d+)\n", found)
             if ended:
                 return found[: ended.start()].decode(), int(ended[1])
             left = until - time.monotonic()
             if left <= 0 or not select.select([self._bash.stdout], [], [], left)[0]:
-                raise TimeoutError(f"{command}: not done after {_PATIENCE} s; until then:\n{found.decode()}")
+                raise TimeoutError(f"{command}: not done after {self._patience} s; until then:\n{found.decode()}")
             part = os.read(self._bash.stdout.fileno(), 65536)
             if not part:
                 raise ConnectionError(f"{command}: the terminal is gone; until then:\n{found.decode()}")
@@ -79,4 +91,4 @@ class Terminal:
         text = re.sub(
             rf"\b{base // 100}\d\d\b", lambda m: str(int(m[0]) - base + SHOWN_BASE), text.replace("\r", "")
         )  # A base is a multiple of 100.
-        return text.replace(str(self._stack.state), "var/local").replace(f"{PROJECT}/", "")
+        return text.replace(str(self._stack.state), "var/local").replace(f"{self._folder}/", "")
