@@ -15,8 +15,8 @@ from importlib.resources import files
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from migration_plan.figures import Asker, StreamCollector
 from migration_plan.monitoring.domain_figures import DomainCollector, Watcher
+from migration_plan.streaming.figures import Asker, StreamCollector
 from proxy.app_figures import AppFigures
 
 LABELS: Mapping[str, str] = {
