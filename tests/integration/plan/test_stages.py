@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import psycopg
 import pytest
+import yaml
 
-from migration_plan import steering
+from migration_plan import preparation, steering
 from migration_plan.controller import Controller, Watch
 from migration_plan.dry_run import dry_run
 from migration_plan.errors import PreflightRefused
@@ -96,6 +100,51 @@ def test_force_passes_an_old_verification_and_no_fence(world: World) -> None:
         entry = mover.parts.journal.last("parcels", "forced")
     assert entry is not None
     assert [gate["name"] for gate in entry.detail["gates"]] == ["verification-age"]
+
+
+@contextmanager
+def a_second_proxy_that_is_gone(world: World) -> Iterator[None]:
+    """The settings name it, and nothing answers there."""
+    before = world.settings.read_text()
+    settings = yaml.safe_load(before)
+    [there] = settings["proxies"]
+    gone = {**there, "name": "gone", "folder": str(world.settings.parent / "gone")}
+    world.settings.write_text(yaml.safe_dump({**settings, "proxies": [there, gone]}))
+    try:
+        yield
+    finally:
+        world.settings.write_text(before)
+
+
+def test_a_switch_is_forced_past_a_proxy_that_is_gone_and_the_others_follow(world: World) -> None:
+    world.bring_to(Stage.SERVICE)
+    with a_second_proxy_that_is_gone(world), world.mover() as mover:
+        with pytest.raises(PreflightRefused) as refused:
+            mover.move(forward=False)
+        assert [one.code for one in refused.value.refusals] == ["proxy-silent"]
+        assert "--force REASON passes proxies" in refused.value.next_step
+        done = mover.move(forward=False, force="its machine is gone")
+        assert done.switch is not None
+        assert (done.after, mover.parts.proxies[0].routes()["parcels"].owner) == (Stage.SYNC, "monolith")
+        entry = mover.parts.journal.last("parcels", "forced")
+    assert entry is not None
+    assert [gate["figure"] for gate in entry.detail["gates"]] == ["1 of 2 answer"]
+
+
+def test_no_domain_is_given_away_without_its_way_back_not_even_by_force(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream back runs, and cannot apply: whoever holds its position's row is in its way."""
+    monkeypatch.setattr(preparation, "probe_streams", partial(preparation.probe_streams, within=0.5))
+    world.bring_to(Stage.CANARY)
+    with psycopg.connect(world.dsns["monolith"]) as blocker, world.mover() as mover:
+        blocker.execute("select from fig.position where stream = 'parcels_to_monolith' for update")
+        with pytest.raises(PreflightRefused, match="no probe has come through stream parcels_to_monolith") as refused:
+            mover.move(forward=True, force="hurry")
+        blocker.rollback()
+        assert [one.code for one in refused.value.refusals] == ["stream-unproven"]
+        assert mover.parts.journal.stage("parcels") is Stage.CANARY
+        assert read_rows(mover.parts)[Side.MONOLITH].state == "owner"  # type: ignore[union-attr]
 
 
 def test_differences_are_never_forced(world: World) -> None:
