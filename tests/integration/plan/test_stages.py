@@ -135,8 +135,8 @@ def test_no_domain_is_given_away_without_its_way_back_not_even_by_force(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stream back runs, and cannot apply: whoever holds its position's row is in its way."""
-    monkeypatch.setattr(preparation, "probe_streams", partial(preparation.probe_streams, within=0.5))
     world.bring_to(Stage.CANARY)
+    monkeypatch.setattr(preparation, "probe_streams", partial(preparation.probe_streams, within=0.5))
     with psycopg.connect(world.dsns["monolith"]) as blocker, world.mover() as mover:
         blocker.execute("select from fig.position where stream = 'parcels_to_monolith' for update")
         with pytest.raises(PreflightRefused, match="no probe has come through stream parcels_to_monolith") as refused:
