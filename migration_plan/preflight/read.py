@@ -15,8 +15,8 @@ from psycopg.rows import dict_row
 from cdc.copying.snapshot_indexes import missing_key
 from cdc.pooled import is_pooled
 from cdc.projection import Table
+from migration_plan.configuration.plan import Plan
 from migration_plan.lifecycle import Side
-from migration_plan.plan import Plan
 from migration_plan.preflight import facts
 
 

@@ -12,13 +12,13 @@ import psycopg
 import pytest
 import yaml
 
-from migration_plan import preparation, steering
-from migration_plan.controller import Controller, Watch
-from migration_plan.dry_run import dry_run
 from migration_plan.errors import PreflightRefused
-from migration_plan.forecast import Cost
 from migration_plan.lifecycle import Act, Side, Stage
+from migration_plan.moving.dry_run import dry_run
+from migration_plan.moving.forecast import Cost
 from migration_plan.parts import Parts, read_rows
+from migration_plan.recovering.controller import Controller, Watch
+from migration_plan.sync import preparation, steering
 from tests.integration.plan.conftest import World
 from tests.support.waiting import wait_until
 
