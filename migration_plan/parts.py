@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cdc.kafka.transport import KafkaTransport
 from cdc.projection import Table
@@ -58,6 +58,10 @@ class Parts:
             database.close()
         self.journal.close()
 
+    def without_silent_proxies(self) -> Parts:
+        """With the proxies that answer now. The controller tells the others where things stand once they are back."""
+        return replace(self, proxies=[proxy for proxy in self.proxies if _answers(proxy)])
+
     def stream_to(self, side: Side) -> str:
         return f"{self.domain}_to_{side}"
 
@@ -103,6 +107,14 @@ class Parts:
                 proxy.release(self.domain, epoch)
             except (ProxyUnreachable, RouteRefused):
                 continue
+
+
+def _answers(proxy: ProxyClient) -> bool:
+    try:
+        proxy.routes()
+    except ProxyUnreachable:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -146,19 +146,22 @@ class Mover:
                 left = retirement.retire(self.parts, move.owner, self.say, self.checkpoint)
                 return replace(result, leftovers=tuple(left))
             with kept_up(lease):  # Looking at everything may take longer than a lease lasts.
-                self._pass_gates(move, force)
+                parts = self._pass_gates(move, force)
             if move.act is not Act.SWITCH:
                 self._change_stage(move, move.owner, lease)
                 return result
-            done = self._switch(move.owner, lease)
+            done = self._switch(move.owner, lease, parts)
             journal.set_stage(domain, move.after, done.epoch)
             self._work(move)
             return replace(result, switch=done)
         finally:
             journal.give_back(lease)
 
-    def _pass_gates(self, move: Move, force: str) -> None:
-        """Refuse here, all reasons at once, before anyone waits; what was forced is journaled with its figures."""
+    def _pass_gates(self, move: Move, force: str) -> Parts:
+        """Refuse here, all reasons at once, before anyone waits; what was forced is journaled with its figures.
+
+        What to go on with: a proxy that somebody has forced the move past is not asked to hold, it could not answer.
+        """
         self.say("preflight" if move.act is Act.SWITCH else "gates")
         judgement = Judgement(gates_of(self.parts, move), force)
         foreseen = forecast_of(self.parts, move, judgement)
@@ -176,6 +179,8 @@ class Mover:
             if judgement.overridden:
                 passed = [gate.as_json() for gate in judgement.overridden]
                 self.parts.journal.record(self.parts.domain, "forced", epoch, force=force, gates=passed)
+        forced = any(gate.name == "proxies" for gate in judgement.overridden)
+        return self.parts.without_silent_proxies() if forced else self.parts
 
     def _change_stage(self, move: Move, owner: Row, lease: Lease) -> None:
         """The stage in the journal is the decision; the controller repeats what follows it, should we die here."""
@@ -196,9 +201,9 @@ class Mover:
             self.say(f"begin-{move.begins.stage}")
             move.begins.begin(self.parts)
 
-    def _switch(self, owner: Row, lease: Lease) -> SwitchResult:
+    def _switch(self, owner: Row, lease: Lease, parts: Parts) -> SwitchResult:
         """The switch itself, and around it the keys that cross the border: gone before, back where the owner is."""
-        switch = Switch(self.parts, owner.side, owner.epoch, lease, self.checkpoint, self.cancelled, self.say)
+        switch = Switch(parts, owner.side, owner.epoch, lease, self.checkpoint, self.cancelled, self.say)
         drop_crossing_keys(self.parts, owner.side, self.say)
         try:
             done = switch.run()
