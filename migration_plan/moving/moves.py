@@ -35,7 +35,8 @@ from migration_plan.recovering.leasing import acquired, kept_up
 from migration_plan.recovering.recovery import Decision
 from migration_plan.retiring import retirement
 from migration_plan.retiring.retirement import Leftover
-from migration_plan.switching.switch import Switch, SwitchResult
+from migration_plan.switching.result import SwitchResult
+from migration_plan.switching.switch import Switch
 from migration_plan.sync import acceptance, outboxes
 from migration_plan.sync.acceptance import Accepted
 from migration_plan.sync.preparation import drop_crossing_keys, restore_crossing_keys, start_sync, stop_sync

@@ -19,31 +19,8 @@ from cdc.outbox import install as outbox_install
 from migration_plan import versions
 from migration_plan.errors import Blocker, NotCaughtUp, SideRefused, StaleEpoch, TablesBusy
 from migration_plan.lifecycle import Row, Side
+from migration_plan.sides.blockers import blockers
 from migration_plan.sides.session import Connection, SideSession
-
-_BLOCKERS: LiteralString = """
-    select l.pid, case when a.backend_type = 'autovacuum worker' then 'VACUUM to prevent wraparound'
-                       else coalesce(a.application_name, '') end as application,
-           coalesce(a.usename::text, p.owner::text, '') as "user",
-           coalesce(a.state, 'prepared transaction ' || p.gid, 'ending') as state,
-           coalesce(extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 as seconds,
-           l.relation::regclass::text as relation, l.mode
-    from pg_locks l
-    join fig.domain_table t on t.relation = l.relation and t.domain = %s
-    left join pg_stat_activity a on a.pid = l.pid
-    left join pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transactionid'
-                        and x.virtualtransaction = l.virtualtransaction
-    left join pg_prepared_xacts p on p.transaction = x.transactionid
-    where l.granted and l.locktype = 'relation'
-      and l.database = (select oid from pg_database where datname = current_database())
-      and l.pid is distinct from pg_backend_pid()
-      and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
-                     'ExclusiveLock', 'AccessExclusiveLock')
-      -- An ordinary autovacuum yields; the query of a worker is a description, not somebody's statement.
-      and (coalesce(a.backend_type, 'client backend') <> 'autovacuum worker'
-           or a.query like '%%(to prevent wraparound)')
-    order by 5 desc
-"""
 
 
 @dataclass(frozen=True)
@@ -207,7 +184,7 @@ class SideDatabase(SideSession):
     def blockers(self, domain: str) -> list[Blocker]:
         """Who holds a lock on the domain's tables that a fence must wait for, longest first."""
         with self.connection() as connection:
-            return [Blocker(**r) for r in connection.execute(_BLOCKERS, [domain]).fetchall()]
+            return blockers(connection, domain)
 
     def outbox_passed(self, publisher: str, lsn: str) -> bool:
         """Whether that publisher has given everything before `lsn` to the broker."""

@@ -31,6 +31,7 @@ from migration_plan.lifecycle import Row, Side
 from migration_plan.parts import Parts, no_checkpoint
 from migration_plan.switching.endings import abort, finish_grant
 from migration_plan.switching.making_way import Way
+from migration_plan.switching.result import SwitchResult
 from migration_plan.tracing import spans
 from proxy.errors import ProxyError
 
@@ -43,30 +44,6 @@ CHECKPOINTS = (
 SHORT_ATTEMPT, SHORT_ATTEMPTS = 0.03, 5
 RENEW_EVERY = 1.0  # Seconds; a lease lasts three times as long. A drain that ends sooner never asks the journal.
 POLL = 0.002  # Seconds between two looks while requests are held; long enough not to be a load.
-
-
-@dataclass(frozen=True)
-class SwitchResult:
-    """What a switch did, for reports. Times in milliseconds."""
-
-    domain: str
-    giver: Side
-    taker: Side
-    epoch: int
-    switch: UUID
-    attempts: int
-    held: int
-    hold_ms: float
-    drain_ms: float
-    silent_proxies: list[str]
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "domain": self.domain, "from": self.giver, "to": self.taker, "epoch": self.epoch,
-            "switch": str(self.switch), "attempts": self.attempts, "held": self.held,
-            "hold_ms": round(self.hold_ms, 2), "drain_ms": round(self.drain_ms, 2),
-            "silent_proxies": self.silent_proxies,
-        }  # fmt: skip
 
 
 @dataclass
