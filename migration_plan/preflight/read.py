@@ -20,7 +20,7 @@ from migration_plan.lifecycle import Side
 from migration_plan.plan import Plan
 from migration_plan.preflight import facts
 
-_OPTIONS = "-c statement_timeout=10s -c lock_timeout=1s -c default_transaction_read_only=on"
+_OPTIONS = "-c statement_timeout=10s -c lock_timeout=1s -c default_transaction_read_only=on -c jit=off"
 
 Rows = list[dict[str, Any]]
 
@@ -66,12 +66,12 @@ _FIELDS: Mapping[str, Callable[[Rows], Any]] = {
 def look(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     """A short read-only connection; whatever happens in it, nothing stays behind."""
     try:
-        conninfo_to_dict(dsn)
+        options = conninfo_to_dict(dsn).get("options", "")
     except psycopg.ProgrammingError as error:
         # The parser's message may quote a password.
         raise psycopg.OperationalError("its dsn cannot be understood") from error
     connection = psycopg.connect(
-        make_conninfo(dsn, connect_timeout="2", application_name="fig-preflight", options=_OPTIONS)
+        make_conninfo(dsn, connect_timeout="2", application_name="fig-preflight", options=f"{options} {_OPTIONS}")
     )
     try:
         with connection:
