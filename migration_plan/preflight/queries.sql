@@ -1,11 +1,13 @@
 -- The catalog queries of preflight. Parameters: %(schemas)s and %(names)s list the domain's tables on this side,
--- %(oids)s their oids, partitions included. Each query has the name of a field of SideFacts and gives what it consists of.
+-- %(oids)s their oids, partitions included; read.py says what becomes of each query.
 
--- :name has_fig
--- A schema that is not ours may be closed to us.
-select coalesce((select has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE')
+-- :name session
+-- A pooler answers by another process than the one that has taken the connection. A schema that is not ours may be
+-- closed to us.
+select pg_backend_pid() <> %(pid)s as is_pooled,
+       coalesce((select has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE')
                  from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                 where n.nspname = 'fig' and c.relname = 'domain_table'), false) as yes
+                 where n.nspname = 'fig' and c.relname = 'domain_table'), false) as knows_fig
 
 -- :name server
 select current_setting('server_version_num')::int as version, pg_is_in_recovery() as standby,
@@ -71,7 +73,7 @@ from pg_trigger g join pg_class c on c.oid = g.tgrelid join pg_namespace n on n.
 where g.tgrelid = any (%(oids)s::oid[]) and not g.tgisinternal and g.tgparentid = 0 and g.tgname <> 'a_fig_fence'
 order by 1, 2
 
--- :name foreign_keys
+-- :name foreign keys
 select k.conname::text as name, array[n.nspname::text, c.relname::text] as table,
        array[rn.nspname::text, r.relname::text] as references, pg_get_constraintdef(k.oid) as definition,
        case k.confdeltype when 'a' then 'NO ACTION' when 'r' then 'RESTRICT' when 'c' then 'CASCADE'
@@ -114,33 +116,39 @@ left join pg_class c on c.relnamespace = n.oid and c.relname = w.name
 left join pg_sequence s on s.seqrelid = c.oid
 order by 1
 
--- :name outbox_columns
+-- :name outbox columns
 select a.attname || ' ' || format_type(a.atttypid, null) as name from pg_attribute a
 where a.attrelid = to_regclass(%(outbox)s::text) and a.attnum > 0 and not a.attisdropped order by a.attnum
 
--- :name publication_tables
+-- :name publication tables
 select schemaname || '.' || tablename as name from pg_publication_tables where pubname = %(publication)s order by 1
 
--- :name foreign_slots
-select slot_name || coalesce(' of database ' || database, '') || ', plugin ' || coalesce(plugin, 'none') as name
-from pg_replication_slots where slot_name = %(slot)s
-  and (plugin is distinct from 'pgoutput' or database is distinct from current_database())
+-- :name slots
+select slot_name::text as name, slot_name = %(slot)s and database = current_database() as is_own,
+       slot_name = %(slot)s and (plugin is distinct from 'pgoutput' or database is distinct from current_database())
+           as is_foreign,
+       slot_name || coalesce(' of database ' || database, '') || ', plugin ' || coalesce(plugin, 'none') as description
+from pg_replication_slots where slot_name = any (%(slots)s::text[])
 
--- :name own_slots
-select slot_name::text as name from pg_replication_slots where slot_name = %(slot)s and database = current_database()
+-- :name dependents
+-- What is rewritten to read or write the tables. 28: what can be inserted, updated or deleted, INSTEAD OF triggers
+-- included.
+with theirs as materialized (
+    select distinct w.ev_class, w.rulename, w.ev_type <> '1' as writes, w.ev_class <> all (%(oids)s::oid[]) as outside,
+           v.relkind = 'v' as is_view
+    from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+    join pg_class v on v.oid = w.ev_class
+    where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
+)
+select 'views' as field, ev_class::regclass::text as name from theirs where outside
+union
+select 'writer_views', ev_class::regclass::text from theirs
+where is_view and pg_relation_is_updatable(ev_class, true) & 28 <> 0
+union
+select 'writer_rules', format('%%s on %%s', rulename, ev_class::regclass) from theirs where outside and writes
+order by 1, 2
 
--- :name missing_slots
-select cardinality(%(slots)s::text[]) - count(*)::int as missing from pg_replication_slots
-where slot_name = any (%(slots)s::text[])
-
--- :name views
-select distinct w.ev_class::regclass::text as name
-from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
-where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
-  and w.ev_class <> all (%(oids)s::oid[])
-order by 1
-
--- :name prepared_elsewhere
+-- :name prepared transactions
 select format('%%s in database %%s, by %%s, %%s s old', quote_literal(gid), database, owner,
               round(extract(epoch from clock_timestamp() - prepared))) as name
 from pg_prepared_xacts order by prepared
@@ -194,7 +202,7 @@ where a.datname = current_database() and a.backend_type = 'client backend' and a
   and exists (select from unnest(%(oids)s::oid[]) as t (oid) where has_table_privilege(a.usesysid, t.oid, 'INSERT, UPDATE, DELETE'))
 group by 1, 2 order by 3 desc, 1, 2
 
--- :name writer_roles
+-- :name writer roles
 select distinct coalesce(r.rolname::text, 'public') as name
 from pg_class c
 cross join lateral (
@@ -209,7 +217,7 @@ where c.oid = any (%(oids)s::oid[]) and not coalesce(r.rolsuper, false)
   and r.rolname is distinct from current_user and coalesce(r.rolname, '') not like 'pg\_%%'
 order by 1
 
--- :name writer_functions
+-- :name writer functions
 -- A table is also named by what only mentions it: rather one function too many than one too few.
 -- First whose they are, then what they say: asked the other way round, PostgreSQL reads three thousand of its own.
 with theirs as materialized (
@@ -225,22 +233,6 @@ where body.source ~* '\m(insert|update|delete|truncate|merge|copy)\M'
               and body.source ~* ('\m' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '\M'))
   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid
                   and d.deptype = 'e')
-order by 1
-
--- :name writer_views
--- 28: what can be inserted, updated or deleted, INSTEAD OF triggers included.
-select distinct w.ev_class::regclass::text as name
-from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
-join pg_class v on v.oid = w.ev_class and v.relkind = 'v'
-where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
-  and pg_relation_is_updatable(v.oid, true) & 28 <> 0
-order by 1
-
--- :name writer_rules
-select distinct format('%%s on %%s', w.rulename, w.ev_class::regclass) as name
-from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
-where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
-  and w.ev_class <> all (%(oids)s::oid[]) and w.ev_type <> '1'
 order by 1
 
 -- :name policies

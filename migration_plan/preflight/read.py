@@ -14,7 +14,6 @@ from psycopg.rows import dict_row
 
 from cdc.asking import ask
 from cdc.copying.snapshot_indexes import missing_key
-from cdc.pooled import is_pooled
 from cdc.projection import Table
 from migration_plan.lifecycle import Side
 from migration_plan.plan import Plan
@@ -39,27 +38,30 @@ def _names(rows: Rows) -> tuple[str, ...]:
     return tuple(row["name"] for row in rows)
 
 
-_FIELDS: Mapping[str, Callable[[Rows], Any]] = {
-    "triggers": _each(facts.Trigger, "table"),
-    "foreign_keys": _each(facts.ForeignKey, "table", "references"),
-    "sequences": _each(facts.Sequence, "name"),
-    "outbox_columns": _names,
-    "publication_tables": _names,
-    "foreign_slots": _names,
-    "own_slots": _names,
-    "missing_slots": lambda rows: rows[0]["missing"],
-    "views": _names,
-    "prepared_elsewhere": _names,
-    "sessions": _each(facts.Session),
-    "maintenance": _each(facts.Maintenance),
-    "writers": _each(facts.Writer),
-    "writer_roles": _names,
-    "writer_functions": _names,
-    "writer_views": _names,
-    "writer_rules": _names,
-    "policies": _names,
+def _named(field: str) -> Callable[[Rows], Any]:
+    return lambda rows: _names([row for row in rows if row["field"] == field])
+
+
+_FIELDS: Mapping[str, tuple[str, Callable[[Rows], Any]]] = {
+    "triggers": ("triggers", _each(facts.Trigger, "table")),
+    "foreign_keys": ("foreign keys", _each(facts.ForeignKey, "table", "references")),
+    "sequences": ("sequences", _each(facts.Sequence, "name")),
+    "outbox_columns": ("outbox columns", _names),
+    "publication_tables": ("publication tables", _names),
+    "foreign_slots": ("slots", lambda rows: tuple(row["description"] for row in rows if row["is_foreign"])),
+    "own_slots": ("slots", lambda rows: tuple(row["name"] for row in rows if row["is_own"])),
+    "views": ("dependents", _named("views")),
+    "prepared_elsewhere": ("prepared transactions", _names),
+    "sessions": ("sessions", _each(facts.Session)),
+    "maintenance": ("maintenance", _each(facts.Maintenance)),
+    "writers": ("writers", _each(facts.Writer)),
+    "writer_roles": ("writer roles", _names),
+    "writer_functions": ("writer functions", _names),
+    "writer_views": ("dependents", _named("writer_views")),
+    "writer_rules": ("dependents", _named("writer_rules")),
+    "policies": ("policies", _names),
 }
-"""Those of SideFacts that each are what one query of the same name gives, with the tables' oids."""
+"""Fields of SideFacts: the query that tells, and what becomes of its rows."""
 
 
 @contextmanager
@@ -85,23 +87,24 @@ def read_side(
 ) -> facts.SideFacts:  # fmt: skip
     """All facts of one side through a connection of `look`. `slots`: those of publishers that come with the domain."""
     wanted = plan.lens.tables(side)
-    parameters = _parameters(plan, side, wanted, slots)
-    first = _answers(connection, ["has_fig", "server", "role", "tables"], parameters)
+    parameters = {"pid": connection.info.backend_pid, **_parameters(plan, side, wanted, slots)}
+    first = _answers(connection, ["session", "server", "role", "tables"], parameters)
+    session = first["session"][0]
     parameters["oids"] = [row["oid"] for row in first["tables"]]
-    # A schema that is not ours may be closed to us.
-    may_read = first["has_fig"][0]["yes"]
-    found = _answers(connection, [*_FIELDS, *(["enrolments"] if may_read else [])], parameters)
+    queries = {query for query, _ in _FIELDS.values()} | ({"enrolments"} if session["knows_fig"] else set())
+    found = _answers(connection, sorted(queries), parameters)
     domains = {row["oid"]: row["domain"] for row in found.get("enrolments", [])}
     tables = tuple(_table(connection, row, domains) for row in first["tables"])
     present = {table.table for table in tables}
     return facts.SideFacts(
         side=side,
-        pooled=is_pooled(connection),
+        pooled=session["is_pooled"],
         server=_made(facts.Server, first["server"][0]),
         role=_made(facts.Role, first["role"][0]),
         tables=tables,
         missing=tuple(table for table in wanted if table not in present),
-        **{field: made_of(found[field]) for field, made_of in _FIELDS.items()},
+        missing_slots=len(slots) + 1 - len(found["slots"]),
+        **{field: made_of(found[query]) for field, (query, made_of) in _FIELDS.items()},
     )
 
 
