@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from cdc.kafka.transport import KafkaTransport, Mode
-from migration_plan import plan as plans
-from migration_plan import settings as settings_file
-from migration_plan.access import Role
 from migration_plan.canary import work as canary
-from migration_plan.documents import DocumentInvalid
+from migration_plan.configuration import plan as plans
+from migration_plan.configuration import settings as settings_file
+from migration_plan.configuration.documents import DocumentInvalid
+from migration_plan.configuration.plan import Plan
+from migration_plan.configuration.settings import Settings
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.exit_codes import Exit
-from migration_plan.journal import Journal
+from migration_plan.journal.access import Role
+from migration_plan.journal.journal import Journal
 from migration_plan.lifecycle import Side
-from migration_plan.moves import Mover
+from migration_plan.moving.moves import Mover
 from migration_plan.parts import Parts, StageWork, no_checkpoint
-from migration_plan.plan import Plan
-from migration_plan.settings import Settings
 from migration_plan.shadow import work as shadow
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from proxy.client import ProxyClient
 
 STAGE_WORK: tuple[StageWork, ...] = (shadow.WORK, canary.WORK)

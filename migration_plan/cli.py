@@ -147,9 +147,9 @@ def status(domains: tuple[str, ...], as_json: bool) -> None:
     from migration_plan.commands.standing import show_domains
     from migration_plan.local.site import Place, open_site
     from migration_plan.local.status import status
+    from migration_plan.moving.whereabouts import whereabouts
     from migration_plan.rehearsal.place import left_behind, removal_of
-    from migration_plan.troubles import troubles
-    from migration_plan.whereabouts import whereabouts
+    from migration_plan.sync.troubles import troubles
 
     if domains:
         load_environment()

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from cdc.kafka.transport import KafkaTransport
 from cdc.projection import Table
+from migration_plan.configuration.plan import Plan
 from migration_plan.errors import SideUnreachable
 from migration_plan.gate import Gate
-from migration_plan.journal import Journal
+from migration_plan.journal.journal import Journal
 from migration_plan.lifecycle import Row, Side, Stage
-from migration_plan.plan import Plan
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from proxy.client import ProxyClient
 from proxy.errors import ProxyUnreachable, RouteRefused
 

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from migration_plan import bootstrap
-from migration_plan import settings as settings_file
+from migration_plan.configuration import settings as settings_file
+from migration_plan.configuration.plan import Plan
+from migration_plan.configuration.settings import Proxy, ProxyTls, Settings
 from migration_plan.errors import FigError
 from migration_plan.lifecycle import Stage
-from migration_plan.plan import Plan
-from migration_plan.settings import Proxy, ProxyTls, Settings
 from proxy import config, nginx
 from proxy.client import RouteState
 from proxy.errors import ProxyError

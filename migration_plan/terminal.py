@@ -14,10 +14,10 @@ import psycopg
 
 from cdc.errors import CdcError
 from cdc.masking import of_database
-from migration_plan.access import NEEDS, Role
 from migration_plan.command_help import ENDS, ListedBySection
 from migration_plan.errors import FigError
 from migration_plan.gate import Gate
+from migration_plan.journal.access import NEEDS, Role
 from proxy.errors import ProxyError
 
 F = TypeVar("F", bound=Callable[..., Any])

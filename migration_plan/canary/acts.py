@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from migration_plan.access import Role
 from migration_plan.canary.judge import Event, Mode, Verdict, judge
 from migration_plan.canary.proxies import CanaryProxies
-from migration_plan.canary.rules import said
 from migration_plan.canary.store import CanaryStore, State
+from migration_plan.configuration.canary_rules import said
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
+from migration_plan.journal.access import Role
 from migration_plan.lifecycle import Stage
 from migration_plan.parts import Parts
 

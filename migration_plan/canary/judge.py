@@ -13,8 +13,8 @@ from enum import StrEnum
 from math import sqrt
 from operator import attrgetter
 
-from migration_plan.canary.rules import CanaryLimits, CanaryRules, said
 from migration_plan.canary.tally import Count, Tally
+from migration_plan.configuration.canary_rules import CanaryLimits, CanaryRules, said
 from migration_plan.lifecycle import Side
 
 SURE = 2.576

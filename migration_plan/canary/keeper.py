@@ -19,9 +19,9 @@ import psycopg
 
 from migration_plan.canary.judge import FEW, Event, Verdict, judge
 from migration_plan.canary.proxies import CanaryProxies, Look
-from migration_plan.canary.rules import said
 from migration_plan.canary.store import CanaryStore, State, revision_after
 from migration_plan.canary.tally import Count, total
+from migration_plan.configuration.canary_rules import said
 from migration_plan.errors import FigError, JournalUnreachable
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.parts import Parts, no_checkpoint

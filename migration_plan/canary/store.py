@@ -14,7 +14,7 @@ from typing import Any
 
 from migration_plan.canary.judge import MODES, Event, Mode
 from migration_plan.canary.tally import Count, Tally
-from migration_plan.journal_session import Connection, JournalSession
+from migration_plan.journal.session import Connection, JournalSession
 from migration_plan.lifecycle import Side
 
 

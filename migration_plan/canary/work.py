@@ -5,8 +5,8 @@ from __future__ import annotations
 from migration_plan.canary.acts import opened, status
 from migration_plan.canary.judge import Finding, Mode
 from migration_plan.canary.proxies import CanaryProxies
-from migration_plan.canary.rules import said
 from migration_plan.canary.store import State, revision_after
+from migration_plan.configuration.canary_rules import said
 from migration_plan.errors import Refusal
 from migration_plan.gate import Gate
 from migration_plan.lifecycle import Stage

@@ -51,7 +51,7 @@ def history(domain: str | None, last: int, verify: bool, as_json: bool) -> None:
 
 def _verify(as_json: bool) -> None:
     from migration_plan import bootstrap
-    from migration_plan.journal_chain import verify_chain
+    from migration_plan.journal.chain import verify_chain
 
     with bootstrap.journal() as journal:
         found = verify_chain(journal)
@@ -79,8 +79,9 @@ def create_token(name: str, role: str, as_json: bool) -> None:
       fig token create ada --role admin
       fig token create pipeline --role operator
     """
-    from migration_plan import bootstrap, tokens
-    from migration_plan.access import Role
+    from migration_plan import bootstrap
+    from migration_plan.journal import tokens
+    from migration_plan.journal.access import Role
 
     with bootstrap.journal() as journal:
         token = tokens.create(journal, name, Role(role))
@@ -100,7 +101,8 @@ def list_tokens(as_json: bool) -> None:
     Example:
       fig token list
     """
-    from migration_plan import bootstrap, tokens
+    from migration_plan import bootstrap
+    from migration_plan.journal import tokens
 
     with bootstrap.journal() as journal:
         found = tokens.known(journal)
@@ -124,7 +126,8 @@ def revoke_token(name: str, as_json: bool) -> None:
     Example:
       fig token revoke pipeline
     """
-    from migration_plan import bootstrap, tokens
+    from migration_plan import bootstrap
+    from migration_plan.journal import tokens
 
     with bootstrap.journal() as journal:
         tokens.revoke(journal, name)

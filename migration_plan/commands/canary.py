@@ -34,7 +34,7 @@ def canary(domain: str, action: str | None, to: str | None, as_json: bool) -> No
     """
     from migration_plan import bootstrap
     from migration_plan.canary import acts
-    from migration_plan.canary.rules import share
+    from migration_plan.configuration.canary_rules import share
 
     if to is not None and action is not None:
         raise click.UsageError("either --to SHARE or one of status, freeze, thaw")

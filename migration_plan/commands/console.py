@@ -46,7 +46,7 @@ def link(as_json: bool) -> None:
     """
     from migration_plan import bootstrap
     from migration_plan.console.entry import Tickets
-    from migration_plan.entries import os_user
+    from migration_plan.journal.entries import os_user
 
     key, url = os.environ.get("FIG_CONSOLE_KEY", ""), os.environ.get("FIG_CONSOLE_URL", "")
     if not key or not url:

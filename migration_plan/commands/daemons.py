@@ -21,7 +21,7 @@ def streams() -> None:
     """
     from migration_plan import bootstrap
     from migration_plan.parts import read_rows
-    from migration_plan.streaming import run
+    from migration_plan.streaming.daemon import run
 
     stop, domains = until_stopped(), bootstrap.all_parts()
     for parts in domains:
@@ -39,9 +39,9 @@ def controller() -> None:
     """
     from migration_plan import bootstrap
     from migration_plan.canary.keeper import Keeper, KeeperThread
-    from migration_plan.controller import Controller
     from migration_plan.lifecycle import Stage
     from migration_plan.monitoring.domain_figures import served
+    from migration_plan.recovering.controller import Controller
 
     stop = until_stopped()
     for parts in bootstrap.all_parts():

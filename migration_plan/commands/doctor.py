@@ -25,7 +25,7 @@ def doctor(as_json: bool) -> None:
       fig doctor --json | jq '.findings[].code'
     """
     from migration_plan import bootstrap
-    from migration_plan import settings as settings_file
+    from migration_plan.configuration import settings as settings_file
     from migration_plan.doctor.checks import findings
     from migration_plan.doctor.examine import examine
 

@@ -34,7 +34,7 @@ def verify(domain: str, values: bool, as_json: bool) -> None:
       fig verify catalog --show-values
     """
     from migration_plan import bootstrap
-    from migration_plan.verification import shown, verify_domain
+    from migration_plan.comparing.verification import shown, verify_domain
 
     with bootstrap.opened(domain, say=silent if as_json else say) as mover:
         report = shown(mover.parts, verify_domain(mover.parts, progress=None if as_json else _progress), values)
@@ -65,7 +65,7 @@ def contract(domain: str, as_json: bool) -> None:
       fig contract catalog
     """
     from migration_plan import bootstrap
-    from migration_plan.contract import run_contract
+    from migration_plan.comparing.contract import run_contract
 
     with bootstrap.opened(domain, say=silent if as_json else say) as mover:
         run = run_contract(mover.parts, quiet=as_json)

@@ -12,9 +12,9 @@ import click
 from migration_plan.terminal import json_option, reason_option
 
 if TYPE_CHECKING:
+    from migration_plan.ejecting.traces import Found, Trace
     from migration_plan.errors import Refusal
     from migration_plan.parts import Parts
-    from migration_plan.traces import Found, Trace
 
 _AFTERWARDS = "drop the role fig, and the journal's database once nobody asks any more"
 
@@ -36,7 +36,8 @@ def eject(dry_run: bool, reason: str, as_json: bool) -> None:
       fig eject --dry-run
       fig stop streams controller && fig eject --reason "the last domain is retired"
     """
-    from migration_plan import bootstrap, ejection
+    from migration_plan import bootstrap
+    from migration_plan.ejecting import ejection
 
     with ExitStack() as opened:
         domains = [opened.enter_context(closing(parts)) for parts in bootstrap.all_parts()]
@@ -47,7 +48,7 @@ def eject(dry_run: bool, reason: str, as_json: bool) -> None:
 
 
 def _tell_plan(found: Sequence[Found], refusals: Sequence[Refusal], as_json: bool) -> None:
-    from migration_plan.ejection import EjectRefused
+    from migration_plan.ejecting.ejection import EjectRefused
 
     traces = [trace for one in found for trace in one.traces]
     follow = list(dict.fromkeys(one.next_step for one in refusals)) or ["fig eject"]
@@ -65,7 +66,7 @@ def _tell_plan(found: Sequence[Found], refusals: Sequence[Refusal], as_json: boo
 
 
 def _act(domains: Sequence[Parts], reason: str, as_json: bool) -> None:
-    from migration_plan import ejection
+    from migration_plan.ejecting import ejection
     from migration_plan.parts import no_checkpoint
 
     for parts in domains:

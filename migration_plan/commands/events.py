@@ -25,7 +25,8 @@ def list_letters(domain: str, as_json: bool) -> None:
     Example:
       fig dead-letters list notifications
     """
-    from migration_plan import bootstrap, dead_letters
+    from migration_plan import bootstrap
+    from migration_plan.sync import dead_letters
 
     with bootstrap.opened(domain) as mover:
         found = dead_letters.letters(mover.parts)
@@ -58,7 +59,8 @@ def show_letters(domain: str, only: str | None, unmasked: bool, as_json: bool) -
     Example:
       fig dead-letters show notifications --id 5d3c1f0e-2f7e-5a67-9d8e-0d5f3b1c7a11
     """
-    from migration_plan import bootstrap, dead_letters
+    from migration_plan import bootstrap
+    from migration_plan.sync import dead_letters
 
     with bootstrap.opened(domain) as mover:
         found = [letter for letter in dead_letters.letters(mover.parts) if only in (None, letter.id)]
@@ -89,7 +91,8 @@ def replay_letters(domain: str, only: str | None, as_json: bool) -> None:
     Example:
       fig dead-letters replay notifications
     """
-    from migration_plan import bootstrap, dead_letters
+    from migration_plan import bootstrap
+    from migration_plan.sync import dead_letters
 
     with bootstrap.opened(domain) as mover:
         replayed = dead_letters.replay(mover.parts, only)
@@ -112,7 +115,8 @@ def prepare_outboxes(domain: str, again: bool, as_json: bool) -> None:
     Example:
       fig outbox prepare payments --again
     """
-    from migration_plan import bootstrap, outboxes
+    from migration_plan import bootstrap
+    from migration_plan.sync import outboxes
 
     with bootstrap.opened(domain) as mover:
         made = outboxes.prepare_own(mover.parts, again)
@@ -135,7 +139,8 @@ def skip_event(domain: str, event: UUID, as_json: bool) -> None:
     Example:
       fig outbox skip payments 5d3c1f0e-2f7e-5a67-9d8e-0d5f3b1c7a11
     """
-    from migration_plan import bootstrap, outboxes
+    from migration_plan import bootstrap
+    from migration_plan.sync import outboxes
 
     with bootstrap.opened(domain) as mover:
         skipped = outboxes.skip(mover.parts, event)

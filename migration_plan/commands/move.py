@@ -16,10 +16,10 @@ from migration_plan.exit_codes import Exit
 from migration_plan.terminal import json_option, reason_option, show_gates
 
 if TYPE_CHECKING:
-    from migration_plan.dry_run import DryRun
     from migration_plan.lifecycle import Stage
-    from migration_plan.moves import Mover
-    from migration_plan.retirement import Leftover
+    from migration_plan.moving.dry_run import DryRun
+    from migration_plan.moving.moves import Mover
+    from migration_plan.retiring.retirement import Leftover
 
 to_option = click.option("--to", "to", metavar="STAGE", help="Name the stage; refused if it cannot follow.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Print steps, positions, gates, refusals; do nothing.")
@@ -69,7 +69,7 @@ def rollback(domain: str, to: str | None, dry_run: bool, force: str, reason: str
 
 def _move(domain: str, forward: bool, to: str | None, dry_run: bool, force: str, reason: str, as_json: bool) -> None:
     from migration_plan import bootstrap
-    from migration_plan.moves import stage_named
+    from migration_plan.moving.moves import stage_named
 
     with bootstrap.opened(domain, silent if as_json else say, reason) as mover, _ctrl_c(mover.cancelled):
         stage = stage_named(to)
@@ -80,7 +80,7 @@ def _move(domain: str, forward: bool, to: str | None, dry_run: bool, force: str,
 
 
 def _dry_run(mover: Mover, forward: bool, to: Stage | None, force: str, as_json: bool) -> None:
-    from migration_plan.dry_run import dry_run
+    from migration_plan.moving.dry_run import dry_run
 
     found = dry_run(mover.parts, forward, to, force)
     if as_json:
@@ -153,9 +153,10 @@ def resume(domain: str, owner: str | None, reason: str, as_json: bool) -> None:
       fig resume catalog
       fig resume catalog --owner service --reason "catalog's database restored from last night, ticket 4711"
     """
-    from migration_plan import bootstrap, retirement
+    from migration_plan import bootstrap
     from migration_plan.errors import JournalUnreachable
-    from migration_plan.recovery import FOR_A_PERSON, Case
+    from migration_plan.recovering.recovery import FOR_A_PERSON, Case
+    from migration_plan.retiring import retirement
 
     if owner is not None:
         _adopt(domain, owner, reason, as_json)

@@ -21,10 +21,11 @@ def _check() -> click.Command:
         Example:
           fig plan check catalog
         """
-        from migration_plan import bootstrap, outboxes
+        from migration_plan import bootstrap
         from migration_plan.errors import PreflightRefused
         from migration_plan.lifecycle import Act
         from migration_plan.preflight import inspect, judge, notes
+        from migration_plan.sync import outboxes
 
         with bootstrap.opened(domain) as mover:
             plan = mover.parts.plan
@@ -58,9 +59,9 @@ def _show() -> click.Command:
         """
         from migration_plan import bootstrap
         from migration_plan.commands.standing import show_standing
-        from migration_plan.domain_status import standing
         from migration_plan.lifecycle import diagram
-        from migration_plan.plan_view import view
+        from migration_plan.moving.domain_status import standing
+        from migration_plan.preflight.plan_view import view
 
         with bootstrap.opened(domain) as mover:
             where, seen = standing(mover.parts), view(mover.parts.plan)

@@ -7,8 +7,8 @@ import os
 
 import click
 
-from migration_plan.access import Role
 from migration_plan.command_help import ListedGroup
+from migration_plan.journal.access import Role
 from migration_plan.terminal import json_option
 
 

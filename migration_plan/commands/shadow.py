@@ -29,7 +29,8 @@ def run_comparer() -> None:
     Example:
       fig shadow run
     """
-    from migration_plan import bootstrap, settings
+    from migration_plan import bootstrap
+    from migration_plan.configuration import settings
     from migration_plan.shadow.daemon import run
 
     said = settings.load(os.environ)

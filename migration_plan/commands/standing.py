@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from migration_plan.access import Role
 from migration_plan.exit_codes import Exit
+from migration_plan.journal.access import Role
 from migration_plan.terminal import show_gates
 
 if TYPE_CHECKING:
-    from migration_plan.domain_status import Standing
+    from migration_plan.moving.domain_status import Standing
 
 
 def show_domains(domains: Sequence[str], as_json: bool) -> None:
     """Each domain's standing; ends with NOT_WELL when a switch of one of them is not settled."""
     from migration_plan import bootstrap
-    from migration_plan.domain_status import standing
+    from migration_plan.moving.domain_status import standing
 
     bootstrap.demand(Role.VIEWER, "fig status DOMAIN")
     found = []

@@ -20,7 +20,7 @@ from migration_plan.terminal import json_option, reason_option
 
 if TYPE_CHECKING:
     from cdc.copying.snapshot import SnapshotProgress
-    from migration_plan.sync_status import DomainStatus, LineStatus
+    from migration_plan.sync.status import DomainStatus, LineStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
 domain_argument = click.argument("domain")
@@ -42,7 +42,8 @@ def stop_streams(domain: str, direction: str | None, reason: str, as_json: bool)
       fig sync stop catalog
       fig sync stop catalog --direction to_monolith
     """
-    from migration_plan import bootstrap, steering
+    from migration_plan import bootstrap
+    from migration_plan.sync import steering
 
     with bootstrap.opened(domain, reason=reason) as mover:
         which = steering.chosen(mover.parts, direction)
@@ -62,7 +63,8 @@ def start_streams(domain: str, direction: str | None, reason: str, as_json: bool
     Example:
       fig sync start catalog
     """
-    from migration_plan import bootstrap, steering
+    from migration_plan import bootstrap
+    from migration_plan.sync import steering
 
     with bootstrap.opened(domain, reason=reason) as mover:
         which = steering.chosen(mover.parts, direction)
@@ -84,7 +86,7 @@ def sync_status(domain: str, as_json: bool) -> None:
       fig sync status catalog --json | jq '.streams[] | {direction, state, lag_seconds}'
     """
     from migration_plan import bootstrap
-    from migration_plan.sync_status import status
+    from migration_plan.sync.status import status
 
     with bootstrap.opened(domain) as mover:
         found = status(mover.parts, bootstrap.metrics_address())
@@ -114,7 +116,8 @@ def copy_again(domain: str, direction: str | None, table: str | None, reason: st
       fig sync snapshot catalog --direction to_monolith
       fig sync snapshot catalog --table public.product
     """
-    from migration_plan import bootstrap, steering
+    from migration_plan import bootstrap
+    from migration_plan.sync import steering
 
     with bootstrap.opened(domain, reason=reason) as mover, _bar(as_json) as tell:
         if table is None:
@@ -138,7 +141,7 @@ def repair_rows(domain: str, reason: str, as_json: bool) -> None:
       fig sync repair catalog
     """
     from migration_plan import bootstrap
-    from migration_plan.verification import hidden, repair_domain
+    from migration_plan.comparing.verification import hidden, repair_domain
 
     with bootstrap.opened(domain, reason=reason) as mover:
         done = hidden(mover.parts, repair_domain(mover.parts))
@@ -171,7 +174,8 @@ def skip_change(domain: str, lsn: str, change: int, why: str, direction: str | N
       fig sync status catalog
       fig sync skip catalog 0/2F034D0 1 --why "ticket 4711: written by hand, repaired afterwards"
     """
-    from migration_plan import bootstrap, steering
+    from migration_plan import bootstrap
+    from migration_plan.sync import steering
 
     with bootstrap.opened(domain) as mover:
         name = steering.skip_change(mover.parts, direction, lsn, change, why)

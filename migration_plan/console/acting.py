@@ -8,17 +8,17 @@ from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from migration_plan import bootstrap
-from migration_plan.access import Forbidden
 from migration_plan.console.desk import desk
 from migration_plan.console.domain import live_of
 from migration_plan.console.live import Live
 from migration_plan.console.orders import Act, Order, act_named, needed_role
-from migration_plan.dry_run import DryRun, dry_run
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
+from migration_plan.journal.access import Forbidden
 from migration_plan.lifecycle import TRANSITIONS, Stage
 from migration_plan.lifecycle import Act as Doing
-from migration_plan.moves import stage_named
+from migration_plan.moving.dry_run import DryRun, dry_run
+from migration_plan.moving.moves import stage_named
 
 pages = Blueprint("acting", __name__)
 MOVES = ("advance", "rollback")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from flask import current_app
 
-from migration_plan import bootstrap, settings
+from migration_plan import bootstrap
+from migration_plan.configuration import settings
 from migration_plan.console.entry import Throttle, Tickets
 from migration_plan.console.live import Lookout
 from migration_plan.console.runs import Runs
 from migration_plan.console.standings import Standings
-from migration_plan.journal import Journal
+from migration_plan.journal.journal import Journal
 from proxy.client import ProxyClient
 
 PATIENCE = 1.0

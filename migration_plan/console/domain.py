@@ -10,7 +10,7 @@ from migration_plan.console.desk import desk
 from migration_plan.console.live import EVERY, Live
 from migration_plan.console.orders import needed_role, offered
 from migration_plan.console.run_view import announced, shown
-from migration_plan.entries import Entry
+from migration_plan.journal.entries import Entry
 from migration_plan.lifecycle import Stage
 from migration_plan.shadow.report import report
 

@@ -8,9 +8,9 @@ from flask import Blueprint, Response, abort, current_app, g, redirect, render_t
 from werkzeug.sansio.utils import host_is_trusted
 from werkzeug.wrappers import Response as AnyResponse
 
-from migration_plan.access import Forbidden
 from migration_plan.console.desk import desk
 from migration_plan.console.entry import Person, again, by_token
+from migration_plan.journal.access import Forbidden
 
 pages = Blueprint("entering", __name__)
 OPEN = {"entering.login", "entering.enter", "entering.livez", "static"}

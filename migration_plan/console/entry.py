@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
 
-from migration_plan.access import NEEDS, VARIABLE, Access, Forbidden, Role, identify, still
-from migration_plan.journal import Journal
+from migration_plan.journal.access import NEEDS, VARIABLE, Access, Forbidden, Role, identify, still
+from migration_plan.journal.journal import Journal
 
 TICKET_SECONDS = 120
 """How long a ticket lets in, once."""

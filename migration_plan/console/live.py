@@ -11,16 +11,16 @@ from functools import partial
 import psycopg
 
 from cdc.errors import CdcError
-from migration_plan import sync_status
 from migration_plan.canary.tally import Count, count, total
 from migration_plan.console.glance import Glance
-from migration_plan.diagnosis import open_intent
 from migration_plan.errors import FigError
 from migration_plan.lifecycle import OWNER, Side, Stage
-from migration_plan.moves import current
+from migration_plan.moving.moves import current
 from migration_plan.parts import Parts
-from migration_plan.recovery import Case, decide
-from migration_plan.sync_status import LineStatus
+from migration_plan.recovering.diagnosis import open_intent
+from migration_plan.recovering.recovery import Case, decide
+from migration_plan.sync import status as sync_status
+from migration_plan.sync.status import LineStatus
 from proxy.client import ProxyClient, RouteState
 from proxy.errors import ProxyError
 

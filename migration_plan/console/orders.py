@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from migration_plan.access import NEEDS, Access, Role
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
+from migration_plan.journal.access import NEEDS, Access, Role
 from migration_plan.lifecycle import Stage, reachable
 
 

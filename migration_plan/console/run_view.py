@@ -11,7 +11,7 @@ from migration_plan.console.live import Live
 from migration_plan.console.orders import ACTS
 from migration_plan.console.runs import DIED, Run, Said
 from migration_plan.console.switch_steps import Mark, State, SwitchView, of_journal, view
-from migration_plan.entries import Entry
+from migration_plan.journal.entries import Entry
 
 ENDS_BY = {"rehearse": "Stop it; the copies are cleared away"}
 _SHOWN_ELSEWHERE = {"domain", "text", "good", "problems", "next_steps"}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from migration_plan.console.glance import Glance
-from migration_plan.domain_status import Standing, standing
+from migration_plan.moving.domain_status import Standing, standing
 from migration_plan.parts import Parts
 
 FRESH = 8.0

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from migration_plan.entries import Entry
-from migration_plan.recovery import Case
+from migration_plan.journal.entries import Entry
+from migration_plan.recovering.recovery import Case
 
 
 class State(StrEnum):

@@ -22,13 +22,13 @@ from cdc.errors import CdcError
 from cdc.masking import of_database
 from migration_plan import bootstrap
 from migration_plan.canary import acts as canary
+from migration_plan.comparing.verification import shown, verify_domain
 from migration_plan.console.orders import Order, act_named, needed_role
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
-from migration_plan.moves import Mover
+from migration_plan.moving.moves import Mover
 from migration_plan.rehearsal.run import rehearse
 from migration_plan.terminal import Underlying
-from migration_plan.verification import shown, verify_domain
 from proxy.errors import ProxyError
 
 ROUNDS = 5

@@ -10,9 +10,9 @@ from cdc.capture.budget import CALM
 from migration_plan.doctor.facts import CertificateFile, DomainFacts, Facts
 from migration_plan.doctor.finding import Finding, Severity
 from migration_plan.lifecycle import Stage
-from migration_plan.recovery import Case
+from migration_plan.recovering.recovery import Case
 from migration_plan.rehearsal.place import removal_of
-from migration_plan.sync_status import LineStatus
+from migration_plan.sync.status import LineStatus
 
 SKEW = 1.0
 """Seconds that a clock may differ: marks of own writes and lags compare times of two clocks."""

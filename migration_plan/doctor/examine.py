@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from cdc.errors import CdcError
-from migration_plan import dead_letters, sync_status
-from migration_plan.diagnosis import open_intent
+from migration_plan.configuration.settings import Settings
 from migration_plan.doctor import certificates, schemas
 from migration_plan.doctor.facts import Clock, DomainFacts, Facts
 from migration_plan.errors import FigError, JournalUnreachable, SideUnreachable
-from migration_plan.half_done import half_done
+from migration_plan.journal.half_done import half_done
 from migration_plan.lifecycle import Side
 from migration_plan.monitoring.glance import glance
 from migration_plan.parts import Parts
 from migration_plan.proxies import proxy_configs
-from migration_plan.recovery import Intent, decide
+from migration_plan.recovering.diagnosis import open_intent
+from migration_plan.recovering.recovery import Intent, decide
 from migration_plan.rehearsal.place import left_behind
-from migration_plan.settings import Settings
-from migration_plan.troubles import figures_at
+from migration_plan.sync import dead_letters
+from migration_plan.sync import status as sync_status
+from migration_plan.sync.troubles import figures_at
 from proxy import nginx
 from proxy.client import ProxyClient
 from proxy.config import ProxyConfig

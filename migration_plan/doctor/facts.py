@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from migration_plan.configuration.plan import Plan
 from migration_plan.lifecycle import Side
 from migration_plan.monitoring.ownership import Glance
-from migration_plan.plan import Plan
-from migration_plan.recovery import Decision
-from migration_plan.sync_status import DomainStatus
+from migration_plan.recovering.recovery import Decision
+from migration_plan.sync.status import DomainStatus
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from psycopg.conninfo import make_conninfo
 
-from migration_plan.documents import DocumentInvalid
+from migration_plan.configuration.documents import DocumentInvalid
 from migration_plan.errors import FigError
 from migration_plan.local import folder, roles, stack
 

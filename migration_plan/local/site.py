@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from migration_plan.documents import DocumentInvalid
+from migration_plan.configuration.documents import DocumentInvalid
 from migration_plan.local import folder, stack
 from migration_plan.local.errors import StackNotRunning
 from migration_plan.local.stack import Stack

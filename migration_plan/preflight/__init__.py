@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 
 from cdc.pooled import speaks_of_parameters
+from migration_plan.configuration.plan import Plan
 from migration_plan.errors import PooledDsn, Refusal, SideUnreachable
 from migration_plan.lifecycle import Act, Side
-from migration_plan.plan import Plan
 from migration_plan.preflight import activity, border, moment, server, tables, writers
 from migration_plan.preflight.facts import SideFacts, SwitchFacts
 from migration_plan.preflight.read import look, read_side

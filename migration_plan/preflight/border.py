@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from migration_plan.configuration.plan import Plan
 from migration_plan.errors import Refusal
 from migration_plan.lifecycle import Act, Side
-from migration_plan.plan import Plan
 from migration_plan.preflight.facts import SideFacts
 
 

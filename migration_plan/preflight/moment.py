@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from migration_plan import units
+from migration_plan.configuration import units
+from migration_plan.configuration.plan import Plan
 from migration_plan.errors import Refusal
 from migration_plan.gate import Gate
 from migration_plan.lifecycle import Side
-from migration_plan.plan import Plan
 from migration_plan.preflight.facts import SwitchFacts
 
 

@@ -15,8 +15,8 @@ from psycopg.rows import dict_row
 from cdc.asking import ask
 from cdc.copying.snapshot_indexes import missing_key
 from cdc.projection import Table
+from migration_plan.configuration.plan import Plan
 from migration_plan.lifecycle import Side
-from migration_plan.plan import Plan
 from migration_plan.preflight import facts
 
 _OPTIONS = "-c statement_timeout=10s -c lock_timeout=1s -c default_transaction_read_only=on -c jit=off"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from migration_plan.configuration.plan import Plan
 from migration_plan.errors import Refusal
-from migration_plan.plan import Plan
 from migration_plan.preflight.facts import SideFacts, TableFacts
 
 OUTBOX_COLUMNS = ("id uuid", "type text", "payload jsonb", "created_at timestamp with time zone")

@@ -1,6 +1,5 @@
 """`fig rehearse`: a domain's switch, forth and back, on throw-away copies of both sides under recorded traffic.
 
-rules.py     what fig.yml says of it: which stack runs the copies, and what makes traffic there
 place.py     that stack: its folder, its ports, an environment in which nothing of the live one is left
 copying.py   the live databases into its servers, without what fig has in them
 traffic.py   reads that the live proxies have recorded, and the command that writes

@@ -6,13 +6,13 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
+from migration_plan.comparing.verification import verify_domain
 from migration_plan.errors import LeaseHeld, PreflightRefused, SwitchAborted
 from migration_plan.lifecycle import Stage
-from migration_plan.moves import Mover, MoveResult, Unsettled, current
+from migration_plan.moving.moves import Mover, MoveResult, Unsettled, current
 from migration_plan.parts import Parts
 from migration_plan.rehearsal.errors import RehearsalStuck
 from migration_plan.rehearsal.report import Round
-from migration_plan.verification import verify_domain
 from proxy.errors import ProxyUnreachable
 
 PATIENCE = 60.0  # Seconds for one move: what is refused changed nothing and may be over in a moment.

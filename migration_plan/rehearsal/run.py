@@ -10,17 +10,17 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 
 from migration_plan import bootstrap
-from migration_plan import settings as settings_file
+from migration_plan.configuration import settings as settings_file
+from migration_plan.configuration.plan import Plan
+from migration_plan.configuration.settings import Settings
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.local import folder
 from migration_plan.local.site import Place, Site
 from migration_plan.parts import Parts
-from migration_plan.plan import Plan
 from migration_plan.rehearsal import copying, place, traffic
 from migration_plan.rehearsal.errors import RehearsalRefused
 from migration_plan.rehearsal.performance import Performance, only_the_switch
 from migration_plan.rehearsal.report import Report, Round
-from migration_plan.settings import Settings
 
 Say = Callable[[str], None]
 CALM = 3.0  # Seconds of use before anything moves.

@@ -10,11 +10,11 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+from migration_plan.configuration.plan import Plan
+from migration_plan.configuration.settings import Settings
 from migration_plan.errors import FigError, JournalUnreachable
-from migration_plan.journal import Journal
+from migration_plan.journal.journal import Journal
 from migration_plan.lifecycle import Stage
-from migration_plan.plan import Plan
-from migration_plan.settings import Settings
 from migration_plan.shadow.store import ShadowStore
 from migration_plan.shadow.tally import Tally
 from proxy.client import ProxyClient

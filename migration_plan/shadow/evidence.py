@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from migration_plan.configuration.shadow_rules import ShadowRules
 from migration_plan.shadow.confidence import trials_needed, upper_end
-from migration_plan.shadow.rules import ShadowRules
 
 RELATIVE = 0.2
 

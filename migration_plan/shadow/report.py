@@ -6,10 +6,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
+from migration_plan.configuration.shadow_rules import ShadowRules
 from migration_plan.lifecycle import Stage
 from migration_plan.parts import Parts
 from migration_plan.shadow.evidence import Seen, Verdict, counted, verdict
-from migration_plan.shadow.rules import ShadowRules
 from migration_plan.shadow.store import ShadowStore, Shown
 from migration_plan.shadow.work import rules_of
 

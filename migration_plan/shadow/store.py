@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
 
-from migration_plan.journal_session import Connection, JournalSession
+from migration_plan.journal.session import Connection, JournalSession
 from migration_plan.shadow.evidence import Field, Group, Seen
 from migration_plan.shadow.tally import Sums
 from proxy.shadow_comparer import Kind

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from contextlib import closing
 
+from migration_plan.configuration.shadow_rules import ShadowRules
 from migration_plan.errors import FigError, Refusal
 from migration_plan.exit_codes import Exit
 from migration_plan.gate import Gate
 from migration_plan.lifecycle import Stage
 from migration_plan.parts import Parts, StageWork
 from migration_plan.shadow.evidence import Seen, Verdict, verdict
-from migration_plan.shadow.rules import ShadowRules
 from migration_plan.shadow.store import ShadowStore
 from proxy.errors import ProxyError
 

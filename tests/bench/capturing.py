@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from importlib.resources import files
 
 from migration_plan.lifecycle import Side
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.bench.servers import PROGRAMS, drop_slot, run
 from tests.bench.streams import BASE_SLOT, Ends, ours, publish, set_up, subscription
 from tests.support.waiting import wait_until

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from migration_plan.errors import TablesBusy
 from migration_plan.lifecycle import Side
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.bench.figure import Figure, Scale
 from tests.bench.servers import servers
 from tests.integration.fence.conftest import DOMAIN, FencedSide, prepare

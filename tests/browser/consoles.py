@@ -17,9 +17,9 @@ import httpx
 import psycopg
 import yaml
 
-from migration_plan import tokens
-from migration_plan.access import Role
-from migration_plan.journal import Journal
+from migration_plan.journal import tokens
+from migration_plan.journal.access import Role
+from migration_plan.journal.journal import Journal
 from migration_plan.local import processes
 from migration_plan.shadow.store import ShadowStore
 from migration_plan.shadow.tally import Example, Sums

@@ -7,10 +7,10 @@ from contextlib import closing
 import httpx
 from playwright.sync_api import expect
 
-from migration_plan import tokens
-from migration_plan.access import Role
 from migration_plan.console.orders import ACTS
-from migration_plan.journal import Journal
+from migration_plan.journal import tokens
+from migration_plan.journal.access import Role
+from migration_plan.journal.journal import Journal
 from migration_plan.lifecycle import Side
 from tests.browser.consoles import NOWHERE, another_console, link, tokens_of_all_roles
 

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 import yaml
 
-from migration_plan import documents, plan, settings
 from migration_plan.cli import main
+from migration_plan.configuration import documents, plan, settings
 from tests.docs.pages import DOCS, PROMPT, Block, all_blocks, blocks, pages, tokens
 from tests.support.postgres import PostgresServer
 from tests.support.stack import PROJECT

@@ -31,8 +31,8 @@ with socket.socket(socket.AF_UNIX) as wire:
 # What commands import only when they run.
 _WHEN_RUN = (
     "migration_plan.cli", "migration_plan.bootstrap", "migration_plan.local.up", "migration_plan.local.down",
-    "migration_plan.local.status", "migration_plan.troubles", "migration_plan.verification",
-    "migration_plan.sync_status", "migration_plan.ejection",
+    "migration_plan.local.status", "migration_plan.sync.troubles", "migration_plan.comparing.verification",
+    "migration_plan.sync.status", "migration_plan.ejecting.ejection",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from migration_plan import bootstrap
 from migration_plan.errors import SwitchAborted
-from migration_plan.switch import CHECKPOINTS
+from migration_plan.switching.switch import CHECKPOINTS
 from tests.support.stack import Stack
 
 

@@ -18,7 +18,7 @@ import pytest
 from migration_plan import bootstrap
 from migration_plan.errors import SwitchAborted
 from migration_plan.lifecycle import Side
-from migration_plan.moves import MoveResult
+from migration_plan.moving.moves import MoveResult
 from tests.load.crowd import Size
 from tests.load.moving import Moving
 from tests.load.watched import WatchedShop

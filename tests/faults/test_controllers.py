@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from migration_plan.lifecycle import Side
-from migration_plan.switch import CHECKPOINTS
+from migration_plan.switching.switch import CHECKPOINTS
 from tests.faults.arena import Arena
 from tests.support.faults import Controller
 from tests.support.stack import Stack

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from migration_plan.lifecycle import Side
-from migration_plan.switch import CHECKPOINTS
+from migration_plan.switching.switch import CHECKPOINTS
 from tests.faults.arena import Arena, server_of
 from tests.support.stack import Stack
 

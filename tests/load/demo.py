@@ -21,12 +21,12 @@ from rich.console import Console
 
 from cdc.comparing.compare import Report as Comparison
 from migration_plan import bootstrap
-from migration_plan import settings as settings_file
+from migration_plan.comparing.verification import VerificationFailed, verify_domain
+from migration_plan.configuration import settings as settings_file
 from migration_plan.errors import SwitchAborted
 from migration_plan.lifecycle import Stage
-from migration_plan.moves import Mover, MoveResult, current
+from migration_plan.moving.moves import Mover, MoveResult, current
 from migration_plan.terminal import load_environment
-from migration_plan.verification import VerificationFailed, verify_domain
 from tests.load.crowd import Size
 from tests.load.moving import move_when_allowed
 from tests.load.report import Report, Switched, Verified, build, counted

@@ -8,12 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from migration_plan import bootstrap
+from migration_plan.comparing.verification import verify_domain
 from migration_plan.errors import FigError, LeaseHeld, PreflightRefused, SwitchAborted
 from migration_plan.lifecycle import Side, Stage
-from migration_plan.moves import Mover, MoveResult, Unsettled, current
+from migration_plan.moving.moves import Mover, MoveResult, Unsettled, current
 from migration_plan.parts import STAGES_WITH_WORK, no_checkpoint, read_rows
-from migration_plan.recovery import decide
-from migration_plan.verification import verify_domain
+from migration_plan.recovering.recovery import decide
 from proxy.errors import ProxyUnreachable
 from tests.support.stack import Stack
 from tests.support.waiting import wait_until

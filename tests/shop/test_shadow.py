@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from migration_plan import bootstrap
+from migration_plan.comparing.verification import verify_domain
 from migration_plan.lifecycle import Side, Stage
-from migration_plan.moves import Mover, current
+from migration_plan.moving.moves import Mover, current
 from migration_plan.parts import Parts
 from migration_plan.shadow.report import Report, report
-from migration_plan.verification import verify_domain
 from tests.load.moving import move_when_allowed
 from tests.shop.owners import LIMITS, Owners
 from tests.shop.story import CART, ME, MESSAGES, ORDERS, UNREAD, Resident, expect

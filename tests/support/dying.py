@@ -11,7 +11,8 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-from migration_plan import bootstrap, ejection
+from migration_plan import bootstrap
+from migration_plan.ejecting import ejection
 from migration_plan.lifecycle import Side
 from tests.support.faults import Strike
 

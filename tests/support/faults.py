@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.support.faults", description=__doc__)
     parser.add_argument("domain")
     parser.add_argument("direction", choices=["forward", "back"])
-    parser.add_argument("--at", required=True, help="a name of migration_plan.switch.CHECKPOINTS")
+    parser.add_argument("--at", required=True, help="a name of migration_plan.switching.switch.CHECKPOINTS")
     parser.add_argument("--signal", default="KILL")
     parser.add_argument("--victim", type=int, default=0, help="a process group; without it the controller itself")
     options = parser.parse_args(arguments)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import ModuleType
 from uuid import uuid4
 
+import migration_plan.otlp
 import pytest
 
 import extracted.platform.event
@@ -21,7 +22,6 @@ import legacy_monolith.event
 import legacy_monolith.otlp
 import legacy_monolith.spans
 import legacy_monolith.trace
-import migration_plan.otlp
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SIDES = [
@@ -73,7 +73,7 @@ def test_what_a_later_version_adds_is_left_out(trace: ModuleType, events: Module
         (legacy_monolith.trace, extracted.platform.trace),
         (legacy_monolith.spans, extracted.platform.spans),
         (legacy_monolith.otlp, extracted.platform.otlp),
-        (legacy_monolith.otlp, migration_plan.otlp),
+        (legacy_monolith.otlp, migration_plan.tracing.otlp),
     ],
 )
 def test_those_that_may_not_import_each_other_have_the_same(ours: ModuleType, theirs: ModuleType) -> None:

@@ -15,7 +15,7 @@ from extracted.platform.migrations import migrate
 from migration_plan.lifecycle import Side as Owner
 from migration_plan.local import roles
 from migration_plan.local.stack import Database
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.contract.notifications.sides import MONOLITH_NAMES, SERVICE_NAMES, Monolith, Service, Side
 from tests.doubles.control import MailControl, TwilioControl
 from tests.doubles.process import running

@@ -17,7 +17,7 @@ from extracted.platform.migrations import migrate
 from migration_plan import lifecycle
 from migration_plan.local import roles
 from migration_plan.local.stack import Database
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.contract.payments.sides import API_KEY, MONOLITH_NAMES, SECRET, SERVICE_NAMES, Side
 from tests.doubles.control import StripeControl
 from tests.doubles.process import running

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from migration_plan import plan as plans
 from migration_plan.canary import acts, work
 from migration_plan.canary.acts import Report
 from migration_plan.canary.judge import LASTING, Verdict
 from migration_plan.canary.keeper import Keeper
-from migration_plan.canary.rules import CanaryRules
-from migration_plan.journal import Journal
+from migration_plan.configuration import plan as plans
+from migration_plan.configuration.canary_rules import CanaryRules
+from migration_plan.journal.journal import Journal
 from migration_plan.lifecycle import Stage
 from migration_plan.parts import Parts, no_checkpoint
 from proxy.client import ProxyClient

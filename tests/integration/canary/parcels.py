@@ -20,11 +20,12 @@ import pytest
 import yaml
 
 from cdc.target.apply import TargetSession
-from migration_plan import bootstrap, proxies, streaming
-from migration_plan import settings as settings_file
+from migration_plan import bootstrap, proxies
+from migration_plan.comparing.verification import verify_domain
+from migration_plan.configuration import settings as settings_file
 from migration_plan.lifecycle import Stage
 from migration_plan.parts import Parts
-from migration_plan.verification import verify_domain
+from migration_plan.streaming import daemon as streaming
 from proxy import nginx
 from tests.integration.cdc.stream.conftest import as_fig, make_side
 from tests.integration.proxy.origin import Answer, Arrival, Origin, new_port

@@ -14,9 +14,10 @@ import psycopg
 import yaml
 from kombu import Connection
 
-from migration_plan import bootstrap, streaming
+from migration_plan import bootstrap
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts
+from migration_plan.streaming import daemon as streaming
 from tests.integration.events.conftest import Broker
 
 TABLES = """

@@ -16,13 +16,13 @@ from cdc.control import Phase
 from cdc.outbox import install as outbox_install
 from cdc.outbox import notes as outbox_notes
 from cdc.outbox.notes import PublishedNotes
-from migration_plan import outboxes, preparation, steering
+from migration_plan.configuration.plan import BudgetPlan
 from migration_plan.lifecycle import Act, Side, Stage
 from migration_plan.parts import Parts
-from migration_plan.plan import BudgetPlan
 from migration_plan.preflight import preflight
-from migration_plan.preparation import switch_facts
-from migration_plan.standing import halted
+from migration_plan.sync import outboxes, preparation, steering
+from migration_plan.sync.preparation import switch_facts
+from migration_plan.sync.standing import halted
 from tests.integration.events.conftest import event
 from tests.integration.events.moving import Payments
 from tests.integration.events.test_moving import payments, switch, sync

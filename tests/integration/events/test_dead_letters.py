@@ -14,10 +14,11 @@ import pytest
 from click.testing import CliRunner
 from kombu import Connection
 
-from migration_plan import bootstrap, figures
+from migration_plan import bootstrap
 from migration_plan.cli import main
 from migration_plan.doctor.checks import events
 from migration_plan.doctor.examine import facts_of
+from migration_plan.streaming import figures
 from tests.integration.events.conftest import INBOX, Broker, Side, event
 from tests.integration.events.moving import plan, write_settings
 from tests.integration.events.test_consumers import DEAD

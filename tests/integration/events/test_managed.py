@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from kombu import Connection
 
-from migration_plan import outboxes
 from migration_plan.lifecycle import Act, Side, Stage
 from migration_plan.preflight import inspect, judge, notes
+from migration_plan.sync import outboxes
 from tests.integration.cdc.safety.test_managed import manage
 from tests.integration.events.conftest import Broker, event
 from tests.integration.events.moving import OTHER, QUEUE, TABLES, Payments, plan, without_proxies, write_settings

@@ -9,15 +9,15 @@ import psycopg
 import pytest
 from kombu import Connection
 
-from migration_plan import outboxes
-from migration_plan.documents import DocumentInvalid
+from migration_plan.configuration.documents import DocumentInvalid
 from migration_plan.errors import SwitchAborted
 from migration_plan.lifecycle import Act, Side, Stage
-from migration_plan.moves import find_move
+from migration_plan.moving.moves import find_move
+from migration_plan.moving.steps import steps
 from migration_plan.preflight import inspect, judge
-from migration_plan.preparation import start_sync, stop_sync
-from migration_plan.steps import steps
-from migration_plan.switch import Switch
+from migration_plan.switching.switch import Switch
+from migration_plan.sync import outboxes
+from migration_plan.sync.preparation import start_sync, stop_sync
 from tests.integration.cdc.stream.conftest import as_fig, make_side
 from tests.integration.events.conftest import Broker, event
 from tests.integration.events.moving import OTHER, QUEUE, TABLES, Payments, plan, without_proxies, write_settings

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from migration_plan.cli import main
 from migration_plan.lifecycle import Side
-from migration_plan.troubles import Trouble, troubles
+from migration_plan.sync.troubles import Trouble, troubles
 from tests.integration.events.conftest import event
 from tests.integration.events.moving import Payments
 from tests.integration.events.test_budget import control_of
@@ -149,7 +149,7 @@ def test_a_person_looks_pauses_continues_and_copies(payments: Payments, metrics:
 
 
 def test_what_nobody_runs_is_asked_for_and_said(payments: Payments, fig: Fig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("migration_plan.steering.TAKEN_UP_WITHIN", 0.5)
+    monkeypatch.setattr("migration_plan.sync.steering.TAKEN_UP_WITHIN", 0.5)
     payments.listen()
     with payments.running():
         sync(payments)

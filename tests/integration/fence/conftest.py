@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from migration_plan.lifecycle import Side
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.support.postgres import PostgresServer
 
 DOMAIN = "books"
@@ -85,7 +85,7 @@ def standby_side(
 @pytest.fixture
 def sentry(owner_side: FencedSide) -> FencedSide:
     with psycopg.connect(owner_side.server.dsn(owner_side.database), autocommit=True) as admin:
-        admin.execute((Path("migration_plan") / "sentry.sql").read_text())
+        admin.execute((Path("migration_plan") / "sync" / "sentry.sql").read_text())
     return owner_side
 
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from migration_plan.lifecycle import Side
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.integration.fence.conftest import DOMAIN, FencedSide
 from tests.support.postgres import postgres_programs
 

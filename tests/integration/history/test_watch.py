@@ -13,7 +13,7 @@ from tests.support.history.watch import Watch, lsn
 from tests.support.postgres import PostgresServer
 
 ROOT = Path(__file__).parents[3]
-SCHEMA = [(ROOT / name).read_text() for name in ("cdc/stream.sql", "migration_plan/side.sql")]
+SCHEMA = [(ROOT / name).read_text() for name in ("cdc/stream.sql", "migration_plan/sides/side.sql")]
 
 
 @pytest.fixture

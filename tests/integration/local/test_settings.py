@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from migration_plan import documents, settings
-from migration_plan import plan as plan_files
 from migration_plan.bootstrap import load_plans
-from migration_plan.documents import DocumentInvalid
+from migration_plan.configuration import documents, settings
+from migration_plan.configuration import plan as plan_files
+from migration_plan.configuration.documents import DocumentInvalid
 from migration_plan.proxies import proxy_configs
 from proxy.routes import Route
 from proxy.tls import Tls

@@ -21,7 +21,7 @@ from cdc.spec import StreamSpec
 from cdc.stream import Stream
 from extracted.platform.migrations import migrate as migrate_service
 from migration_plan.lifecycle import Side
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.integration.cdc.lens.shop import LENS, ROOT, SEED, Shop, create_shop, execute
 from tests.integration.cdc.stream.conftest import Running
 from tests.support.postgres import PostgresServer
@@ -117,7 +117,7 @@ def sides(
         tables = [table.quoted for table in LENS.tables(side)]
         database.enroll("catalog", "owner" if side is owner else "standby", 1, tables, 1.0)
         database.close()
-        server.run(dsns[side], (ROOT / "migration_plan" / "sentry.sql").read_text())
+        server.run(dsns[side], (ROOT / "migration_plan" / "sync" / "sentry.sql").read_text())
     folder = tmp_path_factory.mktemp("revisions")
     homes = {Side.MONOLITH: ROOT / "legacy_monolith", Side.SERVICE: ROOT / "extracted" / "catalog"}
     for side, home in homes.items():

@@ -10,8 +10,8 @@ import pytest
 
 from migration_plan.model.guards import FULL, GUARDS, SEARCHES, Bounds
 from migration_plan.model.search import FOLDER, MODEL, build, names, search, steps
-from migration_plan.recovery import Case
-from migration_plan.switch import CHECKPOINTS
+from migration_plan.recovering.recovery import Case
+from migration_plan.switching.switch import CHECKPOINTS
 
 ROOT = Path(__file__).parents[3]
 WHERE = ("side.sql", "switch.py", "journal.py", "controller.py", "recovery.py", "adoption.py", "moves.py", "parts.py",
@@ -64,7 +64,7 @@ def test_every_guard_of_the_model_is_in_the_table() -> None:
 
 
 def test_states_and_cases_are_those_of_the_code() -> None:
-    sql = files("migration_plan").joinpath("side.sql").read_text()
+    sql = files("migration_plan.sides").joinpath("side.sql").read_text()
     checked = re.search(r"check \(state in \((.*?)\)\)", sql)
     assert checked
     assert names("state") == [word.strip().strip("'") for word in checked.group(1).split(",")]
@@ -97,6 +97,6 @@ def test_the_steps_of_a_controller_and_of_the_streams_keeper_have_the_names_of_t
     ["fence", "unfence", "release", "grant_ownership", "stand_by", "void", "stop", "give_way", "adopt", "mark_again"],
 )
 def test_each_move_of_the_model_is_one_of_the_databases(move: str) -> None:
-    sql = files("migration_plan").joinpath("side.sql").read_text()
+    sql = files("migration_plan.sides").joinpath("side.sql").read_text()
     assert f"function fig.{move}(" in sql
     assert re.search(rf"^inline {move}_?\(", model(), re.MULTILINE)

@@ -16,9 +16,10 @@ import psycopg
 import pytest
 import yaml
 
-from migration_plan import bootstrap, figures
+from migration_plan import bootstrap
 from migration_plan.lifecycle import Stage
 from migration_plan.monitoring import domain_figures
+from migration_plan.streaming import figures
 from tests.integration.plan.conftest import World, running
 from tests.support import prometheus
 from tests.support.postgres import PostgresServer, free_port

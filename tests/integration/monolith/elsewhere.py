@@ -18,7 +18,7 @@ import pytest
 
 from legacy_monolith import jobs
 from migration_plan.lifecycle import Side
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.integration.monolith.shop import Person, Shop
 from tests.support.postgres import free_port
 from tests.support.waiting import wait_until

@@ -20,14 +20,15 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from migration_plan import bootstrap, proxies, streaming
-from migration_plan import settings as settings_file
+from migration_plan import bootstrap, proxies
 from migration_plan.cli import main
+from migration_plan.comparing.verification import verify_domain
+from migration_plan.configuration import settings as settings_file
 from migration_plan.gate import Gate
 from migration_plan.lifecycle import Stage
-from migration_plan.moves import Mover
+from migration_plan.moving.moves import Mover
 from migration_plan.parts import Parts, StageWork
-from migration_plan.verification import verify_domain
+from migration_plan.streaming import daemon as streaming
 from proxy import nginx
 from tests.integration.cdc.stream.conftest import as_fig, make_side
 from tests.support import places

@@ -9,12 +9,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from migration_plan import acceptance, adoption, ejection, leasing
-from migration_plan.controller import Controller, Watch
+from migration_plan.ejecting import ejection
 from migration_plan.errors import LeaseLost, StaleEpoch
-from migration_plan.half_done import ADOPTION, half_done, last_begun
+from migration_plan.journal.half_done import ADOPTION, half_done, last_begun
 from migration_plan.lifecycle import OWNER, Row, Side, Stage
 from migration_plan.parts import read_rows
+from migration_plan.recovering import adoption, leasing
+from migration_plan.recovering.controller import Controller, Watch
+from migration_plan.sync import acceptance
 from tests.integration.cdc.stream.conftest import as_fig, execute
 from tests.integration.plan.conftest import World
 from tests.support.dying import killed_at

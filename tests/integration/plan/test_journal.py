@@ -12,9 +12,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from migration_plan.journal import Journal
-from migration_plan.journal_chain import verify_chain
-from migration_plan.spans import Told
+from migration_plan.journal.chain import verify_chain
+from migration_plan.journal.journal import Journal
+from migration_plan.tracing.spans import Told
 from tests.support.postgres import PostgresServer
 
 # As journals were made before they were chained.

@@ -18,17 +18,20 @@ from cdc.control import Event, Phase
 from cdc.copying import refill
 from cdc.projection import Table
 from cdc.target.errors import GuardRefused
-from migration_plan import diagnosis, restarts, steering, switch
-from migration_plan.adoption import adopt
-from migration_plan.controller import recover
 from migration_plan.errors import LeaseHeld, LeaseLost, SideUnreachable, StaleEpoch, SwitchAborted
-from migration_plan.journal import Journal, Lease
+from migration_plan.journal.journal import Journal, Lease
 from migration_plan.lifecycle import Row, Side, Stage
 from migration_plan.parts import Parts, read_rows
-from migration_plan.recovery import Case
-from migration_plan.restarts import How
-from migration_plan.side import SideDatabase
-from migration_plan.streams import spec
+from migration_plan.recovering import diagnosis
+from migration_plan.recovering.adoption import adopt
+from migration_plan.recovering.controller import recover
+from migration_plan.recovering.recovery import Case
+from migration_plan.sides.side import SideDatabase
+from migration_plan.streaming import restarts
+from migration_plan.streaming.restarts import How
+from migration_plan.switching import switch
+from migration_plan.sync import steering
+from migration_plan.sync.streams import spec
 from proxy.client import ProxyClient
 from tests.integration.cdc.stream.conftest import execute
 from tests.integration.plan.conftest import World

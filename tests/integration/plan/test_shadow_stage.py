@@ -22,7 +22,7 @@ import yaml
 from werkzeug.wrappers import Request, Response
 
 from migration_plan import bootstrap
-from migration_plan import settings as settings_file
+from migration_plan.configuration import settings as settings_file
 from migration_plan.lifecycle import Stage
 from migration_plan.shadow import daemon
 from migration_plan.shadow.report import report

@@ -8,13 +8,13 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from migration_plan import steering
-from migration_plan.controller import Controller, Watch
-from migration_plan.dry_run import dry_run
 from migration_plan.errors import PreflightRefused
-from migration_plan.forecast import Cost
 from migration_plan.lifecycle import Act, Side, Stage
+from migration_plan.moving.dry_run import dry_run
+from migration_plan.moving.forecast import Cost
 from migration_plan.parts import Parts, read_rows
+from migration_plan.recovering.controller import Controller, Watch
+from migration_plan.sync import steering
 from tests.integration.plan.conftest import World
 from tests.support.waiting import wait_until
 

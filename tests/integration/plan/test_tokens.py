@@ -8,14 +8,14 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from migration_plan import tokens
-from migration_plan.access import NEEDS, OPEN, VARIABLE, Forbidden, Role
 from migration_plan.cli import main
 from migration_plan.exit_codes import Exit
-from migration_plan.journal import Journal
+from migration_plan.journal import tokens
+from migration_plan.journal.access import NEEDS, OPEN, VARIABLE, Forbidden, Role
+from migration_plan.journal.journal import Journal
+from migration_plan.journal.tokens import TokenRefused
 from migration_plan.lifecycle import Stage
 from migration_plan.terminal import commands
-from migration_plan.tokens import TokenRefused
 from tests.integration.plan.conftest import World
 from tests.support.postgres import PostgresServer
 

@@ -10,7 +10,7 @@ import pytest
 
 from migration_plan import versions
 from migration_plan.exit_codes import Exit
-from migration_plan.journal import Journal
+from migration_plan.journal.journal import Journal
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.versions import LaterVersion, MayNotBringOn
 from tests.integration.plan.conftest import World

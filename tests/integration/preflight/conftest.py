@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from migration_plan.configuration.plan import Plan, load
 from migration_plan.errors import Refusal
 from migration_plan.lifecycle import Act
-from migration_plan.plan import Plan, load
 from migration_plan.preflight import preflight
 from tests.awkward.conftest import awkward
 from tests.awkward.databases import Databases

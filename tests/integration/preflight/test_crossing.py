@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from migration_plan import crossing
+from migration_plan.configuration.plan import Plan
 from migration_plan.errors import TablesBusy
 from migration_plan.lifecycle import Side
-from migration_plan.plan import Plan
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
+from migration_plan.sync import crossing
 from tests.awkward.databases import Database
 from tests.integration.preflight.conftest import Trial
 

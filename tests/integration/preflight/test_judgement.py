@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from migration_plan.configuration.plan import Gates, Plan, load
 from migration_plan.lifecycle import Act, Side
-from migration_plan.plan import Gates, Plan, load
 from migration_plan.preflight import Inspection, SwitchFacts, judge
 from migration_plan.preflight.facts import Role, Server, Session, SideFacts
 from tests.integration.preflight.conftest import PLAN

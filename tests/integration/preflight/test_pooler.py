@@ -11,9 +11,9 @@ from cdc.capture.source import SourceConnection
 from cdc.pooled import PooledConnection
 from cdc.servers import connect
 from migration_plan.errors import PooledDsn
-from migration_plan.journal import Journal
+from migration_plan.journal.journal import Journal
 from migration_plan.lifecycle import Side
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.awkward.databases import Databases
 from tests.integration.cdc.stream.conftest import as_fig, make_side
 from tests.integration.preflight.conftest import Trial

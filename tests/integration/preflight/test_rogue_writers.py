@@ -10,9 +10,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from migration_plan.configuration.plan import Plan
 from migration_plan.lifecycle import Side
-from migration_plan.plan import Plan
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.integration.preflight.conftest import Trial
 from tests.support.postgres import postgres_programs
 

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from migration_plan import bootstrap
-from migration_plan.controller import Controller
+from migration_plan.recovering.controller import Controller
 from tests.integration.cdc.stream.conftest import execute
 from tests.integration.plan.conftest import World, made, world
 from tests.support import places

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from migration_plan.canary.judge import MODES, Event, Finding, Mode, Seen, interval, judge, oldest
-from migration_plan.canary.rules import WHOLE, CanaryRules, said, share
 from migration_plan.canary.tally import Tally, count, total
+from migration_plan.configuration.canary_rules import WHOLE, CanaryRules, said, share
 from migration_plan.lifecycle import Side
 from proxy.canary import Cohort
 

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import pytest
 
-from migration_plan.access import Forbidden, Role
 from migration_plan.console.entry import Throttle, Tickets
 from migration_plan.console.glance import Glance
 from migration_plan.console.live import Live
@@ -18,9 +17,10 @@ from migration_plan.console.runs import Run, Said, died
 from migration_plan.console.switch_steps import TEN, Mark, State, of_journal, view
 from migration_plan.console.tree import grow
 from migration_plan.console.wording import seconds, size
-from migration_plan.entries import Entry
+from migration_plan.journal.access import Forbidden, Role
+from migration_plan.journal.entries import Entry
 from migration_plan.lifecycle import Stage
-from migration_plan.recovery import Case
+from migration_plan.recovering.recovery import Case
 
 ALL = tuple(Stage)
 KINDS = [kind for _, kind, _ in TEN]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from migration_plan.deadness import Readers, Sample, TableUse, Traffic, readers_left, signs_of_life
+from migration_plan.retiring.deadness import Readers, Sample, TableUse, Traffic, readers_left, signs_of_life
 
 QUIET = Traffic(since=100.0, lost=0, requests=40)
 BEFORE = Sample(

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from migration_plan.ejection import judge
+from migration_plan.ejecting.ejection import judge
+from migration_plan.ejecting.traces import Found, Place, Trace
 from migration_plan.lifecycle import Side, Stage
-from migration_plan.traces import Found, Place, Trace
 
 MONOLITH = Place("shop (monolith)", "dbname=shop", "", Side.MONOLITH)
 

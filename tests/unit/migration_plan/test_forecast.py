@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from migration_plan.errors import Refusal
-from migration_plan.forecast import FENCE, Backlog, Cost, forecast
 from migration_plan.gate import Gate
-from migration_plan.judgement import Judgement
+from migration_plan.moving.forecast import FENCE, Backlog, Cost, forecast
+from migration_plan.moving.judgement import Judgement
 
 DRAIN = 2.0
 NOTHING = Backlog(0, 0.0, 0.0)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from migration_plan import plan as plans
-from migration_plan.documents import DocumentInvalid
+from migration_plan.configuration import plan as plans
+from migration_plan.configuration.documents import DocumentInvalid
 
 CATALOG = Path("migration_plan/plans/catalog.yml")
 VARIABLES = {"FIG_MONOLITH_DSN": "postgresql://m/shop", "FIG_CATALOG_DSN": "postgresql://s/catalog"}

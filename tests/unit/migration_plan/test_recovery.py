@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from migration_plan.lifecycle import Row, Side
-from migration_plan.recovery import Case, Intent, Known, decide
+from migration_plan.recovering.recovery import Case, Intent, Known, decide
 
 E = 6  # The giver's epoch as owner before the switch.
 

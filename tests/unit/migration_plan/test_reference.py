@@ -10,15 +10,17 @@ import pytest
 from pydantic import BaseModel
 
 import migration_plan
-from migration_plan import reference_of_commands, reference_of_errors, reference_of_models
-from migration_plan.access import NEEDS, OPEN
 from migration_plan.cli import main
 from migration_plan.command_help import ENDS, SECTIONS
+from migration_plan.configuration.plan import Plan
+from migration_plan.configuration.settings import Settings
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import MEANINGS, Exit
-from migration_plan.plan import Plan
-from migration_plan.reference import PAGES
-from migration_plan.settings import Settings
+from migration_plan.journal.access import NEEDS, OPEN
+from migration_plan.reference import commands as reference_of_commands
+from migration_plan.reference import errors as reference_of_errors
+from migration_plan.reference import models as reference_of_models
+from migration_plan.reference.pages import PAGES
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from migration_plan.plan import Route
+from migration_plan.configuration.plan import Route
+from migration_plan.configuration.shadow_rules import ShadowRules, problems
 from migration_plan.shadow.confidence import trials_needed, upper_end
 from migration_plan.shadow.evidence import Field, Group, Seen, counted, verdict
-from migration_plan.shadow.rules import ShadowRules, problems
 from migration_plan.shadow.tally import EXAMPLES, MOST_GROUPS, OTHERS, Tally
 from proxy.shadow_compare import Comparison, Difference
 from proxy.shadow_comparer import Kind, Outcome

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cdc.control import Phase
-from migration_plan.figures import STATES, Asker, StreamCollector, served
+from migration_plan.streaming.figures import STATES, Asker, StreamCollector, served
 
 PAGE = (Path(__file__).parents[3] / "docs" / "operating-streams.md").read_text()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from migration_plan import units
+from migration_plan.configuration import units
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ SCANS = """
 
 
 def test_the_stream_finds_each_row_by_one_scan(copied: Pair) -> None:
-    """What it reads can so be told from what others read, in tables of any size (`migration_plan.deadness`)."""
+    """What it reads can so be told from what others read, in tables of any size (`retiring.deadness`)."""
     rows = "insert into volume select n, 's', 5, 'shown', null, null, now(), 'EUR' from generate_series({}, {}) n;"
     shelves = "insert into shelf select n, n from generate_series({}, {}) n;"
     copied.on_service(f"{rows.format(1, 3)} {shelves.format(1, 3)}")

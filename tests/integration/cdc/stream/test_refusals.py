@@ -38,7 +38,7 @@ def guard(connection: psycopg.Connection[Any]) -> str:
 @pytest.fixture
 def guarded(copied: Pair) -> Pair:
     """The service stands by at epoch 1, its tables fenced; the applier has to ask."""
-    sql = files("migration_plan").joinpath("side.sql").read_text()
+    sql = files("migration_plan.sides").joinpath("side.sql").read_text()
     execute(copied.forward.target_dsn, sql)
     execute(
         copied.forward.target_dsn,
@@ -299,7 +299,7 @@ def test_a_lost_session_on_either_side_is_made_again(copied: Pair, caplog: pytes
 
 
 def test_rows_that_ddl_has_rewritten_stop_the_stream_until_they_are_copied_again(copied: Pair) -> None:
-    """The sentry on the source says so in the DDL's transaction (migration_plan/sentry.sql)."""
+    """The sentry on the source says so in the DDL's transaction (migration_plan/sync/sentry.sql)."""
     copied.on_monolith("insert into book (title, code) values ('quiet', 'a'), ('too', 'b')")
     rewrite = (
         "begin; alter table book alter column title type text using upper(title); select pg_logical_emit_message(true,"

@@ -13,7 +13,7 @@ from cdc.capture.losses import Standing, forks, loss_of, require_same
 from cdc.control import TRANSITIONS, Event, Phase
 from cdc.position import Identity, Position
 from cdc.stream_errors import NotSetUp, StreamIdentityChanged
-from migration_plan.restarts import AFTER_LOSS
+from migration_plan.streaming.restarts import AFTER_LOSS
 
 HERE = Identity("7", 2, "fig_s", "16384")
 POSITION = Position("s", HERE, 100)

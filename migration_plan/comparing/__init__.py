@@ -1,0 +1,1 @@
+"""Both sides compared, for the gates: row by row, and by what they answer."""

@@ -1,0 +1,1 @@
+"""Pages of `docs/reference`, printed from the code."""

@@ -1,0 +1,1 @@
+"""Either side's database as a switch sees it: its row and its fence."""

@@ -1,0 +1,1 @@
+"""The process `fig streams`: streams and publishers at work, watched, and started again."""

@@ -1,0 +1,1 @@
+"""A switch as spans, for an OpenTelemetry collector."""
