@@ -17,6 +17,7 @@ from cdc.copying import snapshot_indexes
 from cdc.kafka import topics
 from cdc.position import Position
 from cdc.projection import Table
+from cdc.row_security import require_every_row
 from cdc.spec import StreamSpec
 from cdc.stream_errors import NotSetUp, SetUpError, StreamIdentityChanged
 from cdc.target import skip
@@ -30,10 +31,12 @@ _COLUMNS = """
 def install(spec: StreamSpec) -> None:
     """The stream's tables and origin on the target, the publication on the source."""
     with servers.connect(spec.target_dsn, "target", f"fig-install {spec.name}") as target:
+        require_every_row(target, "target", spec.target_tables)
         target.execute(files(__package__).joinpath("stream.sql").read_bytes())
         if signature.may_use_origins(target):
             signature.ensure_origin(target, spec.origin)
     with servers.connect(spec.source_dsn, "source", f"fig-install {spec.name}") as origin:
+        require_every_row(origin, "source", spec.source_tables)
         control.install(origin)
         _publish(origin, spec)
 

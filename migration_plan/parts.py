@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cdc.kafka.transport import KafkaTransport
 from cdc.projection import Table
@@ -58,6 +58,10 @@ class Parts:
             database.close()
         self.journal.close()
 
+    def without_silent_proxies(self) -> Parts:
+        """With the proxies that answer now. The controller tells the others where things stand once they are back."""
+        return replace(self, proxies=[proxy for proxy in self.proxies if _answers(proxy)])
+
     def stream_to(self, side: Side) -> str:
         return f"{self.domain}_to_{side}"
 
@@ -81,6 +85,10 @@ class Parts:
                 continue  # It knows a later epoch already: a successor was here.
         return silent
 
+    def requests_in_flight(self) -> int:
+        """Writes of the domain that the proxies have let in and that are not answered yet."""
+        return sum(proxy.inflight(self.domain) for proxy in self.proxies)
+
     def held_so_far(self) -> int:
         """How many requests of the domain all proxies have held since they started."""
         series, total = f'fig_proxy_holds_total{{domain="{self.domain}"}} ', 0
@@ -99,6 +107,14 @@ class Parts:
                 proxy.release(self.domain, epoch)
             except (ProxyUnreachable, RouteRefused):
                 continue
+
+
+def _answers(proxy: ProxyClient) -> bool:
+    try:
+        proxy.routes()
+    except ProxyUnreachable:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ from cdc.copying.snapshot_worker import Work, Worker, connect_source, connect_ta
 from cdc.gate.exact import standing
 from cdc.position import parse_lsn
 from cdc.projection import Table
+from cdc.row_security import require_every_row
 from cdc.session import Checkpoint
 from cdc.spec import StreamSpec
 from cdc.stream_errors import NotSetUp, SetUpError
@@ -101,6 +102,8 @@ def pairs_of(
     filled = [filling for filling in image.fillings(spec.projections) if filling.target == table]
     if not filled:
         raise SetUpError(f"stream {spec.name} fills no table {table}", "Name one of the lens's target tables")
+    require_every_row(monitor, "source", spec.source_tables)
+    require_every_row(target, "target", [table])
     return snapshot_plan.pairs(filled, monitor, target)
 
 

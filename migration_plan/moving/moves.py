@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from migration_plan.errors import (
     FigError,
     JournalUnreachable,
-    LeaseHeld,
     LeaseLost,
     PreflightRefused,
     Refusal,
@@ -33,7 +31,7 @@ from migration_plan.parts import STAGES_WITH_WORK, Parts, no_checkpoint, read_ro
 from migration_plan.recovering import adoption
 from migration_plan.recovering.controller import LEASE_SECONDS, recover
 from migration_plan.recovering.diagnosis import read_and_decide, stage_of
-from migration_plan.recovering.leasing import kept_up
+from migration_plan.recovering.leasing import acquired, kept_up
 from migration_plan.recovering.recovery import Decision
 from migration_plan.retiring import retirement
 from migration_plan.retiring.retirement import Leftover
@@ -152,19 +150,22 @@ class Mover:
                 left = retirement.retire(self.parts, move.owner, self.say, self.checkpoint)
                 return replace(result, leftovers=tuple(left))
             with kept_up(lease):  # Looking at everything may take longer than a lease lasts.
-                self._pass_gates(move, force)
+                parts = self._pass_gates(move, force)
             if move.act is not Act.SWITCH:
                 self._change_stage(move, move.owner, lease)
                 return result
-            done = self._switch(move.owner, lease)
+            done = self._switch(move.owner, lease, parts)
             journal.set_stage(domain, move.after, done.epoch)
             self._work(move)
             return replace(result, switch=done)
         finally:
             journal.give_back(lease)
 
-    def _pass_gates(self, move: Move, force: str) -> None:
-        """Refuse here, all reasons at once, before anyone waits; what was forced is journaled with its figures."""
+    def _pass_gates(self, move: Move, force: str) -> Parts:
+        """Refuse here, all reasons at once, before anyone waits; what was forced is journaled with its figures.
+
+        What to go on with: a proxy that somebody has forced the move past is not asked to hold, it could not answer.
+        """
         self.say("preflight" if move.act is Act.SWITCH else "gates")
         judgement = Judgement(gates_of(self.parts, move), force)
         foreseen = forecast_of(self.parts, move, judgement)
@@ -182,6 +183,8 @@ class Mover:
             if judgement.overridden:
                 passed = [gate.as_json() for gate in judgement.overridden]
                 self.parts.journal.record(self.parts.domain, "forced", epoch, force=force, gates=passed)
+        forced = any(gate.name == "proxies" for gate in judgement.overridden)
+        return self.parts.without_silent_proxies() if forced else self.parts
 
     def _change_stage(self, move: Move, owner: Row, lease: Lease) -> None:
         """The stage in the journal is the decision; the controller repeats what follows it, should we die here."""
@@ -202,9 +205,9 @@ class Mover:
             self.say(f"begin-{move.begins.stage}")
             move.begins.begin(self.parts)
 
-    def _switch(self, owner: Row, lease: Lease) -> SwitchResult:
+    def _switch(self, owner: Row, lease: Lease, parts: Parts) -> SwitchResult:
         """The switch itself, and around it the keys that cross the border: gone before, back where the owner is."""
-        switch = Switch(self.parts, owner.side, owner.epoch, lease, self.checkpoint, self.cancelled, self.say)
+        switch = Switch(parts, owner.side, owner.epoch, lease, self.checkpoint, self.cancelled, self.say)
         drop_crossing_keys(self.parts, owner.side, self.say)
         try:
             done = switch.run()
@@ -214,21 +217,10 @@ class Mover:
         restore_crossing_keys(self.parts, owner.side.other, self.say)
         return done
 
-    def _lease_within(self, seconds: float) -> Lease:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return self.parts.journal.acquire(self.parts.domain, LEASE_SECONDS)
-            except LeaseHeld as held:
-                if time.monotonic() > deadline:
-                    raise
-                self.say(str(held))
-                self.cancelled.wait(0.2)
-
     def adopt(self, side: Side) -> Row:
         """Make a side the owner by a person's word, after a restore; refused where the rows say who owns."""
         self.parts.journal.demand(Role.ADMIN, "resume --owner")
-        lease = self._lease_within(2 * LEASE_SECONDS)
+        lease = acquired(self.parts, self.say)
         try:
             return adoption.adopt(self.parts, side, self.say, self.checkpoint)
         finally:
@@ -236,7 +228,7 @@ class Mover:
 
     def accept_schema(self) -> Accepted:
         """Both schemas have changed and the plan fits them: the streams go on; refused by name where it does not."""
-        lease = self._lease_within(2 * LEASE_SECONDS)
+        lease = acquired(self.parts, self.say)
         try:
             return acceptance.accept(self.parts, self.say, self.checkpoint)
         finally:
@@ -245,7 +237,7 @@ class Mover:
     def resume(self) -> Decision:
         """Apply the recovery table once, under the lease where the journal answers; a dead holder's runs out."""
         try:
-            lease = self._lease_within(2 * LEASE_SECONDS)
+            lease = acquired(self.parts, self.say)
         except JournalUnreachable as error:
             self.say(f"without the journal: {error}")
             return recover(self.parts, self.say)

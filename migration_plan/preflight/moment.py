@@ -155,7 +155,9 @@ def _outboxes(switch: SwitchFacts) -> Gate:
 
 
 def _proxies(switch: SwitchFacts) -> Gate:
-    """Every one of them: one that does not hold would have requests fail that a held one would not."""
+    """Every one of them: one that does not hold would have requests fail that a held one would not. May be forced
+    while another one answers: what a proxy sends by its old route is refused by the database, so no row depends on it.
+    """
     reasons = [
         Refusal("proxy-silent", f'proxy "{proxy}" does not answer: {reason}', "fig status; fig logs nginx")
         for proxy, reason in sorted(switch.proxies.items())
@@ -165,4 +167,5 @@ def _proxies(switch: SwitchFacts) -> Gate:
         reasons = [Refusal("no-proxy", "no proxy is known; nothing could hold requests", "name the proxies in fig.yml")]
     answering = sum(not reason for reason in switch.proxies.values())
     known = len(switch.proxies) or 1
-    return _gate("proxies", f"{answering} of {known} answer", f"{known} of {known}", reasons, "fig status")
+    figure, limit = f"{answering} of {known} answer", f"{known} of {known}"
+    return _gate("proxies", figure, limit, reasons, "fig status", answering > 0)

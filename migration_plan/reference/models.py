@@ -159,7 +159,7 @@ def _parts(root: type[BaseModel]) -> dict[str, type[BaseModel]]:
     waiting: list[type[BaseModel]] = [Part]
     while waiting:
         waiting += (one := waiting.pop()).__subclasses__()
-        if one.__module__ == root.__module__ or one.__module__.endswith(".rules"):
+        if one.__module__ == root.__module__ or one.__module__.endswith("_rules"):
             found[one.__name__] = one
     return found
 

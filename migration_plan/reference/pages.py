@@ -1,11 +1,7 @@
-"""Pages of `docs/reference` that are printed from tables in the code.
-
-`python -m migration_plan.reference FOLDER` writes them; a test compares what is there.
-"""
+"""Which pages `docs/reference` has, and the short ones of them: tables of the code, printed."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from migration_plan.configuration.plan import Plan
@@ -13,9 +9,9 @@ from migration_plan.configuration.settings import Settings
 from migration_plan.doctor.finding import CODES
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Stage
-from migration_plan.reference import figures as catalogue
 from migration_plan.reference.commands import page as commands_page
 from migration_plan.reference.errors import errors as errors_page
+from migration_plan.reference.figures import page as figures_page
 from migration_plan.reference.models import page as models_page
 from migration_plan.reference.switch import switch
 
@@ -43,7 +39,7 @@ def life() -> str:
 
 def figures() -> str:
     """What Prometheus reads of every process."""
-    return "\n".join(["# Figures", "", _PRINTED, "", *catalogue.page()])
+    return "\n".join(["# Figures", "", _PRINTED, "", *figures_page()])
 
 
 def doctor() -> str:
@@ -93,7 +89,3 @@ def write(folder: Path) -> None:
     for name, page in PAGES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(page(), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    write(Path(sys.argv[1]))

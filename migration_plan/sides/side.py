@@ -22,7 +22,8 @@ from migration_plan.lifecycle import Row, Side
 from migration_plan.sides.session import Connection, SideSession
 
 _BLOCKERS: LiteralString = """
-    select l.pid, coalesce(a.application_name, '') as application,
+    select l.pid, case when a.backend_type = 'autovacuum worker' then 'VACUUM to prevent wraparound'
+                       else coalesce(a.application_name, '') end as application,
            coalesce(a.usename::text, p.owner::text, '') as "user",
            coalesce(a.state, 'prepared transaction ' || p.gid, 'ending') as state,
            coalesce(extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 as seconds,
@@ -38,7 +39,9 @@ _BLOCKERS: LiteralString = """
       and l.pid is distinct from pg_backend_pid()
       and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
                      'ExclusiveLock', 'AccessExclusiveLock')
-      and coalesce(a.backend_type, 'client backend') <> 'autovacuum worker'
+      -- An ordinary autovacuum yields; the query of a worker is a description, not somebody's statement.
+      and (coalesce(a.backend_type, 'client backend') <> 'autovacuum worker'
+           or a.query like '%%(to prevent wraparound)')
     order by 5 desc
 """
 
@@ -72,11 +75,16 @@ class SideDatabase(SideSession):
     def row(self, domain: str) -> Row | None:
         """This side's row; None if the domain was never enrolled here."""
         with self.connection() as connection:
-            if not self._has_schema(connection):
+            if self._met is not connection and not self._has_schema(connection):
                 return None
-            found = connection.execute(
-                "select side, state, epoch, marker::text from fig.domain where domain = %s", [domain]
-            ).fetchone()
+            self._met = connection
+            try:
+                found = connection.execute(
+                    "select side, state, epoch, marker::text from fig.domain where domain = %s", [domain]
+                ).fetchone()
+            except psycopg.errors.UndefinedTable:  # Ejected meanwhile, or restored.
+                self._met = None
+                return None
             return None if found is None else _row(found)
 
     @staticmethod

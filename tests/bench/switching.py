@@ -26,6 +26,8 @@ from tests.support.stack import CATALOG_ONLY, Stack, evidence_folder, private_st
 
 PAUSE = 0.05
 """Seconds between two requests of one writer, on average."""
+SWITCH_EVERY = 2.0
+"""Seconds from one switch's beginning to the next one's, where others are watched beside them."""
 
 MOVEMENTS = """
     insert into stock_movements (product_id, delta, reason, request_key, created_at)
@@ -116,9 +118,10 @@ def untouched(stack: Stack, scale: Scale) -> Figure:
     seconds: dict[bool, list[float]] = {True: [], False: []}
     turn = 0
     with apart(write, stack, "beside"):
-        while min(map(len, seconds.values())) < scale.of(5000, 300):
+        # Four times what a p99 needs: the interval is about the ratio then, not about the count.
+        while min(map(len, seconds.values())) < scale.of(20_000, 300):
             turn += 1
-            window = len(seconds[turn % 2 == 0]) + scale.of(500, 100)
+            window = len(seconds[turn % 2 == 0]) + scale.of(1000, 100)
             with ExitStack() as during:
                 if turn % 2 == 0:
                     during.enter_context(apart(switch_on_and_on, stack))
@@ -134,14 +137,16 @@ def untouched(stack: Stack, scale: Scale) -> Figure:
 
 
 def switch_on_and_on(begun: Event, stop: Event, stack: Stack) -> None:
-    """There and back, one after the other, until told to stop; then the monolith owns."""
+    """There and back, each at its time, until told to stop; then the monolith owns."""
     moving, forward = Moving(stack), True
     moving.wait_until_settled()
     begun.set()
-    while not stop.wait(0.5):
+    due = time.monotonic()
+    while not stop.wait(max(0.0, due - time.monotonic())):
         with suppress(SwitchAborted):  # Taken back: the same once more.
             moving.switch(forward)
             forward = not forward
+        due += SWITCH_EVERY
     moving.give_to(Side.MONOLITH)
 
 

@@ -220,6 +220,36 @@ def test_a_proxy_that_is_cut_off_in_a_switch_costs_only_its_own_users_and_only_t
     moving.give_to(Side.MONOLITH)
 
 
+@pytest.mark.full
+def test_in_an_emergency_a_switch_is_forced_past_a_proxy_that_does_not_answer(stack: Stack):
+    """It goes on serving by its old route: the old owner's database hands its writes back until it is told."""
+    moving, (first, second, third) = Moving(stack, "ledger"), urls(stack)
+    moving.begin_sync()
+    moving.give_to(Side.SERVICE)
+    admin = stack.state / "nginx-3" / "admin.sock"
+    others, cut = People([first, second]), People([third])
+    with others.at_work(), cut.at_work(2):
+        admin.rename(admin.with_suffix(".away"))
+        refused = stack.fig("rollback", "ledger", "--json")
+        assert "--force REASON passes proxies" in refused.stdout + refused.stderr
+        done = fig(stack, "rollback", "ledger", "--force", "the third proxy's machine is gone")
+        assert (done["stage"], moving.owner()) == ("sync", Side.MONOLITH)
+        seen = len(others.attempts)
+        wait_until(lambda: len(others.attempts) > seen + 40, 30, "the others go on")
+        admin.with_suffix(".away").rename(admin)
+        moving.wait_until_settled()
+        seen = len(cut.attempts)
+        wait_until(lambda: len(cut.attempts) > seen + 20, 30, "its users go on")
+        late = list(cut.attempts[seen + 2 :])
+    assert others.failures() == []
+    assert {attempt.status for attempt in cut.failures()} <= {503}
+    assert [attempt for attempt in late if attempt in cut.failures()] == []
+    assert others.stale + cut.stale == []
+    assert moving.differences() == 0
+    [forced] = [one for one in fig(stack, "history", "ledger", "-n", "30")["entries"] if one["kind"] == "forced"]
+    assert [gate["figure"] for gate in forced["detail"]["gates"]] == ["2 of 3 answer"]
+
+
 def test_everything_of_ours_leaves_both_databases_and_the_monolith_goes_on(stack: Stack, untouched: Schemas):
     people = People(urls(stack))
     refused = stack.fig("eject", "--json")

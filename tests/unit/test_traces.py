@@ -11,7 +11,6 @@ from collections.abc import Callable
 from types import ModuleType
 from uuid import uuid4
 
-import migration_plan.otlp
 import pytest
 
 import extracted.platform.event
@@ -22,6 +21,7 @@ import legacy_monolith.event
 import legacy_monolith.otlp
 import legacy_monolith.spans
 import legacy_monolith.trace
+import migration_plan.tracing.otlp
 
 GIVEN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SIDES = [
@@ -86,7 +86,7 @@ import sys
 from datetime import UTC, datetime
 from uuid import uuid4
 from extracted.platform import spans, trace
-from migration_plan.spans import Told, tell
+from migration_plan.tracing.spans import Told, tell
 from tests.integration.tracing.traced import create_app
 now = datetime.now(UTC)
 tell("switch", uuid4(), now, [Told(now, "done", {})], {})

@@ -288,6 +288,28 @@ def test_fence_and_grant_get_past_a_running_autovacuum_and_writers_go_on_meanwhi
     fenced_side.side.close()
 
 
+def test_a_vacuum_against_wraparound_does_not_yield_and_is_named_while_writers_go_on(vacuuming_server, new_database):
+    fenced_side = prepare(vacuuming_server, new_database(vacuuming_server), Side.MONOLITH, "owner")
+    with fenced_side.connect("postgres", autocommit=True) as admin:
+        admin.execute("alter table book set (autovacuum_freeze_max_age = 100000)")
+        admin.execute("insert into book (title) select repeat('x', 500) from generate_series(1, 20000)")
+        # As old as the table would be after so many transactions.
+        admin.execute(
+            "update pg_class set relfrozenxid = ((pg_current_xact_id()::text::bigint - 150000 + (1::bigint << 32))"
+            " % (1::bigint << 32))::text::xid where oid = 'book'::regclass"
+        )
+        at_work = "select 1 from pg_stat_activity where query like '%book (to prevent wraparound)'"
+        wait_until(lambda: admin.execute(at_work).fetchone(), 20, "the vacuum is at work", every=0.05)
+    with Writers(fenced_side) as writers:
+        before = writers.written
+        with pytest.raises(TablesBusy, match=r"VACUUM to prevent wraparound.* holds ShareUpdateExclusiveLock on book"):
+            fenced_side.side.settle(DOMAIN, 1.5)
+        with pytest.raises(TablesBusy, match="VACUUM to prevent wraparound"):
+            fenced_side.side.fence(DOMAIN, 1, LOCK, [])
+        assert (writers.written > before, writers.fenced) == (True, 0)
+    fenced_side.side.close()
+
+
 def settle_and_move(fenced_side: FencedSide) -> Row:
     """As a switch does: the next autovacuum may begin right behind the one that was sent away."""
     for _ in range(4):

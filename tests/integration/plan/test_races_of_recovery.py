@@ -24,7 +24,7 @@ from migration_plan.lifecycle import Row, Side, Stage
 from migration_plan.parts import Parts, read_rows
 from migration_plan.recovering import diagnosis
 from migration_plan.recovering.adoption import adopt
-from migration_plan.recovering.controller import recover
+from migration_plan.recovering.controller import LEASE_SECONDS, recover
 from migration_plan.recovering.recovery import Case
 from migration_plan.sides.side import SideDatabase
 from migration_plan.streaming import restarts
@@ -193,6 +193,31 @@ def test_a_drain_that_outlasts_the_lease_keeps_it(world: World, monkeypatch: pyt
         began = time.monotonic()
         assert mover.move(forward=True).switch
     assert [at for at in renewed if at - began > 0.5], "renewed in the drain"
+
+
+def test_a_look_at_everything_that_outlasts_the_lease_keeps_it(world: World) -> None:
+    """Preflight of a large catalogue on a busy server may take longer than a lease lasts."""
+    world.bring_to(Stage.CANARY)
+    world.verify()
+
+    def take_long(step: str) -> None:
+        if step != "preflight":
+            return
+        with world.journal() as journal, world.parts() as others:
+            others.journal.actor = "the other one"
+            until = "select extract(epoch from until)::float8, holder from fig.lease where domain = %s"
+            first, holder = journal.execute(until, [others.domain]).fetchone() or pytest.fail("nobody has the lease")
+
+            def is_kept() -> bool:
+                last, now = journal.execute(until, [others.domain]).fetchone() or (0.0, "")
+                return now == holder and last > first + LEASE_SECONDS
+
+            wait_until(is_kept, 3 * LEASE_SECONDS, "the lease is kept for longer than it lasts")
+            with pytest.raises(LeaseHeld):
+                others.journal.acquire(others.domain, LEASE_SECONDS)
+
+    with world.mover(say=take_long) as mover:
+        assert mover.move(forward=True).switch
 
 
 def test_a_copy_asked_for_the_other_way_round_writes_nothing_on_a_side_that_gives_the_domain_back(

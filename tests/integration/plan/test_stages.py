@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import psycopg
 import pytest
+import yaml
 
 from migration_plan.errors import PreflightRefused
 from migration_plan.lifecycle import Act, Side, Stage
@@ -14,7 +18,7 @@ from migration_plan.moving.dry_run import dry_run
 from migration_plan.moving.forecast import Cost
 from migration_plan.parts import Parts, read_rows
 from migration_plan.recovering.controller import Controller, Watch
-from migration_plan.sync import steering
+from migration_plan.sync import preparation, steering
 from tests.integration.plan.conftest import World
 from tests.support.waiting import wait_until
 
@@ -96,6 +100,51 @@ def test_force_passes_an_old_verification_and_no_fence(world: World) -> None:
         entry = mover.parts.journal.last("parcels", "forced")
     assert entry is not None
     assert [gate["name"] for gate in entry.detail["gates"]] == ["verification-age"]
+
+
+@contextmanager
+def a_second_proxy_that_is_gone(world: World) -> Iterator[None]:
+    """The settings name it, and nothing answers there."""
+    before = world.settings.read_text()
+    settings = yaml.safe_load(before)
+    [there] = settings["proxies"]
+    gone = {**there, "name": "gone", "folder": str(world.settings.parent / "gone")}
+    world.settings.write_text(yaml.safe_dump({**settings, "proxies": [there, gone]}))
+    try:
+        yield
+    finally:
+        world.settings.write_text(before)
+
+
+def test_a_switch_is_forced_past_a_proxy_that_is_gone_and_the_others_follow(world: World) -> None:
+    world.bring_to(Stage.SERVICE)
+    with a_second_proxy_that_is_gone(world), world.mover() as mover:
+        with pytest.raises(PreflightRefused) as refused:
+            mover.move(forward=False)
+        assert [one.code for one in refused.value.refusals] == ["proxy-silent"]
+        assert "--force REASON passes proxies" in refused.value.next_step
+        done = mover.move(forward=False, force="its machine is gone")
+        assert done.switch is not None
+        assert (done.after, mover.parts.proxies[0].routes()["parcels"].owner) == (Stage.SYNC, "monolith")
+        entry = mover.parts.journal.last("parcels", "forced")
+    assert entry is not None
+    assert [gate["figure"] for gate in entry.detail["gates"]] == ["1 of 2 answer"]
+
+
+def test_no_domain_is_given_away_without_its_way_back_not_even_by_force(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stream back runs, and cannot apply: whoever holds its position's row is in its way."""
+    world.bring_to(Stage.CANARY)
+    monkeypatch.setattr(preparation, "probe_streams", partial(preparation.probe_streams, within=0.5))
+    with psycopg.connect(world.dsns["monolith"]) as blocker, world.mover() as mover:
+        blocker.execute("select from fig.position where stream = 'parcels_to_monolith' for update")
+        with pytest.raises(PreflightRefused, match="no probe has come through stream parcels_to_monolith") as refused:
+            mover.move(forward=True, force="hurry")
+        blocker.rollback()
+        assert [one.code for one in refused.value.refusals] == ["stream-unproven"]
+        assert mover.parts.journal.stage("parcels") is Stage.CANARY
+        assert read_rows(mover.parts)[Side.MONOLITH].state == "owner"  # type: ignore[union-attr]
 
 
 def test_differences_are_never_forced(world: World) -> None:

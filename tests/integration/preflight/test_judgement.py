@@ -9,7 +9,7 @@ import pytest
 
 from migration_plan.configuration.plan import Gates, Plan, load
 from migration_plan.lifecycle import Act, Side
-from migration_plan.preflight import Inspection, SwitchFacts, judge
+from migration_plan.preflight import Inspection, SwitchFacts, judge, moment
 from migration_plan.preflight.facts import Role, Server, Session, SideFacts
 from tests.integration.preflight.conftest import PLAN
 
@@ -113,3 +113,13 @@ def test_publishers_need_slots_too(plan: Plan):
     room = replace(SERVER, free_slots=4, free_senders=3)
     assert codes(plan, inspection(server=room, missing_slots=3)) == ["no-free-sender"]
     assert codes(plan, inspection(server=replace(room, free_senders=4), missing_slots=3)) == []
+
+
+@pytest.mark.parametrize(
+    ("proxies", "can_be"), [({"first": "", "second": "no answer"}, True), ({"first": "no answer"}, False), ({}, False)]
+)
+def test_a_silent_proxy_is_forced_past_only_where_another_one_answers(
+    plan: Plan, proxies: dict[str, str], can_be: bool
+):
+    gate = moment.gates(replace(GOOD, proxies=proxies), plan)[-1]
+    assert (gate.name, gate.is_met, gate.can_be_forced) == ("proxies", False, can_be)

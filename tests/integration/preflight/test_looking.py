@@ -9,10 +9,10 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from migration_plan.configuration.plan import Plan
 from migration_plan.lifecycle import Act, Side
-from migration_plan.plan import Plan
 from migration_plan.preflight import Inspection, inspect, judge_databases
-from migration_plan.side import SideDatabase
+from migration_plan.sides.side import SideDatabase
 from tests.awkward.databases import Databases
 from tests.integration.preflight.conftest import Trial, fingerprint
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
+from proxy import nginx
+from proxy.routes import Domain, Route
 from tests.integration.proxy.origin import Answer
 from tests.support.waiting import wait_until
 
@@ -163,6 +166,28 @@ def test_a_mark_that_is_not_ours_is_ignored(world, mark):
     user.headers["Cookie"] = ""
     assert user.post(PATH, headers={"Cookie": f"fig_mark={mark.format(**values)}"}).status_code == 200
     assert mark_of(user).count(".") == 2
+
+
+def test_a_user_who_wrote_to_two_domains_waits_for_both_copies(own_world):
+    """That one copy has caught up says nothing about the other one, whichever of them it is."""
+    world = own_world
+    users = Domain("users", (Route("/api/users"),), "monolith", "catalog", read_by=("/api/payments",))
+    world.config = replace(world.config, domains=(*world.config.domains, users))
+    nginx.reload(world.config)
+    for domain in ("catalog", "users"):
+        world.client.set_route(domain, world.client.routes()[domain].epoch + 1, "service")
+    user = world.user()
+    for early, late in (("catalog", "users"), ("users", "catalog")):
+        for domain in ("catalog", "users"):
+            user.post(f"/api/{domain}/x")
+        marks = {domain: int(ms) for domain, _epoch, ms in (one.split(".") for one in mark_of(user).split("~"))}
+        assert sorted(marks) == ["catalog", "users"]
+        world.client.applied({early: {"monolith": marks[early]}})
+        answer = user.get(ORDERS)
+        assert answer.status_code == 503, "one of them is missing still"
+        assert f'"{late}"' in answer.json()["detail"]
+        world.client.applied({late: {"monolith": marks[late]}})
+        assert (user.get(ORDERS).status_code, user.get(ORDERS).text) == (200, "monolith")
 
 
 def test_marks_are_not_for_machines(world):

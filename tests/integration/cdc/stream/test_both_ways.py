@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from cdc import install
-from tests.integration.cdc.stream.conftest import Pair
+from cdc.copying import snapshot
+from cdc.copying.refill import refill
+from cdc.projection import Table
+from cdc.spec import Progress
+from cdc.stream import Stream
+from tests.integration.cdc.stream.conftest import Pair, Running
 from tests.integration.cdc.stream.test_stream import assert_same
 from tests.support.waiting import wait_until
+
+VOLUME = Table("public", "volume")
 
 
 def test_nothing_that_was_applied_is_sent_back(copied: Pair) -> None:
@@ -32,6 +39,29 @@ def test_nothing_that_was_applied_is_sent_back(copied: Pair) -> None:
     rows = max(p.rows for p in copied.progress)
     assert rows == 100 * 2 + 100 * 2, "book to volume and shelf, inserted and updated"
     assert copied.on_monolith("select txid_current()")[0][0] - here < 500
+
+
+def test_nothing_that_is_copied_while_the_way_back_runs_already_is_sent_back(pair: Pair) -> None:
+    """No moment without a guard: the way back is open before the first row is copied, and at every copy after it."""
+    pair.on_monolith("insert into book (title, stock) select 't', n from generate_series(1, 50) n")
+    install.prepare_reverse(pair.backward)
+    told: list[Progress] = []
+    back = Running(Stream(pair.backward, told.append))
+    try:
+        snapshot.copy(pair.forward)
+        with pair.streaming():
+            refill(pair.forward, VOLUME)
+            pair.on_monolith("update book set title = 'again'")
+            pair.caught_up()
+        pair.on_service("update volume set name = 'not ours'")  # The control: a row of nobody else is sent.
+        pair.caught_up(pair.backward)
+        assert max(one.rows for one in told) == 50
+        snapshot.copy(pair.forward, afresh=True)
+        pair.caught_up(pair.backward)
+        assert max(one.rows for one in told) == 50
+    finally:
+        back.end()
+    assert pair.on_monolith("select distinct title from book") == [("not ours",)]
 
 
 SCANS = """
