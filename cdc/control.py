@@ -78,8 +78,11 @@ def is_installed(connection: psycopg.Connection[Any]) -> bool:
 
 def read(connection: psycopg.Connection[Any], name: str) -> Control:
     """The decision about this stream."""
-    if not is_installed(connection):
-        return Control()
+    return read_installed(connection, name) if is_installed(connection) else Control()
+
+
+def read_installed(connection: psycopg.Connection[Any], name: str) -> Control:
+    """As `read`, by whoever has just seen that the table is there."""
     with connection.cursor(row_factory=tuple_row) as cursor:
         row = cursor.execute(
             "select paused, phase, code, reason, times,"

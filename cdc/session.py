@@ -187,8 +187,11 @@ class Session:
         if not transaction.is_ours:
             group.take(transaction, message.time)
             group.is_news |= self._translator.has_changes
-        if group.rows >= self._pace.group_rows and group.is_news:
+        if transaction.is_grant or (group.rows >= self._pace.group_rows and group.is_news):
             self._commit()
+        if transaction.is_grant:
+            # Else the first row of the new owner would be refused, and two sessions made for it.
+            self._target.guard_anew()
 
     def _end_of_turn(self) -> None:
         """Nothing more has arrived: commit what is there, unless the source's transaction goes on."""

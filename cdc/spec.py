@@ -14,8 +14,9 @@ from cdc.kafka.transport import KafkaTransport
 from cdc.projection import Projection, Table
 
 Guard = Callable[[psycopg.Connection[Any]], str]
-"""Called once for every session with a connection to the target; returns the statement that comes first in
-each transaction with rows. Read the epoch here, put it into the statement."""
+"""Called with a connection to the target by every session as it begins, and again where the source tells that it was
+granted the domain; returns the statement that comes first in each transaction with rows. Read the epoch here, put it
+into the statement."""
 
 
 @dataclass(frozen=True)

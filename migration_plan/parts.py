@@ -85,6 +85,10 @@ class Parts:
                 continue  # It knows a later epoch already: a successor was here.
         return silent
 
+    def requests_in_flight(self) -> int:
+        """Writes of the domain that the proxies have let in and that are not answered yet."""
+        return sum(proxy.inflight(self.domain) for proxy in self.proxies)
+
     def held_so_far(self) -> int:
         """How many requests of the domain all proxies have held since they started."""
         series, total = f'fig_proxy_holds_total{{domain="{self.domain}"}} ', 0

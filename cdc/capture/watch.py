@@ -22,7 +22,9 @@ _SLOT = """
            pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.restart_lsn)::bigint,
            pg_wal_lsn_diff(pg_current_wal_insert_lsn(), s.confirmed_flush_lsn)::bigint, s.safe_wal_size,
            pg_size_bytes(nullif(current_setting('max_slot_wal_keep_size'), '-1')),
-           pg_current_wal_insert_lsn()::text, clock_timestamp()
+           pg_current_wal_insert_lsn()::text, clock_timestamp(), to_regclass('fig.stream_control') is not null,
+           case when s.slot_name is not null and pg_has_role('pg_read_all_settings', 'USAGE')
+                then current_setting('data_directory') end
     from (select 1) one left join pg_replication_slots s on s.slot_name = %s and s.database = current_database()
 """
 
@@ -39,24 +41,21 @@ class Look:
 
 
 def look(connection: psycopg.Connection[Any], name: str, slot: str) -> Look:
-    """The slot's figures and the decision about its stream."""
+    """The slot's figures and the decision about its stream. Asked all the time, for each slot: in few statements."""
     row = connection.execute(_SLOT, [slot]).fetchone()
     assert row is not None  # noqa: S101 - a join from one row has one.
-    figures = SlotFigures(*row[:7])
-    if figures.exists:
-        figures = replace(figures, free_disk=free_disk(connection))
-    return Look(figures, control.read(connection, name), parse_lsn(row[7]), row[8])
+    figures, (end, source_time, is_decided, data) = SlotFigures(*row[:7]), row[7:]
+    if data is not None:
+        figures = replace(figures, free_disk=free_disk(connection.info.host, data))
+    decided = control.read_installed(connection, name) if is_decided else Control()
+    return Look(figures, decided, parse_lsn(end), source_time)
 
 
-def free_disk(connection: psycopg.Connection[Any]) -> int | None:
-    """Bytes that are free under the server's WAL, if it runs on this machine and says where its data is."""
-    info = connection.info
-    if info.host not in ("", "localhost") and not info.host.startswith(("127.", "/", "::1")):
+def free_disk(host: str, data: str) -> int | None:
+    """Bytes that are free under the WAL of a server, if it runs on this machine and its data directory is known."""
+    if host not in ("", "localhost") and not host.startswith(("127.", "/", "::1")):
         return None
-    row = connection.execute(
-        "select current_setting('data_directory') where pg_has_role('pg_read_all_settings', 'USAGE')"
-    ).fetchone()
-    for folder in (f"{row[0]}/pg_wal", row[0]) if row else ():
+    for folder in (f"{data}/pg_wal", data):
         try:
             found = os.statvfs(folder)
         except OSError:

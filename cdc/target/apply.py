@@ -16,12 +16,11 @@ from psycopg import pq
 
 from cdc import position, servers, signature
 from cdc.capture.changes import Kept
-from cdc.kafka import topic_place
 from cdc.position import Position, commit_time, lsn_text, parse_lsn
 from cdc.projection import Table
 from cdc.spec import StreamSpec
-from cdc.stream_errors import NotSetUp
-from cdc.target import refusals, skip, target_tables
+from cdc.stream_errors import ConnectionLost, NotSetUp
+from cdc.target import fixed_statements, refusals, skip, target_tables
 from cdc.target.group import Group
 from cdc.target.parking import Parking
 from cdc.target.pipeline import Pipeline, Sent
@@ -40,13 +39,8 @@ _SETTINGS = """
     set enable_seqscan = off; set enable_hashjoin = off; set enable_mergejoin = off; set jit = off
 """
 
-_FIXED = {
-    b"begin": "begin",
-    b"commit": "commit",
-    b"advance": "select fig.advance_position($1, $2, $3, $4, $5, $6)",
-    b"flushed": "select pg_current_wal_insert_lsn(), pg_current_wal_flush_lsn()",
-}
-_UNORIGINATED = {b"sign": signature.MESSAGE, b"advance": "select fig.advance_unoriginated($1, $2, $3, $4, $5, $6)"}
+ANSWER_SECONDS = 5.0
+"""For the answers to what was sent before the guard is made anew; a target that is slower is connected to again."""
 
 
 class TargetSession:
@@ -79,7 +73,6 @@ class TargetSession:
         self._by_origin = signature.claim(self._connection, self._spec.origin)
         # Only now: until a predecessor lets go of the name, what it had sent before it ended may still be committed.
         self.position = found = self._require_position()
-        guard = self._spec.guard(self._connection) if self._spec.guard else "select"
         self.applied = self.sent_lsn = found.lsn
         # What a predecessor committed is visible, and perhaps not flushed: the slot must not hear of it yet.
         self.flushed = 0
@@ -90,12 +83,7 @@ class TargetSession:
         self._statements: dict[tuple[Shape, int, int], bytes] = {}
         self._asked_flushed = 0.0
         self._in_transaction = self._guarded = False
-        kept = topic_place.STATEMENTS if self._spec.kafka else {}
-        signed = {} if self._by_origin else _UNORIGINATED
-        for name, sql in {**_FIXED, **signed, **kept, b"guard": guard}.items():
-            result = self._connection.pgconn.prepare(name, sql.encode())
-            if result.status != pq.ExecStatus.COMMAND_OK:
-                raise refusals.named(self._spec, result, name.decode(), sql, "")
+        fixed_statements.prepare(self._spec, self._connection, self._by_origin)
         self._pipeline = Pipeline(self._connection, self._judge)
 
     def _require_position(self) -> Position:
@@ -186,6 +174,15 @@ class TargetSession:
         self.sent_lsn = group.lsn
         self._in_transaction = self._guarded = False
         self._pipeline.sync(group)
+
+    def guard_anew(self) -> None:
+        """Between two transactions: take the epoch of now for those that come, as a new session would."""
+        self._pipeline.settle(ANSWER_SECONDS)
+        if self._pipeline:
+            raise ConnectionLost("target", f"no answer for {ANSWER_SECONDS:g} s")
+        self._pipeline.leave()
+        fixed_statements.prepare_guard_again(self._spec, self._connection)
+        self._pipeline = Pipeline(self._connection, self._judge)
 
     def ask_flushed(self, every: float) -> None:
         """Ask how far the target has flushed, unless it was asked less than `every` seconds ago."""

@@ -76,6 +76,10 @@ class Pipeline:
             if result is not None:
                 self._judge(result, self._waiting.popleft())
 
+    def leave(self) -> None:
+        """Once nothing is unanswered: the connection may be used as any other one again."""
+        self._pgconn.exit_pipeline_mode()
+
     def settle(self, seconds: float) -> None:
         """Wait for the answers to all that was committed. An open transaction will be rolled back."""
         self.sync(None)

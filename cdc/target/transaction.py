@@ -37,6 +37,8 @@ class Transaction:
     heartbeat: bool = False
     probe: str | None = None
     marker: str | None = None
+    is_grant: bool = False
+    """The source owns from here on, at a new epoch: this target has given the domain away."""
 
     def __str__(self) -> str:
         return f"transaction {self.xid} (commit {lsn_text(self.final_lsn)})"

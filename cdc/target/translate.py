@@ -194,8 +194,9 @@ class Translator:
                 self.transaction.heartbeat = True
             case "probe":
                 self.transaction.probe = str(said.get("id"))
-            case "fence" | "grant":
+            case "fence" | "grant" as kind:
                 self.transaction.marker = json.dumps(said)
+                self.transaction.is_grant |= kind == "grant"
             case "rewritten":
                 raise RowsRewritten(str(said.get("what")))
 

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from migration_plan.errors import (
     FigError,
     JournalUnreachable,
-    LeaseHeld,
     LeaseLost,
     PreflightRefused,
     Refusal,
@@ -33,7 +31,7 @@ from migration_plan.parts import STAGES_WITH_WORK, Parts, no_checkpoint, read_ro
 from migration_plan.recovering import adoption
 from migration_plan.recovering.controller import LEASE_SECONDS, recover
 from migration_plan.recovering.diagnosis import read_and_decide, stage_of
-from migration_plan.recovering.leasing import kept_up
+from migration_plan.recovering.leasing import acquired, kept_up
 from migration_plan.recovering.recovery import Decision
 from migration_plan.retiring import retirement
 from migration_plan.retiring.retirement import Leftover
@@ -215,21 +213,10 @@ class Mover:
         restore_crossing_keys(self.parts, owner.side.other, self.say)
         return done
 
-    def _lease_within(self, seconds: float) -> Lease:
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                return self.parts.journal.acquire(self.parts.domain, LEASE_SECONDS)
-            except LeaseHeld as held:
-                if time.monotonic() > deadline:
-                    raise
-                self.say(str(held))
-                self.cancelled.wait(0.2)
-
     def adopt(self, side: Side) -> Row:
         """Make a side the owner by a person's word, after a restore; refused where the rows say who owns."""
         self.parts.journal.demand(Role.ADMIN, "resume --owner")
-        lease = self._lease_within(2 * LEASE_SECONDS)
+        lease = acquired(self.parts, self.say)
         try:
             return adoption.adopt(self.parts, side, self.say, self.checkpoint)
         finally:
@@ -237,7 +224,7 @@ class Mover:
 
     def accept_schema(self) -> Accepted:
         """Both schemas have changed and the plan fits them: the streams go on; refused by name where it does not."""
-        lease = self._lease_within(2 * LEASE_SECONDS)
+        lease = acquired(self.parts, self.say)
         try:
             return acceptance.accept(self.parts, self.say, self.checkpoint)
         finally:
@@ -246,7 +233,7 @@ class Mover:
     def resume(self) -> Decision:
         """Apply the recovery table once, under the lease where the journal answers; a dead holder's runs out."""
         try:
-            lease = self._lease_within(2 * LEASE_SECONDS)
+            lease = acquired(self.parts, self.say)
         except JournalUnreachable as error:
             self.say(f"without the journal: {error}")
             return recover(self.parts, self.say)

@@ -29,6 +29,8 @@ from migration_plan.tracing import spans
 from proxy.errors import ProxyError
 
 LEASE_SECONDS = 3.0
+UNKNOWN_EVERY = 1.0
+"""Seconds between two looks at a domain that neither side knows of: most are, for months, and nothing is to be done."""
 _log = logging.getLogger("fig.controller")
 
 
@@ -110,6 +112,8 @@ class Watch:
     told: str = ""
     """What was last handed to a person."""
     alarmed: str = ""
+    next_look: float = 0.0
+    """By `time.monotonic()`."""
     kept: Kept = field(default_factory=Kept)
 
 
@@ -131,8 +135,11 @@ class Controller:
 
     def _look(self, watch: Watch) -> None:
         parts = watch.parts
+        if time.monotonic() < watch.next_look:
+            return
         decision, rows, _intent = read_and_decide(parts)
         if all(row is None for row in rows.values()):
+            watch.next_look = time.monotonic() + UNKNOWN_EVERY
             return  # Not enrolled, or nothing can be read: nothing can be decided.
         if decision.settled:
             watch.unsettled_since, watch.told = None, ""

@@ -29,19 +29,19 @@ class Held:
 @contextmanager
 def alone_on(domains: Sequence[Parts], say: Callable[[str], None]) -> Iterator[Held]:
     """All of their leases, or LeaseHeld naming who has one. Those of somebody who died are waited for."""
-    deadline = time.monotonic() + 2 * LEASE_SECONDS
     with ExitStack() as held:
         leases = []
         for parts in domains:
             # Kept up from the first one on: the last one may have to be waited for.
-            leases.append(lease := _acquired(parts, deadline, say))
+            leases.append(lease := acquired(parts, say))
             held.callback(parts.journal.give_back, lease)
             held.enter_context(kept_up(lease))
         yield Held(leases)
 
 
-def _acquired(parts: Parts, deadline: float, say: Callable[[str], None]) -> Lease:
-    pause = threading.Event()
+def acquired(parts: Parts, say: Callable[[str], None]) -> Lease:
+    """The domain's lease; LeaseHeld if somebody keeps it up. That of somebody who died is waited for."""
+    deadline, pause = time.monotonic() + 2 * LEASE_SECONDS, threading.Event()
     while True:
         try:
             return parts.journal.acquire(parts.domain, LEASE_SECONDS)

@@ -9,9 +9,9 @@ from migration_plan.configuration.settings import Settings
 from migration_plan.doctor.finding import CODES
 from migration_plan.exit_codes import MEANINGS, Exit
 from migration_plan.lifecycle import OWNER, TRANSITIONS, Stage
-from migration_plan.monitoring import catalogue
 from migration_plan.reference.commands import page as commands_page
 from migration_plan.reference.errors import errors as errors_page
+from migration_plan.reference.figures import page as figures_page
 from migration_plan.reference.models import page as models_page
 from migration_plan.reference.switch import switch
 
@@ -39,7 +39,7 @@ def life() -> str:
 
 def figures() -> str:
     """What Prometheus reads of every process."""
-    return "\n".join(["# Figures", "", _PRINTED, "", *catalogue.page()])
+    return "\n".join(["# Figures", "", _PRINTED, "", *figures_page()])
 
 
 def doctor() -> str:

@@ -42,6 +42,8 @@ class SideSession:
         self.side = side
         self._dsn = make_conninfo(dsn, **{k: v for k, v in CONNECT.items() if k not in conninfo_to_dict(dsn)})
         self._connection: Connection | None = None
+        self._met: Connection | None = None
+        """The one on which our tables were seen."""
 
     def close(self) -> None:
         if self._connection is not None:

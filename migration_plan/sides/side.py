@@ -75,11 +75,16 @@ class SideDatabase(SideSession):
     def row(self, domain: str) -> Row | None:
         """This side's row; None if the domain was never enrolled here."""
         with self.connection() as connection:
-            if not self._has_schema(connection):
+            if self._met is not connection and not self._has_schema(connection):
                 return None
-            found = connection.execute(
-                "select side, state, epoch, marker::text from fig.domain where domain = %s", [domain]
-            ).fetchone()
+            self._met = connection
+            try:
+                found = connection.execute(
+                    "select side, state, epoch, marker::text from fig.domain where domain = %s", [domain]
+                ).fetchone()
+            except psycopg.errors.UndefinedTable:  # Ejected meanwhile, or restored.
+                self._met = None
+                return None
             return None if found is None else _row(found)
 
     @staticmethod

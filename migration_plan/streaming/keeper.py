@@ -147,7 +147,7 @@ class StreamKeeper(threading.Thread):
         else:
             self._well_since = 0.0
         self.applied = progress.applied or self.applied
-        if progress.source_time is not None:
+        if progress.source_time is not None and progress.source_time != before.source_time:
             self.through = progress.source_time
             self._proxies.tell(self._parts.domain, self._target, int(progress.source_time.timestamp() * 1000))
 

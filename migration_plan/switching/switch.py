@@ -6,7 +6,6 @@ there is only forward. A controller may die or be paused on any line: `recovery.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,8 +29,8 @@ from migration_plan.errors import (
 from migration_plan.journal.journal import Lease
 from migration_plan.lifecycle import Row, Side
 from migration_plan.parts import Parts, no_checkpoint
-from migration_plan.sides.side import SideDatabase
 from migration_plan.switching.endings import abort, finish_grant
+from migration_plan.switching.making_way import Way
 from migration_plan.tracing import spans
 from proxy.errors import ProxyError
 
@@ -39,11 +38,9 @@ CHECKPOINTS = (
     "before-intent", "after-intent", "after-hold", "after-requests", "after-fence", "after-drain", "after-release",
     "after-grant", "after-route", "after-reverse", "after-done",
 )  # fmt: skip
-SETTLE_SLICE = 2.0  # Seconds: autovacuum takes one to yield, and a lease lasts three.
 # Seconds that the first attempts wait for requests and for locks; each after them waits twice as long as the one
 # before, up to the plan's limits. Whoever is held by an attempt that fails goes on where it was.
 SHORT_ATTEMPT, SHORT_ATTEMPTS = 0.03, 5
-QUIET_POLL = 0.01  # Seconds between two looks for a quiet moment; nobody is held, so it must not be a load.
 RENEW_EVERY = 1.0  # Seconds; a lease lasts three times as long. A drain that ends sooner never asks the journal.
 POLL = 0.002  # Seconds between two looks while requests are held; long enough not to be a load.
 
@@ -153,10 +150,10 @@ class Switch:
         deadline = time.monotonic() + self.parts.plan.limits.patience
         for database in self.parts.sides.values():
             database.rehearse()
-        pauses = back_off()
+        way, pauses = Way(self.parts, self.giver, self.lease, self._stop_if_cancelled, self.say), back_off()
         while True:
-            self._make_way(deadline)
-            self._await_quiet_moment(self.parts.plan.limits.quiet)
+            way.make(deadline)
+            way.await_quiet_moment(self.parts.plan.limits.quiet)
             try:
                 return self._hold_and_fence()
             except (TablesBusy, RequestsBusy) as busy:
@@ -167,57 +164,6 @@ class Switch:
                 pause = next(pauses)
                 self.say(f"not yet, {pause:g} s for everybody else: {busy}")
                 self.cancelled.wait(pause)
-
-    def _make_way(self, deadline: float) -> None:
-        """Wait, with nobody held, until no transaction is in the fence's or the grant's way."""
-        for side, database in self.parts.sides.items():
-            said = self._send_maintenance_away(database, deadline)
-            # The giver's own writers come and go; on the taker nobody but our streams has any business.
-            patience = self._lock if side is self.giver else 0.0
-            while blockers := [b for b in database.blockers(self.parts.domain) if b.in_the_way(patience)]:
-                self._stop_if_cancelled()
-                if time.monotonic() > deadline:
-                    raise TablesBusy(self.parts.domain, side, blockers)
-                if not said:
-                    self.say(f"waiting, nobody is held: {blockers[0]}")
-                    said = True
-                self.lease.journal.renew(self.lease)
-                time.sleep(0.02)
-
-    def _send_maintenance_away(self, database: SideDatabase, deadline: float) -> bool:
-        """Autovacuum yields at once; whoever else holds such a lock is waited for. Whether anybody was."""
-        waited = False
-        while True:
-            self._stop_if_cancelled()
-            self.lease.journal.renew(self.lease)
-            try:
-                database.settle(self.parts.domain, SETTLE_SLICE)
-                return waited
-            except TablesBusy as busy:
-                if time.monotonic() > deadline:
-                    raise
-                if not waited:
-                    self.say(f"waiting, nobody is held: {busy}")
-                waited = True
-
-    def _await_quiet_moment(self, bound: float) -> None:
-        """Whoever is held waits for what is under way: begin, with nobody held yet, while nothing is.
-
-        A busy site has no such moment; there it is one as quiet as the quietest of the first two thirds of `bound`.
-        """
-        self.lease.journal.renew(self.lease)
-        began, least = time.monotonic(), math.inf
-        while (busy := self._under_way()) and (waited := time.monotonic() - began) < bound:
-            self._stop_if_cancelled()
-            if waited > bound * 2 / 3 and busy <= least:
-                return
-            least = min(least, busy)
-            time.sleep(QUIET_POLL)
-
-    def _under_way(self) -> int:
-        """Writes in flight at the proxies, or else locks of the giver's own writers, whom no proxy may have seen."""
-        locks = self.parts.sides[self.giver].blockers
-        return self._requests_in_flight() or len(locks(self.parts.domain)) or self._requests_in_flight()
 
     def _hold_and_fence(self) -> Row:
         self._stop_if_cancelled()
@@ -249,14 +195,10 @@ class Switch:
 
     def _wait_for_requests(self, bound: float) -> None:
         deadline = time.monotonic() + bound
-        while left := self._requests_in_flight():
+        while left := self.parts.requests_in_flight():
             if time.monotonic() > deadline:
                 raise RequestsBusy(self.parts.domain, left, bound)
             time.sleep(POLL)
-
-    def _requests_in_flight(self) -> int:
-        """Writes of the domain that the proxies have let in and that are not answered yet."""
-        return sum(proxy.inflight(self.parts.domain) for proxy in self.parts.proxies)
 
     def _drain(self, fenced: Row) -> float:
         """4 drain: the taker has applied the marker and could be granted. Milliseconds it took."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -35,6 +35,8 @@ class Shadowed:
 
     stack: Stack
     environment: dict[str, str]
+    watched: dict[str, Parts]
+    """Of each domain, for who looks again and again: to read all plans anew each time takes longer than to look."""
 
     @contextmanager
     def mover(self, domain: str) -> Iterator[Mover]:
@@ -47,17 +49,16 @@ class Shadowed:
             return move_when_allowed(mover, forward=True).after
 
     def report(self, domain: str) -> Report:
-        with self.mover(domain) as mover:
-            return report(mover.parts)
+        return report(self.watched[domain])
+
+    def show(self, path: str) -> None:
+        """The next read of this path is compared, whatever share the comparer asked for last: it asks each second."""
+        domain = path.split("/")[2]
+        for proxy in self.watched[domain].proxies:
+            proxy.sample(domain, 1.0, 2.0)
 
     def are_good(self) -> bool:
-        """Whether all have enough; if not, all reads are shown until the comparer asks for the plan's share again."""
-        missing = [domain for domain in SHADOWED if not self.report(domain).is_good]
-        for domain in missing:
-            with self.mover(domain) as mover:
-                for proxy in mover.parts.proxies:
-                    proxy.sample(domain, 1.0, 2.0)
-        return not missing
+        return all(self.report(domain).is_good for domain in SHADOWED)
 
     def differences(self, domain: str) -> int:
         with self.mover(domain) as mover:
@@ -71,7 +72,8 @@ class Shadowed:
                     mover.move(False, Stage.SYNC)
 
 
-def shadowed(stack: Stack, folder: Path, figures: dict[str, object]) -> Shadowed:
+@contextmanager
+def shadowed(stack: Stack, folder: Path, figures: dict[str, object]) -> Iterator[Shadowed]:
     """Plans that differ from the sample's by their stages and these figures alone."""
     settings = yaml.safe_load((PROJECT / "fig.yml").read_text())
     settings["static"] = [{**one, "folder": str(PROJECT / one["folder"])} for one in settings["static"]]
@@ -83,7 +85,11 @@ def shadowed(stack: Stack, folder: Path, figures: dict[str, object]) -> Shadowed
         settings["plans"][number] = str(folder / f"{plan['domain']}.yml")
         Path(settings["plans"][number]).write_text(yaml.safe_dump(plan, sort_keys=False))
     (folder / "fig.yml").write_text(yaml.safe_dump(settings, sort_keys=False))
-    return Shadowed(stack, {**stack.env, "FIG_CONFIG": str(folder / "fig.yml")})
+    one = Shadowed(stack, {**stack.env, "FIG_CONFIG": str(folder / "fig.yml")}, {})
+    with ExitStack() as opened:
+        for domain in SHADOWED:
+            one.watched[domain] = opened.enter_context(one.mover(domain)).parts
+        yield one
 
 
 @dataclass
@@ -107,13 +113,14 @@ class Crowd:
         return cls(seller, buyer, stranger, product, order)
 
     def reads(self) -> list[tuple[Resident, str, int]]:
-        """Who asks for what, and what they are told."""
-        own = (ME, CART, ORDERS, f"{ORDERS}?limit=1", f"{ORDERS}/{self.order}", f"{MESSAGES}?limit=2", UNREAD,
-               "/api/notifications/preferences")  # fmt: skip
+        """Who asks for what, and what they are told: each route as often as the others, for a rate is a route's."""
+        preferences, sales, order = "/api/notifications/preferences", "/api/payments/sales", f"{ORDERS}/{self.order}"
+        own = (ME, CART, ORDERS, f"{ORDERS}?limit=1", order, f"{MESSAGES}?limit=2", UNREAD, preferences)
         found = [(self.buyer, path, 200) for path in own]
-        found += [(self.seller, path, 200) for path in (ME, "/api/payments/sales", CART, MESSAGES, UNREAD)]
-        found += [(self.buyer, "/api/payments/sales", 403), (self.seller, f"{ORDERS}/{self.order}", 404)]
-        return found + [(self.stranger, path, 401) for path in (ME, CART, MESSAGES)]
+        found += [(self.seller, path, 200) for path in (ME, sales, CART, MESSAGES, UNREAD, preferences)]
+        found += [(self.buyer, sales, 403), (self.seller, order, 404)]
+        everything = (ME, CART, ORDERS, order, sales, MESSAGES, UNREAD, preferences)
+        return found + [(self.stranger, path, 401) for path in everything]
 
     def writes(self) -> Iterator[None]:
         """What happens in a shop meanwhile, one thing at a time, for ever."""
@@ -127,13 +134,14 @@ class Crowd:
             expect(self.buyer.client.request("PATCH", ME, {"name": f"{self.buyer.user['name']} {turn}"}), 200)
             yield
 
-    def read_until(self, enough: Callable[[], bool], seconds: float, what: str) -> None:
-        """Everybody is told what they are always told."""
+    def read_until(self, enough: Callable[[], bool], show: Callable[[str], None], seconds: float, what: str) -> None:
+        """Everybody is told what they are always told; `show` is called with each path before it is read."""
         writing = self.writes()
 
         def turn() -> bool:
             next(writing)
             for who, path, status in self.reads():
+                show(path)
                 expect(who.client.get(path), status)
             return enough()
 
@@ -145,13 +153,13 @@ def begun(stack: Stack, owners: Owners, tmp_path: Path, request: pytest.FixtureR
     """All three in the stage, at the figures of the test."""
     owners.divide(())
     owners.forget_limits()
-    one = shadowed(stack, tmp_path, getattr(request, "param", FEW))
-    try:
-        for domain in SHADOWED:
-            assert one.advance(domain) is Stage.SHADOW
-        yield one
-    finally:
-        one.leave()
+    with shadowed(stack, tmp_path, getattr(request, "param", FEW)) as one:
+        try:
+            for domain in SHADOWED:
+                assert one.advance(domain) is Stage.SHADOW
+            yield one
+        finally:
+            one.leave()
 
 
 def rows(stack: Stack, side: Side) -> dict[str, str]:
@@ -201,7 +209,7 @@ def kept(parts: Parts) -> str:
 def test_the_reads_of_each_domain_are_compared_and_nothing_differs_or_is_done(stack: Stack, begun: Shadowed) -> None:
     crowd = Crowd.gathered(stack.env["FIG_PUBLIC_URL"])
     before = {side: rows(stack, side) for side in Side}
-    crowd.read_until(begun.are_good, 900, "each route is compared: fig shadow report DOMAIN")
+    crowd.read_until(begun.are_good, begun.show, 900, "each route is compared: fig shadow report DOMAIN")
     found = [begun.report(domain) for domain in SHADOWED]
     assert [line.as_json() for one in found for line in one.lines] == []
     assert {route.seen.impure for one in found for route in one.verdicts} == {0}, "no read wants to write"
@@ -221,8 +229,14 @@ def test_the_reads_of_each_domain_are_compared_and_nothing_differs_or_is_done(st
 def test_a_copy_that_differs_is_named_and_nobodys_name_is_kept(stack: Stack, begun: Shadowed) -> None:
     crowd = Crowd.gathered(stack.env["FIG_PUBLIC_URL"])
     someone = crowd.buyer.user
+
+    def named() -> bool:
+        begun.show(ME)
+        crowd.buyer.get(ME)
+        return bool(begun.report("users").lines)
+
     with copy_spoilt(stack, int(someone["id"]), "Mallory O'Neil-Smythe"):
-        wait_until(lambda: crowd.buyer.get(ME) and begun.report("users").lines, 30, "the name is found", every=0.02)
+        wait_until(named, 30, "the name is found", every=0.02)
         [line] = begun.report("users").lines
     assert (line.route, line.path) == (ME, "name")
     assert line.example is not None

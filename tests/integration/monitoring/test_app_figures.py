@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.test import Client
 
-from migration_plan.monitoring.catalogue import figures
+from migration_plan.reference.figures import figures
 from proxy.middleware import guard
 from tests.support.postgres import free_port
 from tests.support.waiting import wait_until

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from migration_plan.monitoring.catalogue import Figure, figures
+from migration_plan.reference.figures import Figure, figures
 
 IN_TIME = Path(__file__).with_name("alerts_in_time.yml")
 MONITORING = files("migration_plan.monitoring")

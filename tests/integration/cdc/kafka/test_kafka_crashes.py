@@ -224,7 +224,7 @@ def test_the_slot_stays_where_kafka_is_while_the_broker_is_away_and_all_arrives_
         written = scene.written
         wait_until(lambda: scene.written > written + 500, 30, "the source goes on")
     finally:
-        scene.kafka.start()
+        scene.kafka.start(PATIENCE)
     scene.end_writing()
     target, source = scene.sums()
     assert target == source
@@ -245,7 +245,7 @@ def test_control_confirming_what_is_only_sent_loses_rows_and_the_reader_notices(
         scene.end(signal.SIGKILL, "publisher")
         broker.end(signal.SIGKILL)
     finally:
-        scene.kafka.start()
+        scene.kafka.start(PATIENCE)
     scene.start("publisher")
     wait_until(lambda: scene.processes["applier"].poll() is not None, 30, "the applier stops")
     assert "TopicLost" in scene.log.read_text()

@@ -58,7 +58,7 @@ def test_the_stream_goes_on_without_the_broker_that_led_its_topic(scene: Scene) 
     scene.end_writing()
     target, source = scene.sums()
     assert target == source
-    scene.kafka.start()
+    scene.kafka.start(PATIENCE)
 
 
 @pytest.mark.full

@@ -53,6 +53,16 @@ def set_row(pair: Pair, state: str, epoch: int) -> None:
     pair.on_service("update fig.domain set state = %s, epoch = %s where domain = 'books'", state, epoch)
 
 
+GRANT = """select pg_logical_emit_message(true, 'fig', '{"kind": "grant", "domain": "books", "epoch": 5}')::text"""
+
+
+def sessions(pair: Pair) -> list[tuple[Any, ...]]:
+    """Of the stream, on both servers."""
+    query = "select application_name, pid from pg_stat_activity where application_name in (%s, %s, %s) order by 1"
+    names = [f"fig-{what} {pair.forward.name}" for what in ("apply", "gate", "stream")]
+    return pair.on_monolith(query, *names) + pair.on_service(query, *names)
+
+
 def test_the_applier_passes_the_fence_that_refuses_everybody_else(guarded: Pair) -> None:
     with pytest.raises(psycopg.Error) as refused:
         guarded.on_service("delete from volume")
@@ -71,6 +81,32 @@ def test_a_new_epoch_restarts_the_session_and_loses_nothing(guarded: Pair) -> No
         guarded.on_monolith("insert into book (title) values ('b2')")
         guarded.caught_up()
     assert guarded.on_service("select name from volume order by 1") == [("b1",), ("b2",)]
+
+
+def test_after_a_switch_the_new_owners_rows_go_through_the_same_sessions(
+    guarded: Pair, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Sessions that are made anew cost both servers work just when everybody who was held goes on."""
+    with guarded.streaming():
+        guarded.on_monolith("insert into book (title) values ('b1')")
+        guarded.caught_up()
+        before = sessions(guarded)
+        set_row(guarded, "released", 5)
+        guarded.on_monolith(GRANT)
+        guarded.on_monolith("insert into book (title) values ('b2')")
+        guarded.caught_up()
+        assert sessions(guarded) == before
+    assert guarded.on_service("select name from volume order by 1") == [("b1",), ("b2",)]
+    assert [record for record in caplog.records if "again" in record.message] == []
+
+
+def test_that_the_source_was_granted_the_domain_opens_no_owner(guarded: Pair) -> None:
+    with guarded.streaming() as running:
+        set_row(guarded, "owner", 5)
+        guarded.on_monolith(GRANT)
+        guarded.on_monolith("insert into book (title) values ('b1')")
+        running.fails(ForeignWrite)
+    assert guarded.on_service("select 1 from volume") == []
 
 
 def test_on_an_owner_messages_advance_the_position_and_rows_are_a_foreign_write(guarded: Pair) -> None:

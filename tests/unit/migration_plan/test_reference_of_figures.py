@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from migration_plan.monitoring.catalogue import LABELS, PLACES, Figure, figures
+from migration_plan.reference.figures import LABELS, PLACES, Figure, figures
 
 SCHEME = re.compile(r"fig_(proxy|stream|domain|controller|app)_[a-z][a-z0-9_]*[a-z0-9]")
 
