@@ -7,13 +7,12 @@ do not have. What does not fit 64 bits of microseconds is no number: then None.
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1)
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = 86_400_000_000
-_MOST = 2**63 - 1
 INFINITY, MINUS_INFINITY = 9223372036825200000, -9223372036832400000
 """What Debezium counts for PostgreSQL's infinite timestamps, in microseconds; in milliseconds it is the same number."""
 
@@ -117,10 +116,6 @@ def zoned_text(said: str) -> str:
     shown, era = (f"{1 - year:04d}", " BC") if year < 1 else (f"{year:04d}", "")
     zone = "+00" if found[5] == "Z" else found[5]
     return f"{shown}-{found[2]}-{found[3]} {found[4]}{zone}{era}"
-
-
-def milliseconds_now() -> int:
-    return (datetime.now(UTC).replace(tzinfo=None) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _fraction(digits: str | None) -> int:

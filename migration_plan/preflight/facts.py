@@ -60,10 +60,6 @@ class TableFacts:
     rules: tuple[str, ...]
     fig_domain: str  # The domain it is enrolled in already; empty: none.
 
-    @property
-    def is_partition(self) -> bool:
-        return self.table != self.root
-
 
 @dataclass(frozen=True)
 class Trigger:
