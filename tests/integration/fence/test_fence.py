@@ -402,3 +402,19 @@ def said_by(side: FencedSide, statement: str) -> list[dict[str, str]]:
             admin.execute("select pg_drop_replication_slot(%s)", [slot])
     messages = [data.split("content:", 1)[1] for (data,) in rows if "prefix: fig," in data]
     return [said for said in map(json.loads, messages) if said["kind"] == "rewritten"]
+
+
+def test_a_rehearsal_of_the_moves_is_taken_back_and_finds_a_trigger_that_somebody_took_away_again(
+    owner_side: FencedSide,
+):
+    """What is left of it is a session that has done it before; the streams have nothing to carry."""
+    side = owner_side.side
+    with owner_side.connect("fig", autocommit=True) as fig:
+        for _ in range(2):
+            side.rehearse()
+            assert str(side.row("fig_rehearsal")) == "owner at epoch 1"
+        fig.execute("drop trigger a_fig_fence on fig.rehearsal")
+        side.rehearse()
+        found = fig.execute("select tgenabled::text from pg_trigger where tgrelid = 'fig.rehearsal'::regclass")
+        assert found.fetchall() == [("D",)]
+    assert str(side.row(DOMAIN)) == "owner at epoch 1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -323,3 +324,39 @@ def test_a_pivot_says_what_a_missing_row_means_and_leaves_no_column_out(sides: S
         "public.t → public.p.v: a needs a value while the part has no row: `v: {…: a, absent: value}`",
         "public.t: e of public.t is not mapped",
     ]
+
+
+def test_a_text_that_is_no_value_of_its_type_hides_nothing_else(sides: Sides):
+    """All that a check asks of one side goes there together: one answer is an error, the others must still come."""
+    monolith = "id int primary key, kind int not null, flag text not null, word text not null check (word = 'a')"
+    entry = {
+        "monolith": "public.t",
+        "service": {"public.t": {"id": "id"}},
+        "monolith_only": {"kind": {"constant": "many"}, "flag": {"constant": "x"}, "word": {"constant": "a"}},
+    }
+    found = check(sides, f"create table t ({monolith})", "create table t (id int primary key)", entry)
+    assert found == [
+        'public.t: kind: "many" is not how integer writes a value',
+        "public.t: flag: not invertible: flag may hold other values; add CHECK (flag = 'x')",
+    ]
+
+
+def test_a_check_asks_each_database_a_handful_of_times_and_keeps_no_lock(sides: Sides, tmp_path: Path):
+    """Round trips are what a check costs; the planner's proofs lock the tables that they are about."""
+    names = [f"t{number}" for number in range(6)]
+    table = "create table {} (id int primary key, a text not null check (a in ('one', 'two')))"
+    for connection in sides:
+        connection.execute(";".join(table.format(name) for name in names))
+    column = {"enum": "a", "values": {"one": "one", "two": "two"}}
+    lens = Lens.parse(
+        [{"monolith": f"public.{n}", "service": {f"public.{n}": {"id": "id", "a": column}}} for n in names]
+    )
+    with (tmp_path / "sent").open("w+") as sent, sides[0].transaction(), sides[1].transaction():
+        sides[0].pgconn.trace(sent.fileno())
+        assert lens.check(*sides) == []
+        sides[0].pgconn.untrace()
+        locks = "select count(*) from pg_locks where pid = pg_backend_pid() and relation::regclass::text = any(%s)"
+        assert [side.execute(locks, [names]).fetchone() for side in sides] == [(0,), (0,)]
+        sent.seek(0)
+        messages = [line for line in sent if line.split("\t")[1:2] == ["F"]]
+    assert 0 < len(messages) < 10, messages
