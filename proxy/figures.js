@@ -97,6 +97,18 @@ function shown(name) {
     return 'fig_proxy_' + name.slice(4);
 }
 
+// Each line looked at once: meanwhile this worker answers nobody.
+function byName(lines) {
+    const named = {};
+    lines.forEach(function (line) {
+        const stem = line[0].slice(0, line[0].indexOf('{'));
+        const name = HELP[stem] ? stem : stem.slice(0, stem.lastIndexOf('_'));
+        named[name] = named[name] || [];
+        named[name].push(line);
+    });
+    return named;
+}
+
 function metrics() {
     begin();
     const lines = [];
@@ -113,13 +125,11 @@ function metrics() {
     histograms(buckets, lines);
     gauges(lines);
     const text = [];
+    const named = byName(lines);
     Object.keys(HELP).forEach(function (name) {
         const kind = HELP[name].split(' ')[0];
-        const own = lines.filter(function (line) {
-            const stem = line[0].slice(0, line[0].indexOf('{'));
-            return stem === name || (kind === 'histogram' && stem.startsWith(name + '_'));
-        });
-        if (own.length) {
+        const own = named[name];
+        if (own) {
             text.push('# HELP ' + shown(name) + ' ' + HELP[name].slice(kind.length + 1));
             text.push('# TYPE ' + shown(name) + ' ' + kind);
             own.forEach(function (line) { text.push(shown(line[0]) + '} ' + line[1]); });

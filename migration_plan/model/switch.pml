@@ -641,7 +641,8 @@ dead:
     goto idle
 }
 
-/* cdc: the applier of the stream that comes to side t. Rows only with fig.guard_apply; a refused session begins anew. */
+/* cdc: the applier of the stream that comes to side t. Rows only with fig.guard_apply; a refused session begins anew.
+   One that reads of the source's grant takes the guard anew before the next row. */
 proctype Stream(byte t) {
     byte x;
     do
