@@ -29,16 +29,17 @@ _BLOCKERS: LiteralString = """
            coalesce(extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 as seconds,
            l.relation::regclass::text as relation, l.mode
     from pg_locks l
-    join fig.domain_table t on t.relation = l.relation and t.domain = %s
     left join pg_stat_activity a on a.pid = l.pid
     left join pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transactionid'
                         and x.virtualtransaction = l.virtualtransaction
     left join pg_prepared_xacts p on p.transaction = x.transactionid
     where l.granted and l.locktype = 'relation'
+      and (l.relation in (select relation from fig.domain_table where domain = %(domain)s)
+           or l.relation = any (%(beside)s::oid[]))
       and l.database = (select oid from pg_database where datname = current_database())
       and l.pid is distinct from pg_backend_pid()
-      and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
-                     'ExclusiveLock', 'AccessExclusiveLock')
+      and (%(readers)s or l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock',
+                                     'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
       -- An ordinary autovacuum yields; the query of a worker is a description, not somebody's statement.
       and (coalesce(a.backend_type, 'client backend') <> 'autovacuum worker'
            or a.query like '%%(to prevent wraparound)')
@@ -192,7 +193,7 @@ class SideDatabase(SideSession):
         """Every trace of the domain's fence away."""
         with self.connection() as connection:
             if self._has_schema(connection):
-                self._move(domain, "select fig.dismiss(%s, %s)", [domain, _ms(lock)])
+                self._move(domain, "select fig.dismiss(%s, %s)", [domain, _ms(lock)], readers=True)
 
     def breaches(self, domain: str) -> list[Breach]:
         """What the watchdog looks for."""
@@ -204,10 +205,12 @@ class SideDatabase(SideSession):
         """Put every fence of the domain back as the row says, forgotten partitions included."""
         self._move(domain, "select fig.repair_fence(%s, %s)", [domain, _ms(lock)])
 
-    def blockers(self, domain: str) -> list[Blocker]:
-        """Who holds a lock on the domain's tables that a fence must wait for, longest first."""
+    def blockers(self, domain: str, beside: Sequence[int] = (), readers: bool = False) -> list[Blocker]:
+        """Who holds a lock on the domain's tables that a fence must wait for, longest first. `readers`: or any lock,
+        for what changes a table itself; `beside`: oids of more tables that it changes."""
+        asked = {"domain": domain, "beside": list(beside), "readers": readers}
         with self.connection() as connection:
-            return [Blocker(**r) for r in connection.execute(_BLOCKERS, [domain]).fetchall()]
+            return [Blocker(**r) for r in connection.execute(_BLOCKERS, asked).fetchall()]
 
     def outbox_passed(self, publisher: str, lsn: str) -> bool:
         """Whether that publisher has given everything before `lsn` to the broker."""
@@ -233,12 +236,14 @@ class SideDatabase(SideSession):
         assert found is not None  # noqa: S101 - each of these functions returns a row or raises.
         return _row(found)
 
-    def _move(self, domain: str, sql: LiteralString, arguments: list[object]) -> dict[str, Any] | None:
+    def _move(
+        self, domain: str, sql: LiteralString, arguments: list[object], readers: bool = False
+    ) -> dict[str, Any] | None:
         with self.connection() as connection:
             try:
                 return connection.execute(sql, arguments).fetchone()
             except psycopg.errors.LockNotAvailable as error:
-                raise TablesBusy(domain, self.side, self.blockers(domain)) from error
+                raise TablesBusy(domain, self.side, self.blockers(domain, readers=readers)) from error
             except psycopg.Error as error:
                 if error.sqlstate == "SF409":
                     raise StaleEpoch(domain, self.side, _found(error)) from error
