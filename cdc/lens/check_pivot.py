@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-from cdc.catalogue import Catalogue, LiveTable
+from cdc.catalogue import LiveTable
+from cdc.lens.evidence import Evidence
 from cdc.lens.spot import Spot
 
 _TYPES = ("text", "character varying")
 
 
-def check_labels(labels: Sequence[Mapping[str, str]], live: LiveTable, catalogue: Catalogue) -> Iterator[str]:
+def check_labels(labels: Sequence[Mapping[str, str]], live: LiveTable, catalogue: Evidence) -> Iterator[str]:
     """`labels` has one mapping of discriminators for each row of the pivot."""
     names = [name for name in labels[0] if name in live.columns]  # What is missing is named by the coverage.
     values = {name: tuple(dict.fromkeys(one[name] for one in labels)) for name in names}
@@ -28,7 +29,7 @@ def check_labels(labels: Sequence[Mapping[str, str]], live: LiveTable, catalogue
             yield f"not total: {live.table} may have a row with {_written(one)}; add CHECK (not ({condition}))"
 
 
-def _discriminator(values: tuple[str, ...], name: str, live: LiveTable, catalogue: Catalogue) -> Iterator[str]:
+def _discriminator(values: tuple[str, ...], name: str, live: LiveTable, catalogue: Evidence) -> Iterator[str]:
     column = live.columns[name]
     if not column.labels and column.cast_type not in _TYPES:
         yield f"{name} is {column.type}; a discriminator is an enum, text or varchar"

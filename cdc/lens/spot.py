@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from cdc.catalogue import Catalogue, LiveColumn
+from cdc.catalogue import LiveColumn
+from cdc.lens.evidence import Evidence
 from cdc.projection import Table
 
 
@@ -13,7 +14,7 @@ from cdc.projection import Table
 class Spot:
     """One column on one side."""
 
-    catalogue: Catalogue
+    catalogue: Evidence
     table: Table
     live: LiveColumn
 

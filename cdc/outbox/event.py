@@ -7,7 +7,7 @@ import re
 
 from cdc.outbox.broker import Message
 from cdc.outbox.errors import EventUnpublishable
-from cdc.outbox.install import OutboxSpec
+from cdc.outbox.spec import OutboxSpec
 
 LONGEST_KEY = 255
 """Bytes of a routing key, says the protocol."""

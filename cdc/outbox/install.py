@@ -18,8 +18,8 @@ from cdc.capture import slots
 from cdc.capture.source import SourceConnection
 from cdc.control import Phase
 from cdc.outbox.errors import OutboxBusy, OutboxNotPrepared, OutboxSlotLost
+from cdc.outbox.spec import OutboxSpec
 from cdc.position import Identity, parse_lsn
-from cdc.projection import Table
 from cdc.stream_errors import SetUpError
 
 LOOK_EVERY = 0.5
@@ -29,30 +29,6 @@ PASSED: LiteralString = """
     from pg_replication_slots join fig.outbox on slot_name = slot where name = %s
 """
 """Whether everything before an LSN is published, of the publisher of that name."""
-
-
-@dataclass(frozen=True)
-class OutboxSpec:
-    """The outbox of one domain on one side. Its columns: id uuid, type text, payload jsonb (the whole event)."""
-
-    name: str
-    domain: str
-    dsn: str
-    table: Table
-    broker_url: str
-
-    @property
-    def slot(self) -> str:
-        return f"fig_{self.name}"
-
-    @property
-    def publication(self) -> str:
-        return f"fig_{self.domain}-outbox"
-
-    @property
-    def exchange(self) -> str:
-        """As Nameko names it."""
-        return f"{self.domain}.events"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import psycopg
 
 from cdc import servers
 from cdc.outbox import install as outbox_install
-from cdc.outbox.install import OutboxSpec
+from cdc.outbox.spec import OutboxSpec
 
 EVERY = 5.0
 """Seconds between two notes: about as much is published again when a slot was given up."""

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from contextlib import closing
 
 from cdc.outbox.figures import Figures
-from cdc.outbox.install import OutboxSpec
 from cdc.outbox.session import FIRST_PAUSE, LONGEST_PAUSE, Checkpoint, Session
+from cdc.outbox.spec import OutboxSpec
 from cdc.stream_errors import ConnectionLost
 
 

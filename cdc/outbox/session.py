@@ -19,8 +19,8 @@ from cdc.outbox.broker import BROKER_ERRORS, Message, Publishing, connected
 from cdc.outbox.errors import BrokerAway, EventUnpublishable, NobodyListens, OutboxChanged
 from cdc.outbox.event import message_of
 from cdc.outbox.figures import Figures
-from cdc.outbox.install import OutboxSpec
 from cdc.outbox.notes import PublishedNotes
+from cdc.outbox.spec import OutboxSpec
 from cdc.pgoutput import decode
 from cdc.stream_errors import ConnectionLost
 

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from migration_plan.command_help import ListedGroup
 from migration_plan.commands.domain import say, silent, verify
+from migration_plan.commands.sync_view import bar, show
 from migration_plan.exit_codes import Exit
 from migration_plan.terminal import json_option, reason_option
-
-if TYPE_CHECKING:
-    from cdc.copying.snapshot import SnapshotProgress
-    from migration_plan.sync.status import DomainStatus, LineStatus
 
 F = TypeVar("F", bound=Callable[..., Any])
 domain_argument = click.argument("domain")
@@ -93,7 +85,7 @@ def sync_status(domain: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.as_json(), default=str))
     else:
-        _show(found)
+        show(found)
     if not found.is_well:
         raise SystemExit(Exit.NOT_WELL)
 
@@ -119,7 +111,7 @@ def copy_again(domain: str, direction: str | None, table: str | None, reason: st
     from migration_plan import bootstrap
     from migration_plan.sync import steering
 
-    with bootstrap.opened(domain, reason=reason) as mover, _bar(as_json) as tell:
+    with bootstrap.opened(domain, reason=reason) as mover, bar(as_json) as tell:
         if table is None:
             done, what = steering.copy_again(mover.parts, direction, tell).name, "is there again"
         else:
@@ -215,52 +207,6 @@ def _done(domain: str, what: str, names: list[str], follow: str, as_json: bool) 
     else:
         click.secho(f"{domain}: {', '.join(names)} {what}", fg="green")
         click.echo(f"next: {follow}")
-
-
-def _show(found: DomainStatus) -> None:
-    table = Table("stream", "state", "lag", "behind", "rows/s", "WAL kept", "of", box=None)
-    for line in found.lines:
-        state = f"[{'green' if line.is_well else 'red'}]{line.state}"
-        rate = "-" if line.rows_per_second is None else f"{line.rows_per_second:,.0f}"
-        sizes = (_bytes(line.lag_bytes), rate, _bytes(line.retained_wal), _bytes(line.wal_budget))
-        table.add_row(line.direction, state, _seconds(line.lag_seconds), *sizes)
-    Console().print(table)
-    for line in found.lines:
-        for text in _remarks(line):
-            click.secho(f"  {line.direction}: {text}", fg=None if line.is_well else "red")
-    age = "never verified" if found.verified_age is None else f"verified {found.verified_age:.0f} s ago"
-    click.echo(f"{found.domain}: {age}" + (f", {found.differences} difference(s)" if found.differences else ""))
-    click.echo("next: " + "; ".join(found.next_steps))
-
-
-def _remarks(line: LineStatus) -> Iterator[str]:
-    if line.reason:
-        yield line.reason
-    if line.snapshot is not None and not line.snapshot.is_complete:
-        yield line.snapshot.line
-    if line.last_alarm is not None and line.last_alarm["reason"] != line.reason:
-        yield f"last alarm, {line.last_alarm['at']}: {line.last_alarm['reason']}"
-
-
-def _seconds(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f} s"
-
-
-def _bytes(value: int | None) -> str:
-    return "-" if value is None else f"{value / 1024**2:,.1f} MB"
-
-
-@contextmanager
-def _bar(as_json: bool) -> Iterator[Callable[[SnapshotProgress], None]]:
-    """A bar on a terminal; nothing for programs."""
-    if as_json or not sys.stdout.isatty():
-        yield lambda progress: None
-        return
-    with Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()) as bars:
-        task = bars.add_task("waiting to begin", total=None)
-        yield lambda progress: bars.update(
-            task, description=progress.line, total=progress.rows_expected, completed=progress.rows
-        )
 
 
 sync_group = ListedGroup(

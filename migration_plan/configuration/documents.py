@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,10 +57,16 @@ class _Loader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep)
 
 
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> Any:
+    """Daemons and the console read the same plans again and again; nobody changes what they are given."""
+    return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+
+
 def read(path: Path) -> dict[str, Any]:
-    """The document as it stands in the file, variables not yet filled in."""
+    """The document as it stands in the file, variables not yet filled in. Not to be changed: `fill` makes another."""
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (a SafeLoader)
+        document = _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DocumentInvalid(path, [f"cannot be read: {error.strerror}"], "run fig where the file is") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

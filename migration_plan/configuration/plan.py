@@ -201,6 +201,8 @@ def load(path: Path, environment: Mapping[str, str]) -> Plan:
 
 def _personal_problems(plan: Plan) -> list[str]:
     """A name that means nothing would leave shown what was to be hidden."""
+    if not plan.personal:
+        return []
     keys = {
         f"{projection.target}.{column}"
         for projection in plan.lens.projections(Direction.TO_SERVICE)

@@ -23,7 +23,7 @@ from migration_plan.rehearsal.place import left_behind
 from migration_plan.sync import dead_letters
 from migration_plan.sync import status as sync_status
 from migration_plan.sync.troubles import figures_at
-from proxy import nginx
+from proxy import installation
 from proxy.client import ProxyClient
 from proxy.config import ProxyConfig
 from proxy.errors import NginxRefused, ProxyError
@@ -167,7 +167,7 @@ def _drifted(local: Mapping[str, ProxyConfig]) -> Iterator[str]:
     """A proxy whose certificate or key we cannot read cannot be compared; where that is a fault, its file tells."""
     for name, config in local.items():
         try:
-            if not nginx.is_installed(config):
+            if not installation.is_installed(config):
                 yield name
         except NginxRefused:
             continue

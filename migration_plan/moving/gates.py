@@ -43,7 +43,8 @@ def gates_of(parts: Parts, move: Move) -> tuple[Gate, ...]:
 
 def _of_switch(parts: Parts, giver: Side) -> tuple[Gate, ...]:
     facts = switch_facts(parts, giver)
-    return (_preflight(parts, Act.SWITCH, inspect(parts.plan)), *moment.gates(facts, parts.plan))
+    looks = {side: database.looking() for side, database in parts.sides.items()}
+    return (_preflight(parts, Act.SWITCH, inspect(parts.plan, looks=looks)), *moment.gates(facts, parts.plan))
 
 
 def _preflight(parts: Parts, act: Act, inspection: Inspection) -> Gate:

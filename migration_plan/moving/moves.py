@@ -74,16 +74,21 @@ class MoveResult:
 def current(parts: Parts) -> tuple[Stage, Mapping[Side, Row | None]]:
     """The stage and both rows; the rows win where the journal's last line is missing."""
     rows = read_rows(parts)
+    return _stage(parts, rows), rows
+
+
+def _stage(parts: Parts, rows: Mapping[Side, Row | None]) -> Stage:
     stage = parts.journal.stage(parts.domain)
     owner = next((row for row in rows.values() if row is not None and row.state == "owner"), None)
     if owner is not None and stage is not Stage.MONOLITH and OWNER[stage] is not owner.side:
         stage = stage_of(parts, owner.side)
-    return stage, rows
+    return stage
 
 
 def find_move(parts: Parts, forward: bool, to: Stage | None = None) -> Move:
     """Which move a command means, or why there is none."""
-    stage, rows = current(parts)
+    decision, rows, _intent = read_and_decide(parts)
+    stage = _stage(parts, rows)
     after = next_stage(parts.plan.stages, stage, forward, to)
     act = TRANSITIONS[stage, after]
     if after in STAGES_WITH_WORK and after not in parts.work:
@@ -94,7 +99,6 @@ def find_move(parts: Parts, forward: bool, to: Stage | None = None) -> Move:
         if row is None:
             parts.sides[side].row(parts.domain)  # Raises what is the matter, by name.
             raise SideUnreachable(side, f'the domain "{parts.domain}" is not enrolled there')
-    decision, _rows, _intent = read_and_decide(parts)
     if not decision.settled:
         raise Unsettled(f'domain "{parts.domain}": {decision.case}: {decision.reason}', f"fig resume {parts.domain}")
     owner = next(row for row in rows.values() if row is not None and row.state == "owner")

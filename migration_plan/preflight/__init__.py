@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +14,16 @@ import psycopg
 
 from cdc.pooled import speaks_of_parameters
 from migration_plan.configuration.plan import Plan
-from migration_plan.errors import Refusal
+from migration_plan.errors import PooledDsn, Refusal, SideUnreachable
 from migration_plan.lifecycle import Act, Side
 from migration_plan.preflight import activity, border, moment, server, tables, writers
 from migration_plan.preflight.facts import SideFacts, SwitchFacts
 from migration_plan.preflight.read import look, read_side
 
 __all__ = ["Inspection", "SwitchFacts", "ask_lens", "inspect", "judge", "judge_databases", "notes", "preflight"]
+
+Looks = Mapping[Side, AbstractContextManager[psycopg.Connection[Any]]]
+"""For each side a read-only transaction, not yet begun."""
 
 
 @dataclass(frozen=True)
@@ -43,18 +46,23 @@ def preflight(
     return judge(plan, act, inspect(plan, slots), switch)
 
 
-def inspect(plan: Plan, slots: Mapping[Side, Sequence[str]] | None = None) -> Inspection:
-    """Read both databases. One that does not answer is a fact, not an error. `slots`: of the publishers that come."""
+def inspect(plan: Plan, slots: Mapping[Side, Sequence[str]] | None = None, looks: Looks | None = None) -> Inspection:
+    """Read both databases. One that does not answer is a fact, not an error. `slots`: of the publishers that come;
+    `looks`: at each side by a session that is there already."""
     with ExitStack() as stack:
         connections: dict[Side, psycopg.Connection[Any]] = {}
         found: dict[Side, SideFacts] = {}
         for side in Side:
             try:
-                connections[side] = stack.enter_context(look(plan.sides[side].dsn))
+                connections[side] = stack.enter_context(looks[side] if looks else look(plan.sides[side].dsn))
                 found[side] = read_side(connections[side], plan, side, (slots or {}).get(side, ()))
             except psycopg.OperationalError as error:
                 said = str(error).strip().splitlines()[0]
                 found[side] = SideFacts(side, unreachable=said, pooled=speaks_of_parameters(said))
+            except SideUnreachable as error:
+                found[side] = SideFacts(side, unreachable=error.reason)
+            except PooledDsn as error:
+                found[side] = SideFacts(side, unreachable=error.message, pooled=True)
         problems: tuple[str, ...] = ()
         if not any(facts.unreachable or facts.missing for facts in found.values()):
             problems = ask_lens(plan, connections[Side.MONOLITH], connections[Side.SERVICE])

@@ -99,11 +99,20 @@ def _fresh(switch: SwitchFacts, plan: Plan) -> Gate:
     return _gate("verification-age", figure, units.said(limit), reasons, command, age is not None, age)
 
 
+def most_since_contract(plan: Plan, giver: Side) -> float | None:
+    """How many seconds ago the contract command may have run; None: nobody asks."""
+    return plan.gates.contract_age if plan.contract and giver is Side.MONOLITH else None
+
+
+def most_since_rehearsal(plan: Plan, giver: Side) -> float | None:
+    """How many seconds ago the switch may have been rehearsed; None: nobody asks."""
+    return plan.gates.rehearsal_age if giver is Side.MONOLITH else None
+
+
 def _contract(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
     """On the way to the service only: the way back is never closed by a suite."""
     command, age, ended = f"fig contract {plan.domain}", switch.contract_age, switch.contract_exit
-    most = plan.gates.contract_age
-    if not plan.contract or most is None or switch.giver is Side.SERVICE:
+    if (most := most_since_contract(plan, switch.giver)) is None:
         return
     if age is None:
         reason = Refusal("contract-missing", "the plan's contract command has not been run", command)
@@ -120,8 +129,8 @@ def _contract(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
 
 def _rehearsal(switch: SwitchFacts, plan: Plan) -> Iterator[Gate]:
     """On the way to the service only. May be forced: it says what people would feel, and nothing is lost without it."""
-    command, age, most = f"fig rehearse {plan.domain}", switch.rehearsal_age, plan.gates.rehearsal_age
-    if most is None or switch.giver is Side.SERVICE:
+    command, age = f"fig rehearse {plan.domain}", switch.rehearsal_age
+    if (most := most_since_rehearsal(plan, switch.giver)) is None:
         return
     reasons = []
     if age is None:

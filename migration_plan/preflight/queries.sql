@@ -1,11 +1,13 @@
 -- The catalog queries of preflight. Parameters: %(schemas)s and %(names)s list the domain's tables on this side,
--- %(oids)s their oids, partitions included. Each query gives the fields of one class of facts.py.
+-- %(oids)s their oids, partitions included; read.py says what becomes of each query.
 
--- :name has fig
--- A schema that is not ours may be closed to us.
-select coalesce((select has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE')
+-- :name session
+-- A pooler answers by another process than the one that has taken the connection. A schema that is not ours may be
+-- closed to us.
+select pg_backend_pid() <> %(pid)s as is_pooled,
+       coalesce((select has_table_privilege(c.oid, 'SELECT') and has_schema_privilege(n.oid, 'USAGE')
                  from pg_class c join pg_namespace n on n.oid = c.relnamespace
-                 where n.nspname = 'fig' and c.relname = 'domain_table'), false) as yes
+                 where n.nspname = 'fig' and c.relname = 'domain_table'), false) as knows_fig
 
 -- :name server
 select current_setting('server_version_num')::int as version, pg_is_in_recovery() as standby,
@@ -121,23 +123,30 @@ where a.attrelid = to_regclass(%(outbox)s::text) and a.attnum > 0 and not a.atti
 -- :name publication tables
 select schemaname || '.' || tablename as name from pg_publication_tables where pubname = %(publication)s order by 1
 
--- :name foreign slots
-select slot_name || coalesce(' of database ' || database, '') || ', plugin ' || coalesce(plugin, 'none') as name
-from pg_replication_slots where slot_name = %(slot)s
-  and (plugin is distinct from 'pgoutput' or database is distinct from current_database())
+-- :name slots
+select slot_name::text as name, slot_name = %(slot)s and database = current_database() as is_own,
+       slot_name = %(slot)s and (plugin is distinct from 'pgoutput' or database is distinct from current_database())
+           as is_foreign,
+       slot_name || coalesce(' of database ' || database, '') || ', plugin ' || coalesce(plugin, 'none') as description
+from pg_replication_slots where slot_name = any (%(slots)s::text[])
 
--- :name own slots
-select slot_name::text as name from pg_replication_slots where slot_name = %(slot)s and database = current_database()
-
--- :name slots there
-select count(*)::int as found from pg_replication_slots where slot_name = any (%(slots)s::text[])
-
--- :name views
-select distinct w.ev_class::regclass::text as name
-from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
-where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
-  and w.ev_class <> all (%(oids)s::oid[])
-order by 1
+-- :name dependents
+-- What is rewritten to read or write the tables. 28: what can be inserted, updated or deleted, INSTEAD OF triggers
+-- included.
+with theirs as materialized (
+    select distinct w.ev_class, w.rulename, w.ev_type <> '1' as writes, w.ev_class <> all (%(oids)s::oid[]) as outside,
+           v.relkind = 'v' as is_view
+    from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
+    join pg_class v on v.oid = w.ev_class
+    where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
+)
+select 'views' as field, ev_class::regclass::text as name from theirs where outside
+union
+select 'writer_views', ev_class::regclass::text from theirs
+where is_view and pg_relation_is_updatable(ev_class, true) & 28 <> 0
+union
+select 'writer_rules', format('%%s on %%s', rulename, ev_class::regclass) from theirs where outside and writes
+order by 1, 2
 
 -- :name prepared transactions
 select format('%%s in database %%s, by %%s, %%s s old', quote_literal(gid), database, owner,
@@ -224,22 +233,6 @@ where body.source ~* '\m(insert|update|delete|truncate|merge|copy)\M'
               and body.source ~* ('\m' || regexp_replace(c.relname, '([^[:alnum:]_])', '\\\1', 'g') || '\M'))
   and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid
                   and d.deptype = 'e')
-order by 1
-
--- :name writer views
--- 28: what can be inserted, updated or deleted, INSTEAD OF triggers included.
-select distinct w.ev_class::regclass::text as name
-from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
-join pg_class v on v.oid = w.ev_class and v.relkind = 'v'
-where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
-  and pg_relation_is_updatable(v.oid, true) & 28 <> 0
-order by 1
-
--- :name writer rules
-select distinct format('%%s on %%s', w.rulename, w.ev_class::regclass) as name
-from pg_depend d join pg_rewrite w on w.oid = d.objid and d.classid = 'pg_rewrite'::regclass
-where d.refclassid = 'pg_class'::regclass and d.refobjid = any (%(oids)s::oid[])
-  and w.ev_class <> all (%(oids)s::oid[]) and w.ev_type <> '1'
 order by 1
 
 -- :name policies

@@ -20,9 +20,15 @@ Connection = psycopg.Connection[dict[str, Any]]
 CONNECT = {
     "connect_timeout": "2", "tcp_user_timeout": "3000", "keepalives_idle": "2", "keepalives_interval": "1",
     "keepalives_count": "3", "application_name": "fig-controller",
-    # A call that outlives its caller must end by itself; locks have their own, shorter bound.
-    "options": "-c statement_timeout=10s -c idle_in_transaction_session_timeout=2s -c synchronous_commit=on",
+    # A call that outlives its caller must end by itself; locks have their own, shorter bound. What we ask of catalogs
+    # is over long before a compiler would have read it.
+    "options": "-c statement_timeout=10s -c idle_in_transaction_session_timeout=2s -c synchronous_commit=on -c jit=off",
 }  # fmt: skip
+
+# Whoever looks at both sides keeps one of them waiting meanwhile.
+_LOOKING = (
+    "set transaction read only; set local lock_timeout = '1s'; set local idle_in_transaction_session_timeout = '10s'"
+)
 
 
 def _bring_on(connection: psycopg.Connection[Any]) -> None:
@@ -40,7 +46,8 @@ class SideSession:
 
     def __init__(self, side: Side, dsn: str) -> None:
         self.side = side
-        self._dsn = make_conninfo(dsn, **{k: v for k, v in CONNECT.items() if k not in conninfo_to_dict(dsn)})
+        said = conninfo_to_dict(dsn)
+        self._dsn = make_conninfo(dsn, **{k: v for k, v in CONNECT.items() if k not in said})
         self._connection: Connection | None = None
         self._met: Connection | None = None
         """The one on which our tables were seen."""
@@ -64,6 +71,13 @@ class SideSession:
                 raise  # The server answered; what it said is for the caller.
             self.close()
             raise SideUnreachable(self.side, str(error).strip().splitlines()[0]) from error
+
+    @contextmanager
+    def looking(self) -> Iterator[Connection]:
+        """The connection in a read-only transaction that waits a second for locks, at most, and leaves nothing."""
+        with self.connection() as connection, connection.transaction(force_rollback=True):
+            connection.execute(_LOOKING)
+            yield connection
 
     def _open(self) -> Connection:
         connection = psycopg.connect(self._dsn, autocommit=True, row_factory=dict_row)

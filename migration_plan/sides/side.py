@@ -90,7 +90,7 @@ class SideDatabase(SideSession):
 
     @staticmethod
     def _has_schema(connection: Connection) -> bool:
-        return connection.execute("select 1 from pg_class where oid = to_regclass('fig.domain')").fetchone() is not None
+        return connection.execute("select 1 where to_regclass('fig.domain') is not null").fetchone() is not None
 
     def settle(self, domain: str, patience: float) -> None:
         """Make a running autovacuum yield, before anyone is held."""

@@ -16,8 +16,9 @@ from cdc.outbox import install as outbox_install
 from cdc.outbox.broker import connected
 from cdc.outbox.errors import OutboxNotPrepared, OutboxSlotLost
 from cdc.outbox.figures import Figures
-from cdc.outbox.install import LOOK_EVERY, OutboxSpec
+from cdc.outbox.install import LOOK_EVERY
 from cdc.outbox.publisher import Publisher
+from cdc.outbox.spec import OutboxSpec
 from migration_plan.errors import JournalUnreachable
 from migration_plan.lifecycle import Side
 from migration_plan.parts import Parts

@@ -17,7 +17,7 @@ import psycopg
 
 from cdc import servers
 from cdc.outbox import install as outbox_install
-from cdc.outbox.install import OutboxSpec
+from cdc.outbox.spec import OutboxSpec
 from migration_plan.configuration.plan import Plan
 from migration_plan.lifecycle import Side, Stage
 from migration_plan.parts import Parts, publisher_of

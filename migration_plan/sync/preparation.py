@@ -17,7 +17,7 @@ from migration_plan.exit_codes import Exit
 from migration_plan.journal.journal import Lease
 from migration_plan.lifecycle import Act, Side, Stage
 from migration_plan.parts import Parts
-from migration_plan.preflight import SwitchFacts, preflight
+from migration_plan.preflight import SwitchFacts, moment, preflight
 from migration_plan.sync import crossing, outboxes
 from migration_plan.sync.standing import halted
 from migration_plan.sync.streams import spec
@@ -30,8 +30,10 @@ Say = Callable[[str], None]
 
 def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
     """Measure what a switch depends on: both streams by a probe, the verification's age, every proxy."""
-    verification, contract = parts.journal.last_verification(parts.domain), parts.journal.last_contract(parts.domain)
-    rehearsed = parts.journal.last(parts.domain, "rehearsed")
+    domain, plan, journal = parts.domain, parts.plan, parts.journal
+    verification = journal.last_verification(domain)
+    contract = None if moment.most_since_contract(plan, giver) is None else journal.last_contract(domain)
+    rehearsed = None if moment.most_since_rehearsal(plan, giver) is None else journal.last(domain, "rehearsed")
     took = probe_streams(parts)
     silent: dict[str, str] = {}
     for proxy in parts.proxies:
@@ -51,7 +53,7 @@ def switch_facts(parts: Parts, giver: Side) -> SwitchFacts:
         proxies=silent,
         contract_age=None if contract is None else contract.age,
         contract_exit=0 if contract is None else contract.exit_code,
-        rehearsal_age=None if rehearsed is None else (parts.journal.now() - rehearsed.at).total_seconds(),
+        rehearsal_age=None if rehearsed is None else (journal.now() - rehearsed.at).total_seconds(),
         rehearsal_problems=() if rehearsed is None else tuple(rehearsed.detail["report"]["problems"]),
     )
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import httpx
 import psutil
 
-from proxy import nginx
+from proxy import installation, nginx
 from proxy.config import ProxyConfig
 from proxy.routes import Domain, Route, Upstream
 from tests.bench.figure import Figure, Scale
@@ -210,7 +210,7 @@ def _nginx(text: str, **more: str) -> Iterator[Server]:
         ending.callback(shutil.rmtree, folder)
         conf = folder / "nginx.conf"
         conf.write_text(text.format(folder=folder, address=address, **more))
-        process = subprocess.Popen([nginx.binary(), "-e", folder / "error.log", "-p", folder, "-c", conf])
+        process = subprocess.Popen([installation.binary(), "-e", folder / "error.log", "-p", folder, "-c", conf])
         ending.callback(process.wait, 20)
         ending.callback(process.terminate)
         wait_until(lambda: _answers(address), 10, f"nginx of {conf} answers")

@@ -42,7 +42,7 @@ def test_whoever_dies_during_a_switch_nothing_is_lost(arena: Arena, checkpoint: 
     former = arena.stack.pid(victim)
     with arena.people():
         with arena.controller(giver, checkpoint, number, victim=former) as controller:
-            controller.wait_until_ended()
+            controller.wait_until_victim_struck()
         arena.stack.wait_until_back(victim, former)
         arena.moving.wait_until_settled()
     arena.expect_no_broken_promise()
@@ -74,7 +74,7 @@ def test_rows_that_were_applied_but_not_flushed_come_again(arena: Arena, giver: 
     with arena.people(), arena.nothing_flushed(giver.other):
         with arena.controller(giver, "after-drain", signal.SIGQUIT, victim=former) as controller:
             arena.wait_for_unflushed(giver.other)
-            controller.wait_until_ended()
+            controller.wait_until_victim_struck()
         arena.stack.wait_until_back(taker, former)
         arena.moving.wait_until_settled()
     arena.expect_no_broken_promise()

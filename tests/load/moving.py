@@ -24,7 +24,8 @@ def move_when_allowed(
 ) -> MoveResult:
     """A refusal changed nothing, and its reason may be over in a moment: a transaction, a lease that runs out.
 
-    A switch that took itself back is tried again only if `again` says so.
+    A switch that took itself back is tried again only if `again` says so; the patience begins anew after it, for it
+    has waited with a patience of its own.
     """
     deadline = time.monotonic() + patience
     while True:
@@ -36,6 +37,7 @@ def move_when_allowed(
         except SwitchAborted:
             if not again():
                 raise
+            deadline = time.monotonic() + patience
         time.sleep(0.1)
 
 

@@ -23,6 +23,8 @@ from tests.load.moving import move_when_allowed
 from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
+STRUCK = "struck"
+"""What a controller says that has struck somebody else."""
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Strike:
         self.done = True
         if self.victim:
             os.killpg(self.victim, self.number)
+            print(STRUCK, flush=True)
         else:
             os.kill(os.getpid(), self.number)
 
@@ -89,6 +92,11 @@ class Controller:
     def wait_until_ended(self, seconds: float = 90) -> int:
         """Its exit code."""
         return self.process.wait(seconds)
+
+    def wait_until_victim_struck(self, seconds: float = 90) -> None:
+        """Ended, in whichever way; fails with its words if it never came to its checkpoint."""
+        ended, words = self.wait_until_ended(seconds), self.words()
+        assert STRUCK in words.splitlines(), f"the controller ended with {ended} before {self.checkpoint}: {words}"
 
     def words(self) -> str:
         """What it said; only once it has ended."""

@@ -13,8 +13,8 @@ import sys
 import threading
 
 from cdc.outbox.figures import Figures
-from cdc.outbox.install import OutboxSpec
 from cdc.outbox.publisher import Publisher
+from cdc.outbox.spec import OutboxSpec
 from cdc.projection import Table
 
 log = logging.getLogger("publisher")

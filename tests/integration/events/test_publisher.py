@@ -19,8 +19,8 @@ from kombu import Connection
 
 from cdc.outbox import install as outbox_install
 from cdc.outbox.errors import EventUnpublishable, OutboxSlotLost
-from cdc.outbox.install import OutboxSpec
 from cdc.outbox.publisher import Publisher
+from cdc.outbox.spec import OutboxSpec
 from tests.integration.cdc.stream.conftest import as_fig, execute, make_side
 from tests.integration.events.conftest import Broker, Side, event
 from tests.integration.events.publisher import spec

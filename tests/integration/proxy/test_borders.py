@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from proxy import nginx
-from proxy.render import DROPPED
+from proxy.headers import DROPPED
 from proxy.routes import Domain, Route
 from tests.integration.proxy.origin import Answer
 from tests.support.waiting import wait_until

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy import nginx, watchdog
+from proxy import installation, watchdog
 from proxy.client import ProxyClient
 from proxy.errors import ProxyUnreachable, RouteRefused
 from tests.support.waiting import wait_until
@@ -168,12 +168,12 @@ def test_an_ordinary_user_can_run_it(stopped_world, monkeypatch):
     nobody = pwd.getpwnam("nobody")
     shutil.rmtree(world.config.folder)
     monkeypatch.setattr(os, "geteuid", lambda: nobody.pw_uid)
-    nginx.install(world.config)
+    installation.install(world.config)
     monkeypatch.undo()
     for path in (world.config.folder, *world.config.folder.rglob("*")):
         os.chown(path, nobody.pw_uid, nobody.pw_gid)
     world.process = subprocess.Popen(
-        nginx.argv(world.config), user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], cwd="/"
+        installation.argv(world.config), user=nobody.pw_uid, group=nobody.pw_gid, extra_groups=[], cwd="/"
     )
     wait_until(lambda: answers(world), 10, "it answers")
     state = world.client.set_route("catalog", 5, "service")

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from proxy import nginx
+from proxy import installation
 from proxy.config import STRICT_POLICY, Static
 from proxy.errors import NginxRefused
 
@@ -129,7 +129,7 @@ def test_pages_that_the_workers_cannot_reach_are_copied_to_where_they_can(tmp_pa
     (home / "pages" / "css" / "shop.css").chmod(0o600)
     home.chmod(0o700)
     config = replace(world.config, folder=tmp_path / "nginx", static=(Static("/", home / "pages"),))
-    nginx.install(config)
+    installation.install(config)
     copy = config.folder / "pages" / "0"
     assert f"root {copy};" in (config.folder / "conf" / "nginx.conf").read_text()
     assert (copy / "css" / "shop.css").stat().st_mode & 0o777 == 0o644
@@ -138,7 +138,7 @@ def test_pages_that_the_workers_cannot_reach_are_copied_to_where_they_can(tmp_pa
 def test_a_folder_that_does_not_exist_is_refused_by_name(tmp_path, world):
     config = replace(world.config, folder=tmp_path / "nginx", static=(Static("/", tmp_path / "nowhere"),))
     with pytest.raises(NginxRefused, match="nowhere"):
-        nginx.install(config)
+        installation.install(config)
 
 
 def test_pages_carry_what_a_browser_needs_to_be_strict(static_world, pages):

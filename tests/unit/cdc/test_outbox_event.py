@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cdc.outbox.event import message_of
-from cdc.outbox.install import OutboxSpec
+from cdc.outbox.spec import OutboxSpec
 from cdc.projection import Table
 
 SPEC = OutboxSpec("payments_outbox_monolith", "payments", "", Table("public", "payments_outbox"), "")

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
-from proxy import render
+from proxy import render, script_settings
 from proxy.routes import Upstream
 from tests.unit.proxy.test_proxy_config import CONFIG
 
@@ -57,7 +57,7 @@ def test_a_reload_cuts_no_request_that_is_still_held():
 
 
 def test_the_scripts_learn_domains_sides_and_who_checks_sessions():
-    script = render.settings_json(CONFIG)
+    script = script_settings.settings_json(CONFIG)
     settings = json.loads(script)
     assert settings["identity_domain"] == "users"
     assert settings["domains"]["catalog"] == {

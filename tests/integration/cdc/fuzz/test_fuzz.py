@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -46,12 +46,22 @@ class Recording:
 
     dsn: str
     messages: list[WalData]
+    stderr: int = 2
+    """Where somebody sees it."""
 
 
 @pytest.fixture(scope="module")
-def recording(monolith_server: PostgresServer) -> Recording:
+def recorded_once(monolith_server: PostgresServer) -> Recording:
     dsn = monolith_server.create_database("recorded")
     return Recording(dsn, recorded.messages(dsn))
+
+
+@pytest.fixture
+def recording(recorded_once: Recording, capfd: pytest.CaptureFixture[str]) -> Iterator[Recording]:
+    with capfd.disabled():
+        stderr = os.dup(2)
+    yield replace(recorded_once, stderr=stderr)
+    os.close(stderr)
 
 
 def test_what_was_recorded_has_every_kind_of_message_and_is_read(recording: Recording) -> None:
@@ -79,7 +89,7 @@ def fuzz_decoder(recording: Recording, seed: int, count: int) -> None:
         return found
 
     print(f"seed {seed}")
-    refused(both, inputs(seed, count, [one.content for one in recording.messages], WIRE), says_where)
+    refused(both, inputs(seed, count, [one.content for one in recording.messages], WIRE), says_where, recording.stderr)
 
 
 def fuzz_envelopes(recording: Recording, seed: int, count: int) -> None:
@@ -98,7 +108,7 @@ def fuzz_envelopes(recording: Recording, seed: int, count: int) -> None:
         if record.value is not None
     ]
     reader = recorded.announced(recording.dsn, recording.messages)
-    refused(lambda data: reader.read(data, HERE), inputs(seed, count, real, JSON), says_where)
+    refused(lambda data: reader.read(data, HERE), inputs(seed, count, real, JSON), says_where, recording.stderr)
 
 
 def fuzz_headers(recording: Recording, seed: int, count: int) -> None:
@@ -120,7 +130,7 @@ def fuzz_headers(recording: Recording, seed: int, count: int) -> None:
         return reader.take(TopicRecord(HERE, header, records[len(before) + 1].value))
 
     real = [record.header for record in records]
-    refused(read, inputs(seed, count, real, WIRE), says_where)
+    refused(read, inputs(seed, count, real, WIRE), says_where, recording.stderr)
 
 
 def test_the_decoder_reads_or_refuses_whatever_comes(recording: Recording) -> None:

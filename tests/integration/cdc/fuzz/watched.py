@@ -13,14 +13,18 @@ BETWEEN_LOOKS = 1000
 
 
 def refused(
-    read: Callable[[bytes], object], inputs: Iterable[bytes], says_where: Callable[[CdcError, bytes], bool]
+    read: Callable[[bytes], object],
+    inputs: Iterable[bytes],
+    says_where: Callable[[CdcError, bytes], bool],
+    stderr: int,
 ) -> tuple[int, int]:
-    """(read, refused). An error of ours has to say where; any other one is shown with its input."""
+    """(read, refused). An error of ours has to say where; any other one is shown with its input. `stderr`: the file
+    descriptor to which a hang is told; what pytest has captured ends with the process."""
     good = bad = 0
     try:
         for number, data in enumerate(inputs):
             if number % BETWEEN_LOOKS == 0:
-                faulthandler.dump_traceback_later(HANGS_AFTER, exit=True)
+                faulthandler.dump_traceback_later(HANGS_AFTER, exit=True, file=stderr)
             try:
                 read(data)
                 good += 1
