@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, LiteralString
 
 import psycopg
@@ -16,16 +17,17 @@ _BLOCKERS: LiteralString = """
            coalesce(extract(epoch from clock_timestamp() - coalesce(a.xact_start, p.prepared)), 0)::float8 as seconds,
            l.relation::regclass::text as relation, l.mode
     from pg_locks l
-    join fig.domain_table t on t.relation = l.relation and t.domain = %s
     left join pg_stat_activity a on a.pid = l.pid
     left join pg_locks x on l.pid is null and x.pid is null and x.locktype = 'transactionid'
                         and x.virtualtransaction = l.virtualtransaction
     left join pg_prepared_xacts p on p.transaction = x.transactionid
     where l.granted and l.locktype = 'relation'
+      and (l.relation in (select relation from fig.domain_table where domain = %(domain)s)
+           or l.relation = any (%(beside)s::oid[]))
       and l.database = (select oid from pg_database where datname = current_database())
       and l.pid is distinct from pg_backend_pid()
-      and l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock',
-                     'ExclusiveLock', 'AccessExclusiveLock')
+      and (%(readers)s or l.mode in ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock',
+                                     'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
       -- An ordinary autovacuum yields; the query of a worker is a description, not somebody's statement.
       and (coalesce(a.backend_type, 'client backend') <> 'autovacuum worker'
            or a.query like '%%(to prevent wraparound)')
@@ -33,6 +35,11 @@ _BLOCKERS: LiteralString = """
 """
 
 
-def blockers(connection: psycopg.Connection[dict[str, Any]], domain: str) -> list[Blocker]:
-    """Longest first. An autovacuum that yields is none of them."""
-    return [Blocker(**row) for row in connection.execute(_BLOCKERS, [domain]).fetchall()]
+def blockers(
+    connection: psycopg.Connection[dict[str, Any]], domain: str, beside: Sequence[int], readers: bool
+) -> list[Blocker]:
+    """Longest first. An autovacuum that yields is none of them. `readers`: any lock counts, for what changes a table
+    itself; `beside`: oids of more tables that it changes.
+    """
+    asked = {"domain": domain, "beside": list(beside), "readers": readers}
+    return [Blocker(**row) for row in connection.execute(_BLOCKERS, asked).fetchall()]

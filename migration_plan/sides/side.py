@@ -169,7 +169,7 @@ class SideDatabase(SideSession):
         """Every trace of the domain's fence away."""
         with self.connection() as connection:
             if self._has_schema(connection):
-                self._move(domain, "select fig.dismiss(%s, %s)", [domain, _ms(lock)])
+                self._move(domain, "select fig.dismiss(%s, %s)", [domain, _ms(lock)], readers=True)
 
     def breaches(self, domain: str) -> list[Breach]:
         """What the watchdog looks for."""
@@ -181,10 +181,11 @@ class SideDatabase(SideSession):
         """Put every fence of the domain back as the row says, forgotten partitions included."""
         self._move(domain, "select fig.repair_fence(%s, %s)", [domain, _ms(lock)])
 
-    def blockers(self, domain: str) -> list[Blocker]:
-        """Who holds a lock on the domain's tables that a fence must wait for, longest first."""
+    def blockers(self, domain: str, beside: Sequence[int] = (), readers: bool = False) -> list[Blocker]:
+        """Who holds a lock on the domain's tables that a fence must wait for, longest first. `readers`: or any lock,
+        for what changes a table itself; `beside`: oids of more tables that it changes."""
         with self.connection() as connection:
-            return blockers(connection, domain)
+            return blockers(connection, domain, beside, readers)
 
     def outbox_passed(self, publisher: str, lsn: str) -> bool:
         """Whether that publisher has given everything before `lsn` to the broker."""
@@ -210,12 +211,14 @@ class SideDatabase(SideSession):
         assert found is not None  # noqa: S101 - each of these functions returns a row or raises.
         return _row(found)
 
-    def _move(self, domain: str, sql: LiteralString, arguments: list[object]) -> dict[str, Any] | None:
+    def _move(
+        self, domain: str, sql: LiteralString, arguments: list[object], readers: bool = False
+    ) -> dict[str, Any] | None:
         with self.connection() as connection:
             try:
                 return connection.execute(sql, arguments).fetchone()
             except psycopg.errors.LockNotAvailable as error:
-                raise TablesBusy(domain, self.side, self.blockers(domain)) from error
+                raise TablesBusy(domain, self.side, self.blockers(domain, readers=readers)) from error
             except psycopg.Error as error:
                 if error.sqlstate == "SF409":
                     raise StaleEpoch(domain, self.side, _found(error)) from error

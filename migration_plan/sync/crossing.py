@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 
 from migration_plan.configuration.plan import Plan
-from migration_plan.errors import TablesBusy
+from migration_plan.errors import Blocker, TablesBusy
 from migration_plan.sides.side import SideDatabase
 
 SHOWN = 20  # Orphans that are named; the count is of all.
@@ -53,6 +53,10 @@ _PRESENT: LiteralString = """
       and (k.conrelid in (select relation from fig.domain_table where domain = %(domain)s))
        <> (k.confrelid in (select relation from fig.domain_table where domain = %(domain)s))
     order by 1, 2"""
+
+_TABLES: LiteralString = """
+    select array[%(relation)s::regclass::oid] || array(
+        select confrelid from pg_constraint where conrelid = %(relation)s::regclass and conname = %(name)s) as tables"""
 
 _STATE: LiteralString = """
     select c.relkind = 'p' as partitioned, k.oid is not null as present
@@ -107,7 +111,7 @@ def drop(database: SideDatabase, plan: Plan, patience: float) -> list[CrossingKe
         found = connection.execute(_PRESENT, {"names": names, "domain": plan.domain}).fetchall()
     keys = [CrossingKey(**row) for row in found]
     for key in keys:
-        _patiently(database, plan, patience, partial(_drop, domain=plan.domain, key=key))
+        _patiently(database, plan, key, patience, partial(_drop, domain=plan.domain, key=key))
     return keys
 
 
@@ -140,8 +144,8 @@ def restore(database: SideDatabase, plan: Plan, patience: float) -> list[Restore
 
 def _restore(database: SideDatabase, plan: Plan, key: CrossingKey, patience: float) -> Restored:
     try:
-        _patiently(database, plan, patience, partial(_add, key=key))
-        _patiently(database, plan, patience, partial(_validate, domain=plan.domain, key=key))
+        _patiently(database, plan, key, patience, partial(_add, key=key))
+        _patiently(database, plan, key, patience, partial(_validate, domain=plan.domain, key=key))
     except psycopg.errors.ForeignKeyViolation:
         with database.connection() as connection:
             return _orphans(connection, key)
@@ -184,6 +188,7 @@ def _orphans(connection: psycopg.Connection[dict[str, Any]], key: CrossingKey) -
 def _patiently(
     database: SideDatabase,
     plan: Plan,
+    key: CrossingKey,
     patience: float,
     act: Callable[[psycopg.Connection[dict[str, Any]]], None],
 ) -> None:
@@ -198,5 +203,12 @@ def _patiently(
                 return
         except psycopg.errors.LockNotAvailable as error:
             if time.monotonic() > deadline:
-                raise TablesBusy(plan.domain, database.side, database.blockers(plan.domain)) from error
+                raise TablesBusy(plan.domain, database.side, _in_the_way(database, plan, key)) from error
         time.sleep(PAUSE)
+
+
+def _in_the_way(database: SideDatabase, plan: Plan, key: CrossingKey) -> list[Blocker]:
+    """Of either table: a key's change waits for readers, too, as a dump is one."""
+    with database.connection() as connection:
+        found = connection.execute(_TABLES, key.identity).fetchone()
+    return database.blockers(plan.domain, found["tables"] if found else (), readers=True)

@@ -342,6 +342,14 @@ def test_a_long_transaction_is_named_and_holds_up_nobody_else(owner_side: Fenced
     assert count == (writers.written + 1,)
 
 
+def test_whoever_reads_keeps_a_fence_from_being_taken_away_and_is_named(owner_side: FencedSide):
+    with owner_side.connect() as reader:
+        reader.execute("select from book")
+        with pytest.raises(TablesBusy, match=r"test-app.* holds AccessShareLock on book"):
+            owner_side.side.dismiss(DOMAIN, LOCK)
+    owner_side.side.dismiss(DOMAIN, 1.0)
+
+
 def test_a_prepared_transaction_is_named_though_no_session_shows_it(owner_side: FencedSide):
     with owner_side.connect() as app:
         app.execute("insert into book (title) values ('prepared')")

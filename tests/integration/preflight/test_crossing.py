@@ -101,12 +101,17 @@ def test_a_key_of_a_partitioned_table_comes_back_once_no_orphan_is_left(trial: T
     ]
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["""update acme."Account" set closed = closed""", """select from acme."Account" """, "select from acme.members"],
+    ids=["writer", "reader", "reader of the table outside"],
+)
 def test_whoever_keeps_a_key_from_being_dropped_is_named_and_the_key_stays(
-    trial: Trial, plan: Plan, side: SideDatabase
+    trial: Trial, plan: Plan, side: SideDatabase, statement: str
 ):
     before = definitions(trial.databases.acme)
-    with trial.databases.acme.connect("acme_app", autocommit=False, application_name="slow-report") as writer:
-        writer.execute("""update acme."Account" set closed = closed""")
+    with trial.databases.acme.connect("acme_app", autocommit=False, application_name="slow-report") as slow:
+        slow.execute(statement.encode())
         with pytest.raises(TablesBusy, match="slow-report"):
             crossing.drop(side, plan, 0.3)
     assert definitions(trial.databases.acme) == before
