@@ -59,8 +59,11 @@ class Parts:
         self.journal.close()
 
     def without_silent_proxies(self) -> Parts:
-        """With the proxies that answer now. The controller tells the others where things stand once they are back."""
-        return replace(self, proxies=[proxy for proxy in self.proxies if _answers(proxy)])
+        """With the proxies that answer now. The controller tells the others where things stand once they are back.
+
+        Where none answers any more all of them stay: somebody has to hold, and whoever asks them to finds it out.
+        """
+        return replace(self, proxies=[proxy for proxy in self.proxies if _answers(proxy)] or self.proxies)
 
     def stream_to(self, side: Side) -> str:
         return f"{self.domain}_to_{side}"

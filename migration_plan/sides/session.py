@@ -93,8 +93,12 @@ class SideSession:
 
     def _meet(self, connection: Connection) -> None:
         """What an earlier fig has left here is brought on; a database that knows no domain of ours is left alone."""
-        if connection.execute("select 1 where to_regclass('fig.domain') is not null").fetchone() is not None:
+        if self._has_schema(connection):
             versions.bring_on(connection, "side", f"the database of the {self.side} side", _bring_on)
+
+    @staticmethod
+    def _has_schema(connection: Connection) -> bool:
+        return connection.execute("select 1 where to_regclass('fig.domain') is not null").fetchone() is not None
 
     def _pooled(self) -> PooledDsn:
         return PooledDsn(f"the {self.side} side", f"sides.{self.side}.dsn of the plan")

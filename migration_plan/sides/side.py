@@ -20,7 +20,7 @@ from migration_plan import versions
 from migration_plan.errors import Blocker, NotCaughtUp, SideRefused, StaleEpoch, TablesBusy
 from migration_plan.lifecycle import Row, Side
 from migration_plan.sides.blockers import blockers
-from migration_plan.sides.session import Connection, SideSession
+from migration_plan.sides.session import SideSession
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,6 @@ class SideDatabase(SideSession):
                 self._met = None
                 return None
             return None if found is None else _row(found)
-
-    @staticmethod
-    def _has_schema(connection: Connection) -> bool:
-        return connection.execute("select 1 where to_regclass('fig.domain') is not null").fetchone() is not None
 
     def settle(self, domain: str, patience: float) -> None:
         """Make a running autovacuum yield, before anyone is held."""

@@ -12,10 +12,13 @@ import psycopg
 import pytest
 import yaml
 
-from migration_plan.errors import PreflightRefused
+from migration_plan.errors import PreflightRefused, SwitchAborted
 from migration_plan.lifecycle import Act, Side, Stage
+from migration_plan.moving import moves
 from migration_plan.moving.dry_run import dry_run
-from migration_plan.moving.forecast import Cost
+from migration_plan.moving.forecast import Cost, Forecast
+from migration_plan.moving.judgement import Judgement
+from migration_plan.moving.steps import Move
 from migration_plan.parts import Parts, read_rows
 from migration_plan.recovering.controller import Controller, Watch
 from migration_plan.sync import preparation, steering
@@ -129,6 +132,27 @@ def test_a_switch_is_forced_past_a_proxy_that_is_gone_and_the_others_follow(worl
         entry = mover.parts.journal.last("parcels", "forced")
     assert entry is not None
     assert [gate["figure"] for gate in entry.detail["gates"]] == ["1 of 2 answer"]
+
+
+def test_where_no_proxy_answers_any_more_a_forced_switch_is_taken_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one went between the gates and the hold: nobody would hold what the fence refuses."""
+    world.bring_to(Stage.CANARY)
+    world.verify()
+    forecast = moves.forecast_of
+    with a_second_proxy_that_is_gone(world), world.mover() as mover:
+        live, gone = mover.parts.proxies
+
+        def lose_the_last(parts: Parts, move: Move, judgement: Judgement) -> Forecast | None:
+            live.socket_path = gone.socket_path
+            return forecast(parts, move, judgement)
+
+        monkeypatch.setattr(moves, "forecast_of", lose_the_last)
+        with pytest.raises(SwitchAborted, match="was taken back"):
+            mover.move(forward=True, force="its machine is gone")
+        rows = read_rows(mover.parts)
+    assert [str(row.state) for row in rows.values() if row] == ["owner", "standby"]
 
 
 def test_no_domain_is_given_away_without_its_way_back_not_even_by_force(
